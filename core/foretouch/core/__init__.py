@@ -1,0 +1,1 @@
+"""The shared words of Foretouch: ids, columns, contracts, configuration, clock, randomness, the decision log."""

@@ -1,0 +1,66 @@
+"""The root of the ``foretouch`` command. Parts add their commands through entry points, without importing more.
+
+``--help`` stays fast because a part's ``commands`` module imports nothing heavy: each command imports what it
+needs when it runs.
+"""
+
+import os
+import sys
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+
+from foretouch.core.errors import ForetouchError
+
+QUIET_LIBRARIES = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "FEAST_USAGE": "False",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+"""Set in every process: no telemetry, no pickle."""
+
+WorkspaceOption = Annotated[
+    str | None,
+    typer.Option("--workspace", "-w", help="Folder with foretouch.toml.", envvar="FORETOUCH_WORKSPACE"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+COMMANDS_GROUP = "foretouch.commands"
+
+
+def build_app() -> typer.Typer:
+    """The command-line application with every installed part's commands."""
+    app = typer.Typer(
+        name="foretouch",
+        help="Decides before you touch a customer: whom, with what, where, when, or better not at all.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def root() -> None:
+        """Decides before you touch a customer: whom, with what, where, when, or better not at all."""
+
+    for entry in sorted(entry_points(group=COMMANDS_GROUP), key=lambda item: item.name):
+        entry.load()(app)
+    return app
+
+
+def main() -> None:
+    """Runs the command line; exits 0 (done), 1 (could not be done) or 2 (the call is wrong)."""
+    os.environ.update(QUIET_LIBRARIES)
+    try:
+        build_app()()
+    except ForetouchError as error:
+        print(f"foretouch: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  next: {error.hint}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""The decision: what is asked, what is answered, and the record of how it came about."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+
+from foretouch.core.contact import known_zone
+from foretouch.core.events import Purpose
+from foretouch.core.ids import Id
+from foretouch.core.schema import Attributes, Contract, Probability, Time
+
+Status = Literal["decided", "suppressed", "control", "degraded", "fallback"]
+Stage = Literal[
+    "requested", "dates", "channel", "consent", "suppression", "eligibility", "caps", "quiet_hours", "holdout", "model"
+]
+
+
+class SendWindow(Contract):
+    """When the campaign engine could send; open ends mean now, and the decision's expiry."""
+
+    earliest: Time | None = None
+    latest: Time | None = None
+    time_zone: str | None = None
+    """The customer's IANA zone, if the caller knows better than our table."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str | None) -> str | None:
+        return None if value is None else known_zone(value)
+
+    @model_validator(mode="after")
+    def _order(self) -> "SendWindow":
+        if self.earliest and self.latest and self.latest <= self.earliest:
+            raise ValueError(f"latest == {self.latest.isoformat()}, must be after earliest")
+        return self
+
+
+class CandidateRef(Contract):
+    """An offer named by the caller, optionally with its treatment and channel."""
+
+    offer_id: Id
+    treatment_id: Id | None = None
+    channel: str | None = None
+
+
+class RequestOptions(Contract):
+    """How to answer, not what."""
+
+    explain: bool = True
+    dry_run: bool = False
+    """Answer and log nothing, reserve nothing."""
+    defer_activation: bool = False
+    reserve_caps: bool = True
+
+
+class DecisionRequest(Contract):
+    """One touchpoint: may we contact this customer, with what, where, when?"""
+
+    schema_version: Literal[1] = 1
+    request_id: Id | None = None
+    customer_id: Id
+    household_id: Id | None = None
+    touchpoint: Id = "default"
+    purpose: Purpose = "marketing"
+    channels: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Channels the engine can use now; absent is every configured channel."""
+    context: Attributes = Field(default_factory=dict)
+    candidates: tuple[CandidateRef, ...] | None = None
+    collection: str | None = None
+    """An offer category; only its offers are candidates."""
+    exclude: tuple[Id, ...] = ()
+    n: int = Field(default=1, ge=1, le=20)
+    send_window: SendWindow = SendWindow()
+    baseline_offer_id: Id | None = None
+    default_action: CandidateRef | None = None
+    consent: dict[str, bool] | None = Field(default=None, validation_alias=AliasChoices("consent", "consent_snapshot"))
+    """Per channel; can only narrow what is on record."""
+    personalised: bool = True
+    """False: nothing about the person but the contact rules may enter the choice."""
+    options: RequestOptions = RequestOptions()
+
+
+class Interval(Contract):
+    """A 95 % interval unless ``level`` says otherwise."""
+
+    low: float
+    high: float
+    level: Probability = 0.95
+
+
+class Reason(Contract):
+    """Why a score is what it is, in words."""
+
+    code: str
+    feature: str | None = None
+    direction: Literal["up", "down", "none"] = "none"
+    contribution: float | None = None
+    text: str = ""
+
+
+class Send(Contract):
+    """When to send, and how sure we are of it."""
+
+    best_at: Time
+    runner_up_at: Time | None = None
+    score: float
+    """Share of the customer's activity that the best hour holds; 1/168 is uniform."""
+    support: float = 0.0
+    """Number of the customer's own events behind it; 0 is everyone's pattern."""
+    slot_probability: Probability = 1.0
+    """Probability of this slot given the candidate."""
+    explored: bool = False
+    basis: str = "activity"
+    """``activity``: when the customer is active; never an effect of sending at that time."""
+
+
+class Action(Contract):
+    """One contact to make."""
+
+    rank: int = Field(ge=1)
+    offer_id: Id
+    treatment_id: Id | None = None
+    channel: str
+    send_at: Time
+    send: Send | None = None
+    propensity: Probability | None = None
+    propensity_interval: Interval | None = None
+    uplift: float | None = None
+    uplift_interval: Interval | None = None
+    uplift_reason: str | None = None
+    """Why uplift is null."""
+    value: float | None = None
+    cost: float | None = None
+    weights: dict[str, float] = Field(default_factory=dict)
+    price: float | None = None
+    priority: float | None = None
+    selection_probability: Probability | None = None
+    explored: bool = False
+    reason_codes: tuple[Reason, ...] = ()
+    reservation_id: str | None = None
+
+
+class Suppression(Contract):
+    """A rule that dropped an offer (or ``*``: all of them)."""
+
+    offer_id: str
+    channel: str | None = None
+    stage: Stage
+    rule: str
+    until: Time | None = None
+    text: str = ""
+
+
+class Assignment(Contract):
+    """The arm of one experiment that this customer is in."""
+
+    key: str
+    arm: str
+    holdout: bool = False
+
+
+class ModelRef(Contract):
+    """A model that took part."""
+
+    name: str
+    version: str
+    trained_through: Time | None = None
+
+
+class Versions(Contract):
+    """Content hashes and versions of everything that shaped the decision."""
+
+    policy: str
+    contact_policy: str
+    offers: str
+    experiments: str
+    features: str
+    config: str
+    code: str
+
+
+class Decision(Contract):
+    """The answer. An empty ``action`` means: do not contact."""
+
+    schema_version: Literal[1] = 1
+    decision_id: Id
+    request_id: Id | None = None
+    customer_id: Id
+    status: Status
+    status_reason: str
+    """One sentence: why this status."""
+    decided_at: Time
+    expires_at: Time
+    contact: bool
+    action: tuple[Action, ...] = ()
+    suppressed: tuple[Suppression, ...] = ()
+    experiments: tuple[Assignment, ...] = ()
+    models: tuple[ModelRef, ...] = ()
+    versions: Versions
+    feature_ages: dict[str, float] = Field(default_factory=dict)
+    """Seconds since each feature view's values were true, by view."""
+    warnings: tuple[str, ...] = ()
+    logged: bool = True
+
+
+class Candidate(Contract):
+    """One candidate in the record, kept also when a rule dropped it. ``offer_id`` null is no contact."""
+
+    offer_id: Id | None
+    treatment_id: Id | None = None
+    channel: str | None = None
+    dropped_by: Suppression | None = None
+    propensity: Probability | None = None
+    propensity_interval: Interval | None = None
+    uplift: float | None = None
+    value: float | None = None
+    cost: float | None = None
+    weights: dict[str, float] = Field(default_factory=dict)
+    price: float | None = None
+    priority: float | None = None
+    selection_probability: Probability | None = None
+
+
+class FeatureSnapshot(Contract):
+    """What was known of the customer, and since when."""
+
+    known: bool = False
+    values: dict[str, Any] = Field(default_factory=dict)
+    """By feature name; null is missing."""
+    as_of: dict[str, datetime] = Field(default_factory=dict)
+    """By feature view: the time at which its values were true."""
+    stale: tuple[str, ...] = ()
+    """Views older than their ttl; their values are used and the decision is marked degraded."""
+    error: str | None = None
+    """Why the store could not be read."""
+
+
+class PastContact(Contract):
+    """A contact that counts against caps."""
+
+    at: Time
+    channel: str
+    offer_id: str
+
+
+class CounterSnapshot(Contract):
+    """Everything mutable that the contact rules look at, read in the transaction that logs the decision."""
+
+    time_zone: str | None = None
+    household_id: str | None = None
+    language: str | None = None
+    known: bool = False
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    consents: dict[str, bool] = Field(default_factory=dict)
+    """By ``channel/purpose``: the newest statement."""
+    consent_error: str | None = None
+    """Consent could not be read: nobody may be contacted."""
+    contacts: tuple[PastContact, ...] = ()
+    """The customer's own, newest first, over the longest cap window."""
+    household_contacts: tuple[PastContact, ...] = ()
+    offer_totals: dict[str, int] = Field(default_factory=dict)
+    offer_today: dict[str, int] = Field(default_factory=dict)
+    offer_per_customer: dict[str, int] = Field(default_factory=dict)
+
+
+class DecisionRecord(Decision):
+    """The decision with everything needed to explain, replay and learn from it."""
+
+    touchpoint: str
+    purpose: Purpose
+    request: DecisionRequest
+    candidates: tuple[Candidate, ...]
+    features: FeatureSnapshot
+    counters: CounterSnapshot
+    seed: str
+    """The 64-bit seed of every draw, in hex."""
+    fallback_step: str
+    """Which step of the fallback ladder answered; ``champion`` is the normal one."""
+    latency_ms: dict[str, float] = Field(default_factory=dict)
+
+    def answer(self) -> Decision:
+        """The part that the campaign engine gets."""
+        return Decision.model_construct(**{name: getattr(self, name) for name in Decision.model_fields})

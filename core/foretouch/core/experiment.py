@@ -1,0 +1,99 @@
+"""What an experiment is: unit, arms, weights, metrics. Analysis and assignment both read this one spec."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from foretouch.core.ids import Id
+from foretouch.core.schema import Contract, Share, Time
+
+ArmKind = Literal["policy", "no_contact", "business_as_usual", "random"]
+
+
+class Arm(Contract):
+    """What the decision does for a unit in this arm.
+
+    ``policy`` follows a policy (the workspace's, or the named one); the other kinds are holdouts:
+    no contact at all, the caller's ``baseline_offer_id``, or a uniform draw among eligible candidates.
+    """
+
+    kind: ArmKind = "policy"
+    policy: str | None = None
+
+
+class Metric(Contract):
+    """One number per unit, and how its arms are compared."""
+
+    name: str = Field(min_length=1)
+    kind: Literal["mean", "proportion", "ratio", "quantile"]
+    column: str | None = None
+    numerator: str | None = None
+    denominator: str | None = None
+    covariates: tuple[str, ...] = ()
+    winsor: float | None = Field(default=None, gt=0.5, lt=1.0)
+    """Upper quantile, over all arms pooled, at which values are capped."""
+    q: float | None = Field(default=None, gt=0.0, lt=1.0)
+    role: Literal["primary", "guardrail", "secondary"] = "secondary"
+    margin: float | None = Field(default=None, ge=0.0)
+    better: Literal["up", "down"] = "up"
+    value_per_unit: float | None = None
+    cost_per_unit: float | None = None
+    event: str | None = None
+    """From the decision log: the event whose count, occurrence or value within ``window_days`` is this metric."""
+    measure: Literal["occurred", "count", "value"] = "occurred"
+    window_days: float = Field(default=28.0, gt=0.0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Metric":
+        if self.kind == "ratio" and not (self.numerator and self.denominator):
+            raise ValueError(f"metric {self.name!r}: kind 'ratio' needs numerator and denominator")
+        if self.kind != "ratio" and not (self.column or self.event):
+            raise ValueError(f"metric {self.name!r}: needs a column (rows) or an event (decision log)")
+        if self.kind == "quantile" and self.q is None:
+            raise ValueError(f"metric {self.name!r}: kind 'quantile' needs q")
+        return self
+
+
+class ExperimentSpec(Contract):
+    """A randomised comparison, from assignment to analysis."""
+
+    schema_version: Literal[1] = 1
+    key: Id
+    unit: str = "customer_id"
+    arm: str = "arm"
+    """The column that holds the arm, when rows are analysed."""
+    control: str
+    weights: dict[str, Share]
+    arms: dict[str, Arm] = Field(default_factory=dict)
+    """What each arm does in a decision; an arm without an entry follows the workspace's policy."""
+    salt: str = ""
+    """Defaults to the key; change it to re-randomise."""
+    touchpoints: tuple[str, ...] = ()
+    """Empty: every touchpoint."""
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+    title: dict[str, str] = Field(default_factory=dict)
+    """A short title by language (``en``, ``zh``)."""
+    alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
+    tuning: float = Field(default=5000.0, gt=0.0)
+    time: str | None = None
+    cluster: str | None = None
+    segments: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ExperimentSpec":
+        if self.control not in self.weights:
+            raise ValueError(f"control == {self.control!r}, must be one of the arms {sorted(self.weights)}")
+        if len(self.weights) < 2:
+            raise ValueError(f"weights has {len(self.weights)} arm, must have at least 2")
+        total = sum(self.weights.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"weights sum to {total:.6g}, must sum to 1")
+        unknown = sorted(set(self.arms) - set(self.weights))
+        if unknown:
+            raise ValueError(f"arms {unknown} have no weight")
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) != len(names):
+            raise ValueError("two metrics share a name")
+        return self

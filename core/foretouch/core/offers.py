@@ -1,0 +1,64 @@
+"""Offers and treatments: what may be proposed, and how it looks on a channel."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from foretouch.core.ids import Id
+from foretouch.core.schema import Attributes, Contract, Time
+
+
+class OfferCaps(Contract):
+    """How often an offer may be issued; ``None`` is no limit."""
+
+    total: int | None = Field(default=None, ge=0)
+    per_customer: int | None = Field(default=None, ge=0)
+    per_day: int | None = Field(default=None, ge=0)
+
+
+class Treatment(Contract):
+    """A content variant of an offer for one channel."""
+
+    schema_version: Literal[1] = 1
+    treatment_id: Id
+    offer_id: Id
+    channel: str = Field(min_length=1)
+    name: str = ""
+
+
+class Offer(Contract):
+    """Something we may propose."""
+
+    schema_version: Literal[1] = 1
+    offer_id: Id
+    name: str
+    category: str = ""
+    channels: tuple[str, ...] = Field(min_length=1)
+    value: float = 0.0
+    """Expected contribution margin, in the workspace's currency, if the goal happens."""
+    cost: float = Field(default=0.0, ge=0.0)
+    """Cost of the offer itself, in the workspace's currency, if the goal happens; a channel's cost is the channel's."""
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+    """Exclusive."""
+    eligibility: str = ""
+    """An expression over customer, feature and context fields; empty is everyone."""
+    caps: OfferCaps = OfferCaps()
+    placement: str | None = None
+    lever: float = Field(default=1.0, ge=0.0)
+    """A marketer's multiplier of the priority."""
+    attributes: Attributes = Field(default_factory=dict)
+    treatments: tuple[Treatment, ...] = ()
+
+    @model_validator(mode="after")
+    def _dates(self) -> "Offer":
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValueError(f"ends_at == {self.ends_at.isoformat()}, must be after starts_at")
+        return self
+
+
+class Catalogue(Contract):
+    """Every offer at one moment; its content hash is the offer version that a decision names."""
+
+    schema_version: Literal[1] = 1
+    offers: tuple[Offer, ...] = ()

@@ -1,0 +1,44 @@
+"""Outcomes: what became of a delivered decision, posted with its id."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from foretouch.core.ids import Id
+from foretouch.core.schema import Contract, Time
+
+OutcomeType = Literal[
+    "delivered",
+    "bounced",
+    "open",
+    "machine_open",
+    "click",
+    "machine_click",
+    "unsubscribe",
+    "complaint",
+    "reject",
+    "convert",
+    "revenue",
+]
+
+GOAL_TYPES: frozenset[str] = frozenset({"convert", "revenue"})
+"""Posted goals are stored as events too: goals are derived from events for every decision alike."""
+
+MACHINE_TYPES: frozenset[str] = frozenset({"machine_open", "machine_click"})
+
+
+class Outcome(Contract):
+    """Delivery, engagement or goal of one decision; idempotent on ``outcome_id``."""
+
+    schema_version: Literal[1] = 1
+    outcome_id: Id
+    decision_id: Id
+    type: OutcomeType
+    occurred_at: Time
+    received_at: Time | None = None
+    rank: int = Field(default=1, ge=1)
+    """Which of the decision's actions it belongs to."""
+    value: float | None = None
+    currency: str | None = Field(default=None, min_length=3, max_length=3)
+    reason: str | None = None
+    properties: dict[str, Any] = Field(default_factory=dict)

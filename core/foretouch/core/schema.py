@@ -1,0 +1,34 @@
+"""The base of every contract: frozen, strict about unknown fields, no NaN, times with an offset."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from foretouch.core.canonical import canonical_json
+
+Time = AwareDatetime
+"""A time with an offset; naive times are refused."""
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Attributes = dict[str, str | int | float | bool | None]
+"""Free attributes: flat, JSON scalars only."""
+
+
+class Contract(BaseModel):
+    """A value that is validated once at an edge and never changes afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
+
+    def to_line(self) -> str:
+        """One line of canonical JSON, as stored in logs and golden files."""
+        return canonical_json(self).decode()
+
+    @classmethod
+    def from_line(cls, line: str | bytes) -> Self:
+        """Reads what ``to_line`` wrote, also by an earlier release of the same schema version."""
+        return cls.model_validate_json(line)
+
+    def replace(self, **changes: Any) -> Self:
+        """A validated copy with some fields changed."""
+        return type(self).model_validate({**dict(self), **changes})

@@ -1,0 +1,52 @@
+"""The tables of ``state.db``. Times are integer microseconds since 1970 UTC; bodies are canonical JSON."""
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS artifacts (
+    sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS decisions (
+    sequence INTEGER PRIMARY KEY, decision_id TEXT NOT NULL UNIQUE, customer_id TEXT NOT NULL,
+    touchpoint TEXT NOT NULL, decided_at INTEGER NOT NULL, status TEXT NOT NULL, record BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS decisions_by_customer ON decisions (customer_id, decided_at);
+CREATE INDEX IF NOT EXISTS decisions_by_time ON decisions (decided_at);
+CREATE TABLE IF NOT EXISTS idempotency (
+    scope TEXT NOT NULL, key TEXT NOT NULL, body_sha256 TEXT NOT NULL, decision_id TEXT,
+    response BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS contacts (
+    contact_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL, household_id TEXT, offer_id TEXT NOT NULL,
+    channel TEXT NOT NULL, at INTEGER NOT NULL, status TEXT NOT NULL, decision_id TEXT, expires_at INTEGER)
+    WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS contacts_by_customer ON contacts (customer_id, at);
+CREATE INDEX IF NOT EXISTS contacts_by_household ON contacts (household_id, at);
+CREATE INDEX IF NOT EXISTS contacts_by_offer ON contacts (offer_id, at);
+CREATE TABLE IF NOT EXISTS outcomes (
+    sequence INTEGER PRIMARY KEY, outcome_id TEXT NOT NULL UNIQUE, decision_id TEXT NOT NULL,
+    customer_id TEXT NOT NULL, type TEXT NOT NULL, occurred_at INTEGER NOT NULL, received_at INTEGER NOT NULL,
+    body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS outcomes_by_decision ON outcomes (decision_id);
+CREATE TABLE IF NOT EXISTS events (
+    sequence INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, customer_id TEXT NOT NULL, event TEXT NOT NULL,
+    occurred_at INTEGER NOT NULL, received_at INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS events_by_customer ON events (customer_id, occurred_at);
+CREATE TABLE IF NOT EXISTS quarantine (
+    sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS customers (
+    customer_id TEXT PRIMARY KEY, household_id TEXT, time_zone TEXT, language TEXT, attributes BLOB NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS consents (
+    customer_id TEXT NOT NULL, channel TEXT NOT NULL, purpose TEXT NOT NULL, at INTEGER NOT NULL,
+    granted INTEGER NOT NULL, source TEXT NOT NULL,
+    PRIMARY KEY (customer_id, channel, purpose, at)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keys (
+    id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, scopes TEXT NOT NULL, created_at INTEGER NOT NULL,
+    expires_at INTEGER, revoked_at INTEGER, note TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audit (
+    sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+    detail BLOB NOT NULL, previous_sha256 TEXT NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS crossings (
+    model TEXT NOT NULL, customer_id TEXT NOT NULL, crossed_at INTEGER NOT NULL, delivered_at INTEGER,
+    message_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL,
+    PRIMARY KEY (model, customer_id, crossed_at)) WITHOUT ROWID;
+"""

@@ -1,0 +1,1 @@
+"""Experiments read from the decision log: frames, analysis, reports in English and Chinese."""

@@ -1,0 +1,1 @@
+"""Labels, models, calibration, evaluation on later data, registry and bundles."""
