@@ -2,6 +2,10 @@
 
 import typer
 
+from foretouch.serving import commands_decide, commands_score
+
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
+    commands_decide.register(app)
+    commands_score.register(app)
