@@ -39,6 +39,7 @@ def build_app() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain help renders in a third of the time
     )
 
     @app.callback()
