@@ -47,6 +47,6 @@ CREATE TABLE IF NOT EXISTS audit (
     detail BLOB NOT NULL, previous_sha256 TEXT NOT NULL, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS crossings (
     model TEXT NOT NULL, customer_id TEXT NOT NULL, crossed_at INTEGER NOT NULL, delivered_at INTEGER,
-    message_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL,
+    message_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, rearmed_at INTEGER, body BLOB NOT NULL,
     PRIMARY KEY (model, customer_id, crossed_at)) WITHOUT ROWID;
 """
