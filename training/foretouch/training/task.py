@@ -36,7 +36,7 @@ class Dataset:
     label: FloatArray
 
     @property
-    def customer_id(self) -> "NDArray[np.object_]":
+    def customer_id(self) -> NDArray[np.object_]:
         """Customer of each row, shape (n,): the cluster of every bootstrap."""
         return self.frame["customer_id"].to_numpy(dtype=object)
 
@@ -110,7 +110,7 @@ class Fitted:
     model_text: str
     golden: GoldenRows
     data_sha256: str
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     intervals: ScoreIntervals | None = None
     bands: tuple[Band, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
