@@ -140,8 +140,7 @@ class BetaGeometric:
         x, recency, age = history.frequency, history.recency / unit, history.age / unit
 
         def objective(log_parameters: FloatArray) -> tuple[float, FloatArray]:
-            r, alpha, a, b = np.exp(log_parameters)
-            value, gradient = _bg_likelihood(r, alpha, a, b, x, recency, age)
+            value, gradient = _bg_likelihood(np.exp(log_parameters), x, recency, age)
             return -value / len(x), -gradient * np.exp(log_parameters) / len(x)
 
         starts = (np.zeros(4), np.log([0.5, 0.5, 0.5, 3.0]), np.log([2.0, 0.2, 0.1, 5.0]))
@@ -150,9 +149,8 @@ class BetaGeometric:
 
     def log_likelihood(self, history: PurchaseHistory) -> float:
         """Sum over customers of the logarithm of equation (6)."""
-        value, _ = _bg_likelihood(
-            self.r, self.alpha, self.a, self.b, history.frequency, history.recency, history.age
-        )
+        parameters = np.array([self.r, self.alpha, self.a, self.b])
+        value, _ = _bg_likelihood(parameters, history.frequency, history.recency, history.age)
         return value
 
     def probability_alive(self, history: PurchaseHistory) -> FloatArray:
@@ -200,9 +198,10 @@ class BetaGeometric:
 
 
 def _bg_likelihood(
-    r: float, alpha: float, a: float, b: float, x: FloatArray, recency: FloatArray, age: FloatArray
+    parameters: FloatArray, x: FloatArray, recency: FloatArray, age: FloatArray
 ) -> tuple[float, FloatArray]:
     """Log-likelihood, and its gradient by (r, alpha, a, b): equation (6) with both branches in logarithms."""
+    r, alpha, a, b = parameters
     repeat = x > 0
     at_last, at_age = np.log(alpha + recency), np.log(alpha + age)
     stays = -(r + x) * at_age
@@ -249,8 +248,7 @@ class GammaGamma:
         x, mean = history.frequency[used], history.monetary[used] / unit
 
         def objective(free: FloatArray) -> tuple[float, FloatArray]:
-            p, q, v = np.exp(free[0]), 1.0 + np.exp(free[1]), np.exp(free[2])
-            value, gradient = _gg_likelihood(p, q, v, x, mean)
+            value, gradient = _gg_likelihood(np.exp(free) + np.array([0.0, 1.0, 0.0]), x, mean)
             return -value / len(x), -gradient * np.exp(free) / len(x)
 
         p, above, v = np.exp(_minimise(objective, (np.zeros(3), np.log([4.0, 2.0, 4.0]))))
@@ -259,7 +257,7 @@ class GammaGamma:
     def log_likelihood(self, history: PurchaseHistory) -> float:
         """Sum over customers with repeat purchases of the logarithm of equation (1a)."""
         used = (history.frequency > 0) & (history.monetary > 0)
-        value, _ = _gg_likelihood(self.p, self.q, self.v, history.frequency[used], history.monetary[used])
+        value, _ = _gg_likelihood(np.array([self.p, self.q, self.v]), history.frequency[used], history.monetary[used])
         return value
 
     def expected_spend(self, history: PurchaseHistory) -> FloatArray:
@@ -272,8 +270,9 @@ class GammaGamma:
         return np.asarray(self.p * (self.v + x * history.monetary) / (self.p * x + self.q - 1.0))
 
 
-def _gg_likelihood(p: float, q: float, v: float, x: FloatArray, mean: FloatArray) -> tuple[float, FloatArray]:
+def _gg_likelihood(parameters: FloatArray, x: FloatArray, mean: FloatArray) -> tuple[float, FloatArray]:
     """Log-likelihood of mean values over x purchases, and its gradient by (p, q, v)."""
+    p, q, v = parameters
     total = np.log(x * mean + v)
     value = (
         gammaln(p * x + q) - gammaln(p * x) - gammaln(q)
@@ -290,9 +289,7 @@ def _gg_likelihood(p: float, q: float, v: float, x: FloatArray, mean: FloatArray
     return float(value.sum()), gradient
 
 
-def expected_value(
-    purchases: BetaGeometric, spend: GammaGamma, history: PurchaseHistory, horizon: float
-) -> FloatArray:
+def expected_value(purchases: BetaGeometric, spend: GammaGamma, history: PurchaseHistory, horizon: float) -> FloatArray:
     """Expected revenue in the ``horizon`` weeks after the as-of time, in the currency of ``monetary``, shape (n,)."""
     return purchases.expected_purchases(history, horizon) * spend.expected_spend(history)
 
