@@ -120,6 +120,8 @@ class FeaturesSection(Contract):
     coupon_event: str = "coupon_redemption"
     categories: tuple[str, ...] = ()
     """Keys of ``properties.categories`` of purchase events whose shares become features; the rest is ``other``."""
+    attributes: tuple[str, ...] = ()
+    """Attribute columns of ``customers`` that become features ``attribute_<name>``, as categories."""
     snapshot_days: float = Field(default=7.0, gt=0)
     """Distance between the as-of times at which history is built."""
     max_age_hours: float = Field(default=72.0, gt=0)

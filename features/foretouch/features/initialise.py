@@ -1,0 +1,109 @@
+"""``foretouch init``: a folder that is ready to run."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from foretouch.core import columns as c
+from foretouch.core.clock import utc_now
+from foretouch.core.errors import ConfigError
+from foretouch.core.state.access import create_key
+from foretouch.core.state.db import State
+from foretouch.core.workspace import CONFIG_FILE, Workspace
+from foretouch.features import templates
+from foretouch.features.people import register_people
+from foretouch.features.sample import NOW, ZONE, complete_journey
+from foretouch.features.schemas import literal
+from foretouch.features.tables import first_row, open_duckdb
+
+Sample = Literal["complete-journey"]
+FIRST_KEY_SCOPES = ("decide", "events", "report:read", "admin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initialised:
+    """What ``init`` made.
+
+    Args:
+        workspace: The new workspace.
+        key_file: Where the first API key is kept (mode 0600).
+        rows: Rows per table, when a sample was loaded.
+    """
+
+    workspace: Workspace
+    key_file: Path
+    rows: dict[str, int]
+
+
+def initialise(folder: Path, sample: Sample | None = None) -> Initialised:
+    """Makes a workspace: configuration, folders, secrets, the state database, the first API key, and sample data.
+
+    Args:
+        folder: Where; it must not hold a ``foretouch.toml`` yet.
+        sample: Load these data; ``None`` leaves the tables empty.
+
+    Raises:
+        ConfigError: There is a workspace already.
+    """
+    root = folder.resolve()
+    if (root / CONFIG_FILE).exists():
+        raise ConfigError(f"{root} is a workspace already", hint=f"foretouch doctor --workspace {root}")
+    (root / "experiments").mkdir(parents=True, exist_ok=True)
+    for name in ("data", "features", "bundles", "reports"):
+        (root / name).mkdir(exist_ok=True)
+    files = _sample_files() if sample == "complete-journey" else _own_files(root.name)
+    for name, text in files.items():
+        path = root / name
+        if not path.exists():
+            path.write_text(text, encoding="utf-8")
+    workspace = Workspace.open(root)
+    for secret in ("seed", "pseudonym", "webhook"):
+        workspace.secret(secret)
+    rows = _load_sample(workspace) if sample == "complete-journey" else {}
+    return Initialised(workspace=workspace, key_file=_first_key(workspace), rows=rows)
+
+
+def _own_files(name: str) -> dict[str, str]:
+    return {
+        "policy.toml": templates.POLICY,
+        "contact_policy.toml": templates.contact_policy("UTC"),
+        "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
+        CONFIG_FILE: templates.own_config(name),
+    }
+
+
+def _sample_files() -> dict[str, str]:
+    return {
+        "policy.toml": templates.POLICY,
+        "contact_policy.toml": templates.contact_policy(ZONE),
+        "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
+        CONFIG_FILE: templates.complete_journey_config((NOW - utc_now()).total_seconds()),
+    }
+
+
+def _load_sample(workspace: Workspace) -> dict[str, int]:
+    written = complete_journey(workspace.data)
+    rows: dict[str, int] = {}
+    with closing(open_duckdb()) as connection:
+        for name, path in written.items():
+            rows[name] = first_row(connection, f"SELECT count(*) FROM {literal(str(path))}")[0]  # noqa: S608
+        offer = literal(str(written[c.OFFERS]))
+        value, cost = first_row(connection, f"SELECT max(value), max(cost) FROM {offer}")  # noqa: S608
+    workspace.assumptions_file.write_text(templates.sample_assumptions(value, cost), encoding="utf-8")
+    register_people(workspace)
+    return rows
+
+
+def _first_key(workspace: Workspace) -> Path:
+    """Makes the first API key and keeps it in a file that only its owner can read."""
+    path = workspace.secrets / "api.key"
+    with State(workspace.state_file) as state:
+        made = state.write(
+            lambda connection: create_key(connection, FIRST_KEY_SCOPES, workspace.clock.now(), note="made by init")
+        )
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(made["key"] + "\n")
+    return path

@@ -1,0 +1,80 @@
+"""Hands what the service must know of people to ``state.db``: customers, consents, earlier contacts."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import duckdb
+
+from foretouch.core import columns as c
+from foretouch.core.events import Consent
+from foretouch.core.state.contacts import Contact, add_contacts
+from foretouch.core.state.db import State
+from foretouch.core.state.people import Person, add_consents, upsert_customers
+from foretouch.core.workspace import Workspace
+from foretouch.features.schemas import COLUMNS
+from foretouch.features.tables import connect
+
+
+def register_people(workspace: Workspace) -> dict[str, int]:
+    """Writes customers, consents and past touches of the canonical tables to the state database.
+
+    Idempotent: customers are replaced, a consent or contact that is there already stays as it is.
+
+    Returns:
+        Rows handed over, by table.
+    """
+    with closing(connect(workspace, customers=())) as tables, State(workspace.state_file) as state:
+        people = list(_people(tables))
+        consents = list(_consents(tables))
+        contacts = list(_contacts(tables))
+        state.write(lambda connection: upsert_customers(connection, people))
+        state.write(lambda connection: add_consents(connection, consents))
+        state.write(lambda connection: add_contacts(connection, contacts))
+    return {c.CUSTOMERS: len(people), c.CONSENTS: len(consents), c.TOUCHES: len(contacts)}
+
+
+def _rows(tables: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:
+    cursor = tables.execute(query)
+    names = [column[0] for column in cursor.description or []]
+    for row in cursor.fetchall():
+        yield dict(zip(names, row, strict=True))
+
+
+def _people(tables: duckdb.DuckDBPyConnection) -> Iterator[Person]:
+    known = set(COLUMNS[c.CUSTOMERS])
+    for row in _rows(tables, "SELECT * FROM customers ORDER BY customer_id"):
+        yield Person(
+            customer_id=row[c.CUSTOMER_ID],
+            household_id=row[c.HOUSEHOLD_ID],
+            time_zone=row[c.TIME_ZONE],
+            language=row[c.LANGUAGE],
+            attributes={
+                name: value if isinstance(value, (str, int, float, bool)) else str(value)
+                for name, value in row.items()
+                if name not in known and value is not None
+            },
+        )
+
+
+def _consents(tables: duckdb.DuckDBPyConnection) -> Iterator[Consent]:
+    query = 'SELECT customer_id, channel, purpose, granted, "at", source FROM consents ORDER BY "at"'
+    for row in _rows(tables, query):
+        yield Consent(**{**row, c.SOURCE: row[c.SOURCE] or ""})
+
+
+def _contacts(tables: duckdb.DuckDBPyConnection) -> Iterator[Contact]:
+    query = (
+        "SELECT touch_id, customer_id, household_id, offer_id, channel, sent_at"
+        " FROM touches LEFT JOIN (SELECT customer_id, household_id FROM customers) USING (customer_id) ORDER BY sent_at"
+    )
+    for row in _rows(tables, query):
+        yield Contact(
+            contact_id=row[c.TOUCH_ID],
+            customer_id=row[c.CUSTOMER_ID],
+            household_id=row[c.HOUSEHOLD_ID],
+            offer_id=row[c.OFFER_ID],
+            channel=row[c.CHANNEL],
+            at=row[c.SENT_AT],
+            status="sent",
+        )
