@@ -262,6 +262,8 @@ class CounterSnapshot(Contract):
     offer_totals: dict[str, int] = Field(default_factory=dict)
     offer_today: dict[str, int] = Field(default_factory=dict)
     offer_per_customer: dict[str, int] = Field(default_factory=dict)
+    total_contacts: dict[str, int] = Field(default_factory=dict)
+    """By the rule of a cap with scope ``total``: contacts of everyone, on its channels, in its window."""
 
 
 class DecisionRecord(Decision):

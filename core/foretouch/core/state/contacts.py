@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from foretouch.core.contact import ContactPolicy
+from foretouch.core.contact import ANY, Cap, ContactPolicy
 from foretouch.core.decisions import PastContact
 from foretouch.core.state.db import from_micros, to_micros
 
@@ -104,6 +104,17 @@ def contacts_of_household(
         (household_id, to_micros(since)),
     )
     return tuple(PastContact(at=from_micros(at), channel=channel, offer_id=offer_id) for at, channel, offer_id in rows)
+
+
+def contacts_of_everyone(connection: sqlite3.Connection, cap: Cap, now: datetime) -> int:
+    """How many contacts of anybody, on the cap's channels, are later than its window's start; planned ones count."""
+    channels = () if ANY in cap.channels else cap.channels
+    among = f" AND channel IN ({', '.join('?' * len(channels))})" if channels else ""
+    row = connection.execute(
+        f"SELECT COUNT(*) FROM contacts WHERE at > ? AND status != 'released'{among}",  # noqa: S608 - only "?" is put in
+        (to_micros(now - timedelta(days=cap.days)), *channels),
+    ).fetchone()
+    return int(row[0])
 
 
 def offers_of(connection: sqlite3.Connection, customer_id: str) -> dict[str, int]:

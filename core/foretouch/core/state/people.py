@@ -14,6 +14,7 @@ from foretouch.core.decisions import CounterSnapshot
 from foretouch.core.events import Consent
 from foretouch.core.state.contacts import (
     contacts_of,
+    contacts_of_everyone,
     contacts_of_household,
     offer_counts,
     offers_of,
@@ -136,4 +137,7 @@ def counter_snapshot(
         offer_totals=ever,
         offer_today=today,
         offer_per_customer=offers_of(connection, customer_id),
+        total_contacts={
+            cap.rule: contacts_of_everyone(connection, cap, now) for cap in policy.caps if cap.scope == "total"
+        },
     )

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS contacts (
 CREATE INDEX IF NOT EXISTS contacts_by_customer ON contacts (customer_id, at);
 CREATE INDEX IF NOT EXISTS contacts_by_household ON contacts (household_id, at);
 CREATE INDEX IF NOT EXISTS contacts_by_offer ON contacts (offer_id, at);
+CREATE INDEX IF NOT EXISTS contacts_by_time ON contacts (at);
 CREATE TABLE IF NOT EXISTS outcomes (
     sequence INTEGER PRIMARY KEY, outcome_id TEXT NOT NULL UNIQUE, decision_id TEXT NOT NULL,
     customer_id TEXT NOT NULL, type TEXT NOT NULL, occurred_at INTEGER NOT NULL, received_at INTEGER NOT NULL,

@@ -1,0 +1,190 @@
+"""Eligibility expressions: CEL (the Common Expression Language), compiled once, never ``eval``.
+
+Four namespaces may be named: ``customer.`` (attributes on record), ``feature.`` (values by feature name),
+``context.`` (the request's) and ``offer.`` (the offer's fields and attributes). CEL has no loops, no assignment and
+no access to Python; every evaluation ends. A value that is not known makes a rule false, and the text says so.
+
+Example:
+    >>> rule = compile_expression('feature.recency_days < 30.0 && customer.region == "north"')
+    >>> rule.evaluate({"feature": {"recency_days": 45.0}, "customer": {"region": "north"}}).text
+    'not met: feature.recency_days == 45, customer.region == "north"'
+"""
+
+import json
+import math
+import re
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cel
+
+from foretouch.core.errors import ConfigError
+
+NAMESPACES = ("customer", "feature", "context", "offer")
+MAX_LENGTH = 2000
+FUNCTIONS = frozenset(
+    {
+        *("size", "contains", "startsWith", "endsWith", "matches", "has", "int", "uint", "double", "string", "bool"),
+        *("min", "max", "timestamp", "duration", "getFullYear", "getMonth", "getDate", "getDayOfMonth"),
+        *("getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds"),
+    }
+)
+"""Functions a rule may call besides the operators; all are pure."""
+
+_STRING = re.compile(r"""[rR]?("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""")
+_IDENTIFIER = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_BINDER = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
+_POSITION = re.compile(r"<input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
+_WORDS = frozenset({"true", "false", "null", "in"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a rule said of one customer and offer.
+
+    Attributes:
+        passed: True only if the rule is true; anything unknown or ill-typed is False.
+        text: Why not, with the values seen; empty when it passed.
+        seen: Every value that the rule names, by ``namespace.name``; None is unknown.
+    """
+
+    passed: bool
+    text: str
+    seen: dict[str, Any]
+
+
+class Expression:
+    """A compiled rule; see ``compile_expression``."""
+
+    def __init__(self, source: str, program: "cel.Program", fields: tuple[tuple[str, str], ...]) -> None:
+        self.source = source
+        self.fields = fields
+        self._program = program
+
+    def __repr__(self) -> str:
+        return f"Expression({self.source!r})"
+
+    def evaluate(self, values: Mapping[str, Mapping[str, Any]]) -> Verdict:
+        """Decides the rule on values by namespace and name. Never raises.
+
+        Args:
+            values: E.g. ``{"feature": {"recency_days": 3.0}}``; None, NaN and absent are all "unknown".
+        """
+        seen: dict[str, Any] = {}
+        given: dict[str, dict[str, Any]] = {namespace: {} for namespace in NAMESPACES}
+        for namespace, name in self.fields:
+            value = values.get(namespace, {}).get(name)
+            if value is None or (isinstance(value, float) and not math.isfinite(value)):
+                seen[f"{namespace}.{name}"] = None
+            else:
+                seen[f"{namespace}.{name}"] = given[namespace][name] = value
+        try:
+            result = self._program.execute(given)
+        except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+            return Verdict(passed=False, text=_failure(error, seen), seen=seen)
+        if result is True:
+            return Verdict(passed=True, text="", seen=seen)
+        if result is False:
+            return Verdict(passed=False, text=f"not met: {_listed(seen)}" if seen else "never met", seen=seen)
+        text = f"the rule gives {result!r}, which is neither true nor false ({_listed(seen)})"
+        return Verdict(passed=False, text=text, seen=seen)
+
+
+def _failure(error: Exception, seen: Mapping[str, Any]) -> str:
+    if any(value is None for value in seen.values()):
+        return f"value unknown: {_listed(seen)}"
+    message = str(error).split(". ")[0].rstrip(".")
+    return f"the rule cannot be decided on these values: {_listed(seen)} ({message})"
+
+
+def _listed(seen: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {'unknown' if value is None else '== ' + _shown(value)}" for name, value in seen.items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def compile_expression(
+    source: str, *, where: str = "expression", known: Mapping[str, Container[str]] | None = None
+) -> Expression:
+    """Compiles a rule and checks every name in it.
+
+    Args:
+        source: The rule in CEL.
+        where: What an error names, e.g. ``offer 'C1', eligibility``.
+        known: Names by namespace; a namespace that is absent from it takes any name.
+
+    Raises:
+        ConfigError: A syntax error, an unknown name or function, or a rule of more than 2,000 characters, with its
+            line and column.
+    """
+    try:
+        expression = _compile(source)
+    except ValueError as error:
+        raise ConfigError(
+            f"{where}: {error}", hint="mend the rule; docs/decisions/eligibility-language.md shows the language"
+        ) from None
+    for namespace, name in expression.fields:
+        names = (known or {}).get(namespace)
+        if names is not None and name not in names:
+            line, column = _place(source, _find(source, namespace, name))
+            raise ConfigError(f"{where}: line {line}, column {column}: {namespace}.{name} is not known")
+    return expression
+
+
+@lru_cache(maxsize=4096)
+def _compile(source: str) -> Expression:
+    if len(source) > MAX_LENGTH:
+        raise ValueError(f"the rule has {len(source)} characters, must have at most {MAX_LENGTH}")
+    try:
+        program = cel.compile(source)
+    except ValueError as error:
+        found = _POSITION.search(str(error))
+        if found is None:
+            raise ValueError(f"line 1, column 1: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"line {found[1]}, column {found[2]}: {found[3][:200]}") from None
+    blanked = _blank(source)
+    bound = set(_BINDER.findall(blanked))
+    fields: dict[tuple[str, str], None] = {}
+    for match in _IDENTIFIER.finditer(blanked):
+        word, after = match[0], source[match.end() :]
+        if word in bound or word in _WORDS or (after.lstrip().startswith("(") and word not in NAMESPACES):
+            continue
+        if word not in NAMESPACES:
+            raise ValueError(
+                _at(source, match.start(), f"{word!r} is not known, must start with {', '.join(NAMESPACES)}")
+            )
+        name = re.match(r"""\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:"([^"\\]+)"|'([^'\\]+)')\s*\])""", after)
+        if name is None:
+            raise ValueError(_at(source, match.start(), f"{word!r} must be followed by a name, as in {word}.name"))
+        fields[(word, name[1] or name[2] or name[3])] = None
+    for function in program.functions():
+        if function[0] not in "_@!-?" and function not in FUNCTIONS:
+            raise ValueError(_at(source, blanked.find(function), f"function {function!r} is not known"))
+    return Expression(source, program, tuple(fields))
+
+
+def _blank(source: str) -> str:
+    """The source with the insides of string literals blanked, so that positions stay."""
+    return _STRING.sub(lambda match: '"' + " " * (len(match[0]) - 2) + '"', source)
+
+
+def _find(source: str, namespace: str, name: str) -> int:
+    found = re.search(rf"""\b{namespace}\s*(?:\.\s*{re.escape(name)}\b|\[\s*["']{re.escape(name)}["'])""", source)
+    return found.start() if found else 0
+
+
+def _place(source: str, position: int) -> tuple[int, int]:
+    before = source[: max(position, 0)]
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _at(source: str, position: int, message: str) -> str:
+    line, column = _place(source, position)
+    return f"line {line}, column {column}: {message}"
