@@ -16,9 +16,10 @@ from foretouch.features import templates
 from foretouch.features.people import register_people
 from foretouch.features.sample import NOW, ZONE, complete_journey
 from foretouch.features.schemas import literal
+from foretouch.features.simulation import Progress, Simulation, load_simulated, simulation_files
 from foretouch.features.tables import first_row, open_duckdb
 
-Sample = Literal["complete-journey"]
+Sample = Literal["complete-journey", "simulated"]
 FIRST_KEY_SCOPES = ("decide", "events", "report:read", "admin")
 
 
@@ -37,12 +38,20 @@ class Initialised:
     rows: dict[str, int]
 
 
-def initialise(folder: Path, sample: Sample | None = None) -> Initialised:
+def initialise(
+    folder: Path,
+    sample: Sample | None = None,
+    *,
+    simulation: Simulation | None = None,
+    progress: Progress | None = None,
+) -> Initialised:
     """Makes a workspace: configuration, folders, secrets, the state database, the first API key, and sample data.
 
     Args:
         folder: Where; it must not hold a ``foretouch.toml`` yet.
         sample: Load these data; ``None`` leaves the tables empty.
+        simulation: Which world, for the sample ``simulated``.
+        progress: Told how far the simulation is.
 
     Raises:
         ConfigError: There is a workspace already.
@@ -53,7 +62,13 @@ def initialise(folder: Path, sample: Sample | None = None) -> Initialised:
     (root / "experiments").mkdir(parents=True, exist_ok=True)
     for name in ("data", "features", "bundles", "reports"):
         (root / name).mkdir(exist_ok=True)
-    files = _sample_files() if sample == "complete-journey" else _own_files(root.name)
+    world = simulation or Simulation()
+    if sample == "complete-journey":
+        files = _sample_files()
+    elif sample == "simulated":
+        files = simulation_files(world)
+    else:
+        files = _own_files(root.name)
     for name, text in files.items():
         path = root / name
         if not path.exists():
@@ -61,7 +76,11 @@ def initialise(folder: Path, sample: Sample | None = None) -> Initialised:
     workspace = Workspace.open(root)
     for secret in ("seed", "pseudonym", "webhook"):
         workspace.secret(secret)
-    rows = _load_sample(workspace) if sample == "complete-journey" else {}
+    rows: dict[str, int] = {}
+    if sample == "complete-journey":
+        rows = _load_sample(workspace)
+    elif sample == "simulated":
+        rows = load_simulated(workspace, world, progress=progress)
     return Initialised(workspace=workspace, key_file=_first_key(workspace), rows=rows)
 
 
