@@ -44,6 +44,12 @@ class ApiKey:
         return scope in self.scopes or "admin" in self.scopes
 
 
+class ReusedKeyError(ConflictError):
+    """An idempotency key came again with another body."""
+
+    code = "idempotency_key_reused"
+
+
 def _sha256(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -148,7 +154,7 @@ def find_answer(connection: sqlite3.Connection, scope: str, key: str, body_sha25
         body_sha256: Hash of the request's content.
 
     Raises:
-        ConflictError: The key came before with other content.
+        ReusedKeyError: The key came before with other content.
     """
     row = connection.execute(
         "SELECT body_sha256, response FROM idempotency WHERE scope = ? AND key = ?", (scope, key)
@@ -156,7 +162,7 @@ def find_answer(connection: sqlite3.Connection, scope: str, key: str, body_sha25
     if row is None:
         return None
     if not hmac.compare_digest(row[0], body_sha256):
-        raise ConflictError(f"idempotency key {key!r} came before with another body")
+        raise ReusedKeyError(f"idempotency key {key!r} came before with another body")
     answer: bytes = row[1]
     return answer
 

@@ -1,0 +1,280 @@
+"""The champions that answer: loaded from the bundle store, proven, and swapped while the service runs.
+
+A bundle is accepted when its hashes hold, its text parses in a throw-away process, and it reproduces its golden rows
+bit for bit. A promotion is noticed within two seconds; a bundle that fails keeps the earlier model answering.
+"""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+import lightgbm
+import numpy as np
+import orjson
+
+from foretouch.core.bundle import MODEL_NAMES, Bundle, ModelCard, read_aliases, read_bundle
+from foretouch.core.errors import BundleError, ForetouchError
+from foretouch.serving.scoring import FloatArray, Scorer
+
+PROBE_SECONDS = 30.0
+POLL_SECONDS = 1.0
+
+
+class TreeScorer:
+    """A LightGBM model on one thread: a row costs microseconds, and threads would cost more than they bring.
+
+    Args:
+        card: What the model is.
+        text: LightGBM's own text of it.
+
+    Raises:
+        BundleError: The text does not fit the card.
+    """
+
+    def __init__(self, card: ModelCard, text: str) -> None:
+        try:
+            self._booster = lightgbm.Booster(model_str=text)
+        except lightgbm.basic.LightGBMError as error:
+            raise BundleError(
+                f"bundle {card.model} {card.version}: the model's text cannot be read: {error}"
+            ) from error
+        self._card = card
+        if self._booster.num_feature() != len(card.inputs):
+            raise BundleError(
+                f"bundle {card.model} {card.version}: the model takes {self._booster.num_feature()} inputs,"
+                f" its card names {len(card.inputs)}"
+            )
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model is and how to call it."""
+        return self._card
+
+    def predict(self, vectors: FloatArray, /) -> FloatArray:
+        """Raw scores, shape (n,) or (n, classes)."""
+        return np.asarray(self._booster.predict(vectors, num_threads=1), dtype=np.float64)
+
+    def contributions(self, vectors: FloatArray, /) -> FloatArray:
+        """LightGBM's own SHAP values, shape (n, inputs + 1); the last column is the base value."""
+        return np.asarray(self._booster.predict(vectors, num_threads=1, pred_contrib=True), dtype=np.float64)
+
+
+class ConstantScorer:
+    """A model without trees: everything it knows is in its card's extras; every raw score is NaN.
+
+    Args:
+        card: What the model is; whoever scores with it reads its extras.
+    """
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model is and how to call it."""
+        return self._card
+
+    def predict(self, vectors: FloatArray, /) -> FloatArray:
+        """NaN for every row: there is no raw score."""
+        return np.full(len(vectors), np.nan)
+
+
+def make_scorer(bundle: Bundle) -> Scorer:
+    """The scorer of a bundle that was read from disk."""
+    return TreeScorer(bundle.card, bundle.model_text) if bundle.model_text else ConstantScorer(bundle.card)
+
+
+def check_text(bundles: Mapping[str, Bundle]) -> dict[str, str]:
+    """Parses models in a throw-away process; what was wrong with each one that failed, by name."""
+    with_trees = {name: bundle for name, bundle in bundles.items() if bundle.model_text}
+    if not with_trees:
+        return {}
+    work = orjson.dumps([{"text": item.model_text, "rows": item.golden.inputs[:2]} for item in with_trees.values()])
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "foretouch.serving.bundle_probe"],
+            input=work,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
+        answers = [str(orjson.loads(line)) for line in run.stdout.splitlines()]
+    except (subprocess.TimeoutExpired, orjson.JSONDecodeError) as error:
+        return dict.fromkeys(with_trees, f"the model's text could not be tried: {type(error).__name__}")
+    if len(answers) == len(with_trees):
+        return {name: answer for name, answer in zip(with_trees, answers, strict=True) if answer}
+    if len(with_trees) == 1:
+        return dict.fromkeys(with_trees, f"the model's text crashes its parser (exit {run.returncode})")
+    return {name: wrong for name in with_trees for wrong in check_text({name: with_trees[name]}).values()}
+
+
+def check_golden(scorer: Scorer, bundle: Bundle) -> None:
+    """Compares a scorer with the exact outputs that training wrote.
+
+    Raises:
+        BundleError: An output differs in any bit.
+    """
+    golden, card = bundle.golden, bundle.card
+    if not golden.inputs:
+        return
+    vectors = np.array(
+        [[np.nan if value is None else value for value in row] for row in golden.inputs], dtype=np.float64
+    ).reshape(len(golden.inputs), -1)
+    raw = np.asarray(scorer.predict(vectors), dtype=np.float64).ravel()
+    if bundle.model_text and raw.tobytes() != np.array(golden.raw, dtype=np.float64).tobytes():
+        raise BundleError(f"bundle {card.model} {card.version} does not reproduce its golden rows")
+    calibrated = tuple(card.calibration.apply(value) for value in golden.raw)
+    if card.target != "distribution" and calibrated != golden.calibrated:
+        raise BundleError(f"bundle {card.model} {card.version} does not reproduce its calibrated golden rows")
+
+
+def load_scorers(store: Path, versions: Mapping[str, str]) -> tuple[dict[str, Scorer], dict[str, str]]:
+    """Loads and proves the given version of each model.
+
+    Returns:
+        The scorers by model, and why for each model that was refused.
+    """
+    bundles: dict[str, Bundle] = {}
+    refused: dict[str, str] = {}
+    for model, version in versions.items():
+        try:
+            bundles[model] = read_bundle(store, model, version)
+        except (ForetouchError, ValueError, OSError) as error:
+            refused[model] = str(error)
+    refused |= check_text(bundles)
+    scorers: dict[str, Scorer] = {}
+    for model, bundle in bundles.items():
+        if model in refused:
+            continue
+        try:
+            scorer = make_scorer(bundle)
+            check_golden(scorer, bundle)
+        except (ForetouchError, ValueError) as error:
+            refused[model] = str(error)
+        else:
+            scorers[model] = scorer
+    return scorers, refused
+
+
+def load_scorer(store: Path, model: str, version: str) -> Scorer:
+    """One proven model of one version.
+
+    Raises:
+        BundleError: It is missing, altered, or does not reproduce its golden rows.
+    """
+    scorers, refused = load_scorers(store, {model: version})
+    if refused:
+        raise BundleError(refused[model], hint=f"foretouch train {model}")
+    return scorers[model]
+
+
+class ModelWatcher(Protocol):
+    """Is told what happens to the models."""
+
+    def loaded(self, model: str, version: str, earlier: str | None) -> None:
+        """A version answers from now on."""
+        ...
+
+    def refused(self, model: str, reason: str) -> None:
+        """A bundle was refused; the earlier one goes on answering."""
+        ...
+
+
+class Silent:
+    """Tells nobody."""
+
+    def loaded(self, model: str, version: str, earlier: str | None) -> None:
+        """Nothing."""
+
+    def refused(self, model: str, reason: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champions:
+    """The models that answer at one moment; a decision uses one of these from beginning to end.
+
+    Attributes:
+        scorers: By model.
+        refused: Why the wanted version of a model does not answer, by model.
+    """
+
+    scorers: Mapping[str, Scorer] = field(default_factory=lambda: MappingProxyType({}))
+    refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Models that no version of answers."""
+        return tuple(name for name in MODEL_NAMES if name not in self.scorers)
+
+
+class BundleStore:
+    """The champions of a workspace, kept up to date in the background.
+
+    Args:
+        store: The folder of bundles.
+        watcher: Told of every change.
+    """
+
+    def __init__(self, store: Path, watcher: ModelWatcher | None = None) -> None:
+        self.store = store
+        self._watcher = watcher or Silent()
+        self._champions = Champions()
+        self._tried: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def champions(self) -> Champions:
+        """The models that answer now: one reference, swapped whole."""
+        return self._champions
+
+    def refresh(self) -> Champions:
+        """Loads what was promoted since the last look; each version is tried once."""
+        with self._lock:
+            wanted: dict[str, str] = {}
+            refused = dict(self._champions.refused)
+            for model in MODEL_NAMES:
+                try:
+                    version = read_aliases(self.store, model).get("champion")
+                except (OSError, ValueError) as error:
+                    refused[model] = f"aliases of {model} cannot be read: {error}"
+                    continue
+                if version is not None and self._tried.get(model) != version:
+                    wanted[model] = version
+            if not wanted and refused == self._champions.refused:
+                return self._champions
+            scorers, failures = load_scorers(self.store, wanted)
+            earlier = self._champions.scorers
+            self._tried |= wanted
+            kept = {name: reason for name, reason in refused.items() if name not in scorers}
+            self._champions = Champions(
+                scorers=MappingProxyType({**earlier, **scorers}), refused=MappingProxyType({**kept, **failures})
+            )
+            for name, scorer in scorers.items():
+                before = earlier[name].card.version if name in earlier else None
+                self._watcher.loaded(name, scorer.card.version, before)
+            for name, reason in failures.items():
+                self._watcher.refused(name, reason)
+            return self._champions
+
+    def watch(self) -> None:
+        """Looks for promotions every second, until ``close``."""
+        self._thread = threading.Thread(target=self._watch, name="bundle-watcher", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self.refresh()
+
+    def close(self) -> None:
+        """Stops looking."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(PROBE_SECONDS)

@@ -1,0 +1,82 @@
+"""Metrics by route template, never by path: a fixed number of series, summed over the workers."""
+
+import os
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Telemetry:
+    """The metrics of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "foretouch_requests_total", "Requests answered.", ["route", "method", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "foretouch_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=self.registry
+        )
+        self.decisions = Counter(
+            "foretouch_decisions_total",
+            "Decisions by status and step of the fallback ladder.",
+            ["status", "step"],
+            registry=self.registry,
+        )
+        self.unlogged = Counter(
+            "foretouch_unlogged_decisions_total",
+            "Decisions answered although the log could not be written.",
+            registry=self.registry,
+        )
+        self.feature_errors = Counter(
+            "foretouch_feature_read_errors_total",
+            "Feature reads that failed or came too late.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.models = Gauge(
+            "foretouch_model_loaded",
+            "1 for the version of each model that answers.",
+            ["model", "version"],
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self.model_failures = Counter(
+            "foretouch_model_load_failures_total",
+            "Bundles that were refused; the earlier one goes on answering.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.outcomes = Counter(
+            "foretouch_outcomes_total", "Outcomes by type and result.", ["type", "result"], registry=self.registry
+        )
+        self.events = Counter("foretouch_events_total", "Events by result.", ["result"], registry=self.registry)
+        self.refreshes = Counter(
+            "foretouch_feature_refreshes_total",
+            "Customers whose online features were recomputed after events.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.refresh_seconds = Histogram(
+            "foretouch_feature_refresh_seconds",
+            "From an event's arrival to its features being online.",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+
+    def show_model(self, model: str, version: str, earlier: str | None = None) -> None:
+        """Says which version of a model answers now."""
+        if earlier is not None and earlier != version:
+            self.models.labels(model, earlier).set(0)
+        self.models.labels(model, version).set(1)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The metrics of all workers in Prometheus' text form, and its content type."""
+        registry = self.registry
+        if os.environ.get(MULTIPROCESS_VARIABLE):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), CONTENT_TYPE_LATEST
