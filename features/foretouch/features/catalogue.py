@@ -105,10 +105,6 @@ def features_of(config: Config) -> dict[str, FeatureSpec]:
     return {spec.name: spec for spec in _specs(config)}
 
 
-FEATURES: Final[dict[str, FeatureSpec]] = features_of(Config())
-"""The features of a workspace with default configuration: those that every workspace has, and the default points."""
-
-
 def model_features(model: ModelName, config: Config | None = None) -> tuple[FeatureSpec, ...]:
     """The features that a model's service serves.
 
@@ -142,7 +138,8 @@ def _specs(config: Config) -> Iterator[FeatureSpec]:
     yield from _rhythm()
 
 
-def _spec(view: str, group: Group, kind: Kind, name: str, text_en: str, text_zh: str) -> FeatureSpec:
+def _spec(view: str, group: Group, kind: Kind, name: str, *text: str) -> FeatureSpec:
+    text_en, text_zh = text
     return FeatureSpec(name=name, view=view, kind=kind, group=group, text_en=text_en, text_zh=text_zh)
 
 
@@ -278,9 +275,6 @@ def _activity(config: Config) -> Iterator[FeatureSpec]:
     yield number("days_since_activity", f"days since the last {activity.replace('_', ' ')}", f"距上次 {activity} 天数")
     yield number("days_since_event", "days since any event", "距任一事件天数")
     yield number("events_28d", "events in the last 28 days", "近 28 天事件数")
-    yield number(
-        "bot_events_28d", "events by bots in the last 28 days, counted apart", "近 28 天机器事件数（单独计数）"
-    )
 
 
 def _rhythm() -> Iterator[FeatureSpec]:
@@ -295,3 +289,7 @@ def _rhythm() -> Iterator[FeatureSpec]:
         "share of purchases on weekends, 365 days",
         "近 365 天周末购买占比",
     )
+
+
+FEATURES: Final[dict[str, FeatureSpec]] = features_of(Config())
+"""The features of a workspace with default configuration: those that every workspace has, and the default points."""

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - every name and literal in these statements is quoted or comes from this package
 """``foretouch init``: a folder that is ready to run."""
 
 import os
@@ -107,9 +108,9 @@ def _load_sample(workspace: Workspace) -> dict[str, int]:
     rows: dict[str, int] = {}
     with closing(open_duckdb()) as connection:
         for name, path in written.items():
-            rows[name] = first_row(connection, f"SELECT count(*) FROM {literal(str(path))}")[0]  # noqa: S608
+            rows[name] = first_row(connection, f"SELECT count(*) FROM {literal(str(path))}")[0]
         offer = literal(str(written[c.OFFERS]))
-        value, cost = first_row(connection, f"SELECT max(value), max(cost) FROM {offer}")  # noqa: S608
+        value, cost = first_row(connection, f"SELECT max(value), max(cost) FROM {offer}")
     workspace.assumptions_file.write_text(templates.sample_assumptions(value, cost), encoding="utf-8")
     register_people(workspace)
     return rows

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - every name and literal in these statements is quoted or comes from this package
 """Reading the canonical tables: DuckDB views over Parquet, the posted events, and the merged aliases."""
 
 import sqlite3
@@ -19,6 +20,7 @@ from foretouch.core.state.log import read_events
 from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import COLUMNS, literal, quoted
 
+RESPONSE_RECEIVED_AT = "response_received_at"
 OWNED = (c.CUSTOMERS, c.EVENTS, c.CONSENTS, c.TOUCHES)
 """Tables whose rows belong to a customer: their ids are replaced by the one they are an alias of."""
 
@@ -61,7 +63,7 @@ def read_table(workspace: Workspace, name: str) -> pd.DataFrame:
         raise DataError(f"table == {name!r}, must be one of {', '.join(c.TABLES)}")
     with closing(open_duckdb()) as connection:
         create_raw_view(connection, workspace, name)
-        return connection.execute(f"SELECT * FROM raw_{name}").df()  # noqa: S608 - name checked above
+        return connection.execute(f"SELECT * FROM raw_{name}").df()
 
 
 def create_raw_view(connection: duckdb.DuckDBPyConnection, workspace: Workspace, name: str) -> None:
@@ -74,7 +76,7 @@ def create_raw_view(connection: duckdb.DuckDBPyConnection, workspace: Workspace,
         return
     source = f"read_parquet({literal(files)}, union_by_name = true)"
     try:
-        found = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]  # noqa: S608
+        found = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]
     except duckdb.Error as error:
         raise DataError(f"{files} cannot be read: {error}", hint=f"foretouch ingest --{name} FILE") from error
     parts = [
@@ -82,7 +84,7 @@ def create_raw_view(connection: duckdb.DuckDBPyConnection, workspace: Workspace,
         for column, type_ in types.items()
     ]
     parts += [quoted(column) for column in found if column not in types]
-    connection.execute(f"CREATE OR REPLACE VIEW raw_{name} AS SELECT {', '.join(parts)} FROM {source}")  # noqa: S608
+    connection.execute(f"CREATE OR REPLACE VIEW raw_{name} AS SELECT {', '.join(parts)} FROM {source}")
 
 
 def connect(workspace: Workspace, *, customers: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
@@ -109,9 +111,11 @@ def connect(workspace: Workspace, *, customers: Iterable[str] | None = None) -> 
     posted = posted_events(workspace, customers)
     connection.register("posted_events", posted)
     for name in c.TABLES:
-        source = f"SELECT * FROM raw_{name}"  # noqa: S608
+        source = f"SELECT * FROM raw_{name}"
         if name == c.EVENTS:
             source = _events_source(connection, with_posted=posted.num_rows > 0)
+        if name == c.TOUCHES:
+            source = _touches_source(connection, workspace, customers)
         if merged and name in OWNED:
             source = _merged_source(source, name)
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {source}")
@@ -121,7 +125,7 @@ def connect(workspace: Workspace, *, customers: Iterable[str] | None = None) -> 
 def _events_source(connection: duckdb.DuckDBPyConnection, *, with_posted: bool) -> str:
     names = list(COLUMNS[c.EVENTS])
     listed = ", ".join(quoted(name) for name in names if name != c.IS_BOT)
-    ingested = f"SELECT {listed}, coalesce(is_bot, false) AS is_bot FROM raw_events"  # noqa: S608
+    ingested = f"SELECT {listed}, coalesce(is_bot, false) AS is_bot FROM raw_events"
     if not with_posted:
         return ingested
     connection.execute(
@@ -131,9 +135,45 @@ def _events_source(connection: duckdb.DuckDBPyConnection, *, with_posted: bool) 
     return f"{ingested} UNION ALL SELECT {listed}, is_bot FROM new_events"
 
 
+_LIVE_TOUCHES = """
+    SELECT k.contact_id, k.customer_id, k.offer_id, k.channel, k.at,
+           (SELECT min(o.occurred_at) FROM outcomes o
+            WHERE o.decision_id = k.decision_id AND o.type IN ('convert', 'click')),
+           (SELECT min(o.received_at) FROM outcomes o
+            WHERE o.decision_id = k.decision_id AND o.type IN ('convert', 'click'))
+    FROM contacts k WHERE k.decision_id IS NOT NULL AND k.status = 'sent'"""
+"""Contacts that the service proposed and that went out: from then on they are touches like any other."""
+
+
+def _touches_source(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, customers: Iterable[str] | None
+) -> str:
+    """Ingested touches, then the service's own; a response counts from the moment it was known."""
+    moment = pa.timestamp("us", tz="UTC")
+    rows: list[tuple[object, ...]] = []
+    if workspace.state_file.is_file():
+        with closing(connect_state(workspace.state_file, read_only=True)) as state:
+            if customers is None:
+                rows = state.execute(_LIVE_TOUCHES).fetchall()
+            else:
+                for customer_id in customers:
+                    rows += state.execute(f"{_LIVE_TOUCHES} AND k.customer_id = ?", (customer_id,)).fetchall()
+    schema = pa.schema(
+        [(name, pa.string()) for name in (c.TOUCH_ID, c.CUSTOMER_ID, c.OFFER_ID, c.CHANNEL)]
+        + [(name, moment) for name in (c.SENT_AT, c.RESPONDED_AT, RESPONSE_RECEIVED_AT)]
+    )
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    live = pa.table([pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)], schema)
+    connection.register("live_touches", live)
+    return (
+        f"SELECT *, responded_at AS {RESPONSE_RECEIVED_AT} FROM raw_touches"
+        " UNION ALL BY NAME SELECT *, responded_at IS NOT NULL AS responded, true AS immature FROM live_touches"
+    )
+
+
 def _merged_source(source: str, name: str) -> str:
     body = (
-        f"SELECT t.* REPLACE (coalesce(a.root, t.customer_id) AS customer_id) FROM ({source}) t "  # noqa: S608
+        f"SELECT t.* REPLACE (coalesce(a.root, t.customer_id) AS customer_id) FROM ({source}) t "
         "LEFT JOIN alias_roots a ON a.alias = t.customer_id"
     )
     if name == c.CUSTOMERS:

@@ -1,0 +1,218 @@
+# ruff: noqa: S608 - every name and literal in these statements is quoted or comes from this package
+"""Building features: one definition over a spine of ``(customer_id, as_of)`` rows, for history and for now."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foretouch.core import columns as c
+from foretouch.core.config import Config
+from foretouch.core.errors import DataError, NotReadyError
+from foretouch.core.workspace import Workspace
+from foretouch.features import definitions_sql as sql
+from foretouch.features.catalogue import HOURS, RHYTHM, VIEWS, FeatureSpec, features_of, view_features
+from foretouch.features.schemas import literal, quoted
+from foretouch.features.tables import connect, first_row
+
+EVENT_TIMESTAMP, BUILT_AT = "event_timestamp", "built_at"
+"""Feast's two times of a row: when its values were true, and when they were computed."""
+
+Say = Callable[[str], None]
+
+
+def offline_file(workspace: Workspace, view: str) -> Any:
+    """The Parquet file of a feature view's history."""
+    return workspace.features_folder / "offline" / f"{view}.parquet"
+
+
+def build_features(workspace: Workspace, spine: pd.DataFrame) -> pd.DataFrame:
+    """Every customer feature as of the times of a spine.
+
+    Args:
+        workspace: Whose tables.
+        spine: Columns ``customer_id`` and ``as_of`` (tz-aware), one row per wanted snapshot.
+
+    Returns:
+        The spine's rows in their order, with every feature of ``catalogue.features_of(workspace.config)``; a customer
+        nobody knows gets zero counts and missing values.
+
+    Raises:
+        DataError: The spine lacks a column, or its times have no zone.
+    """
+    with closing(connect(workspace)) as connection:
+        set_spine(connection, spine)
+        compute(connection, workspace.config)
+        joins = " ".join(f"JOIN f_{view} USING (row_id)" for view in VIEWS)
+        names = ", ".join(stored_column(spec) for spec in features_of(workspace.config).values())
+        return connection.execute(
+            f"SELECT customer_id, as_of, {names} FROM spine {joins} ORDER BY row_id"
+        ).df()
+
+
+def set_spine(connection: duckdb.DuckDBPyConnection, spine: pd.DataFrame) -> None:
+    """Makes the table ``spine`` with columns row_id, customer_id, as_of and as_of_us.
+
+    Raises:
+        DataError: The spine lacks a column, or its times have no zone.
+    """
+    missing = [name for name in (c.CUSTOMER_ID, c.AS_OF) if name not in spine.columns]
+    if missing:
+        raise DataError(f"the spine lacks {', '.join(missing)}; it has {', '.join(map(str, spine.columns))}")
+    times = spine[c.AS_OF]
+    if not isinstance(times.dtype, pd.DatetimeTZDtype):
+        raise DataError(f"as_of has type {times.dtype}, must be a time with a zone")
+    table = pa.table(
+        {
+            "row_id": pa.array(np.arange(len(spine), dtype=np.int64)),
+            c.CUSTOMER_ID: pa.array(spine[c.CUSTOMER_ID].astype(str), type=pa.string()),
+            c.AS_OF: pa.array(times.dt.tz_convert("UTC"), type=pa.timestamp("us", tz="UTC")),
+        }
+    )
+    connection.register("given_spine", table)
+    connection.execute("CREATE OR REPLACE TEMP TABLE spine AS SELECT *, epoch_us(as_of) AS as_of_us FROM given_spine")
+    connection.unregister("given_spine")
+
+
+def compute(connection: duckdb.DuckDBPyConnection, config: Config, *, cuts: str | None = None) -> None:
+    """Fills one table ``f_<view>`` per feature view for the rows of ``spine``.
+
+    Args:
+        connection: With the views of ``tables.connect`` and the table ``spine``.
+        config: The workspace's.
+        cuts: A relation with the RFM cuts of every month of the spine; ``None`` computes them.
+    """
+    for statement in sql.preparation(config):
+        connection.execute(statement)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE rfm_cuts AS {f'FROM {cuts}' if cuts else sql.cuts(config)}")
+    for view, query in sql.view_queries(config).items():
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE f_{view} AS {query}")
+    _rhythm(connection, config)
+
+
+def _rhythm(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """The arrays of 168 counts: the counts are SQL's, laying them out is NumPy's."""
+    rows: int = first_row(connection, "SELECT count(*) FROM spine")[0]
+    found = connection.execute(sql.hour_counts(config)).fetchnumpy()
+    counts = np.zeros((2, rows, HOURS), dtype=np.int32)
+    counts[np.asarray(found["kind"]), np.asarray(found["row_id"]), np.asarray(found["hour_of_week"])] = found["n"]
+    purchases = counts[0]
+    total = purchases.sum(axis=1)
+    weekend = purchases[:, 5 * 24 :].sum(axis=1)
+    share = np.divide(weekend, total, out=np.full(rows, np.nan), where=total > 0)
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * HOURS)
+    table = pa.table(
+        {
+            "row_id": pa.array(np.arange(rows, dtype=np.int64)),
+            "purchase_hours": pa.ListArray.from_arrays(offsets, pa.array(counts[0].reshape(-1))),
+            "engagement_hours": pa.ListArray.from_arrays(offsets, pa.array(counts[1].reshape(-1))),
+            "weekend_share": pa.array(np.round(share, 9), mask=total == 0),
+        }
+    )
+    connection.register("rhythm", table)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE f_{RHYTHM} AS SELECT * FROM rhythm")
+    connection.unregister("rhythm")
+
+
+def snapshot_times(workspace: Workspace) -> list[datetime]:
+    """The as-of times at which history is built: every ``features.snapshot_days``, back from now to the first event.
+
+    Returns:
+        Times in UTC, earliest first; the last is the workspace's now, the others begin a day (UTC).
+
+    Raises:
+        NotReadyError: There are no events.
+    """
+    with closing(connect(workspace)) as connection:
+        first: datetime | None = first_row(connection, "SELECT min(occurred_at) FROM events WHERE NOT is_bot")[0]
+    if first is None:
+        raise NotReadyError("there are no events to build features from", hint="foretouch ingest --events FILE")
+    now = workspace.clock.now()
+    times = [now]
+    step = timedelta(days=workspace.config.features.snapshot_days)
+    at = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    while at > first.astimezone(UTC):
+        if at < now:
+            times.append(at)
+        at -= step
+    return sorted(times)
+
+
+def build_history(workspace: Workspace, *, say: Say = lambda _: None) -> dict[str, int]:
+    """Builds the feature history: one Parquet file per view, read by Feast.
+
+    Rows are every customer at every snapshot time since they became known, and every touched customer at the moment
+    of the touch, so that an offer's model sees what was known when it was sent.
+
+    Args:
+        workspace: Whose tables.
+        say: Receives one line per step.
+
+    Returns:
+        Rows per view.
+
+    Raises:
+        NotReadyError: There are no events or no customers.
+    """
+    times = snapshot_times(workspace)
+    with closing(connect(workspace)) as connection:
+        _history_spine(connection, times)
+        rows: int = first_row(connection, "SELECT count(*) FROM spine")[0]
+        if rows == 0:
+            raise NotReadyError(
+                "there are no customers to build features for", hint="foretouch ingest --customers FILE"
+            )
+        say(f"{rows:,} snapshots at {len(times)} times")
+        compute(connection, workspace.config)
+        built = literal(times[-1].isoformat())
+        for view in VIEWS:
+            _write_view(connection, workspace, view, built)
+            say(f"{view} written")
+    return dict.fromkeys(VIEWS, rows)
+
+
+def _history_spine(connection: duckdb.DuckDBPyConnection, times: Sequence[datetime]) -> None:
+    moments = pa.table({"as_of": pa.array(times, type=pa.timestamp("us", tz="UTC"))})
+    connection.register("moments", moments)
+    now = literal(times[-1].isoformat())
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE spine AS
+        SELECT row_number() OVER (ORDER BY customer_id, as_of) - 1 AS row_id, customer_id, as_of,
+               epoch_us(as_of) AS as_of_us
+        FROM (SELECT customer_id, as_of FROM customers JOIN moments ON created_at <= as_of
+              UNION SELECT DISTINCT customer_id, sent_at FROM touches JOIN customers USING (customer_id)
+              WHERE sent_at <= {now}::TIMESTAMPTZ)""")
+    connection.unregister("moments")
+
+
+def _write_view(connection: duckdb.DuckDBPyConnection, workspace: Workspace, view: str, built: str) -> None:
+    """Writes one view's history whole or not at all."""
+    path = offline_file(workspace, view)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{view}.{os.getpid()}.tmp")
+    columns = ", ".join(stored_column(spec) for spec in view_features(workspace.config, view))
+    connection.execute(
+        f"COPY (SELECT customer_id, as_of AS {EVENT_TIMESTAMP}, {built}::TIMESTAMPTZ AS {BUILT_AT}, {columns}"
+        f" FROM spine JOIN f_{view} USING (row_id) ORDER BY row_id)"
+        f" TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    draft.replace(path)
+
+
+def stored_column(spec: FeatureSpec) -> str:
+    """A feature as it is stored: numbers as doubles, categories as text, arrays as they are."""
+    name = quoted(spec.name)
+    return f"{name}::DOUBLE AS {name}" if spec.kind == "number" else name
+
+
+def parquet_rows(path: Any) -> int:
+    """Number of rows of a Parquet file, from its footer."""
+    rows: int = pq.ParquetFile(path).metadata.num_rows
+    return rows
