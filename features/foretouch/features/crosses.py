@@ -18,8 +18,8 @@ OFFER_SHARE: Final = "share_"
 
 OFFER_FEATURES: Final = (
     "offer_category",
-    "offer_days_left",
-    "offer_days_running",
+    "offer_remaining_days",
+    "offer_running_days",
     "offer_duration_days",
     "offer_coupons",
     "offer_products",
@@ -31,7 +31,6 @@ CROSS_FEATURES: Final = (
     "offer_affinity_ratio",
     "offer_favourite_share",
     "response_rate",
-    "response_rate_category",
 )
 CATEGORY_FEATURES: Final = ("offer_category",)
 """Those of the above that are categories; the others are numbers."""
@@ -59,8 +58,8 @@ def offer_features(offer: Offer, at: datetime) -> dict[str, Any]:
     left = None if offer.ends_at is None else (offer.ends_at - at).total_seconds() / _DAY
     return {
         "offer_category": offer.category or None,
-        "offer_days_left": left,
-        "offer_days_running": running,
+        "offer_remaining_days": left,
+        "offer_running_days": running,
         "offer_duration_days": None if running is None or left is None else running + left,
         "offer_coupons": _number(attributes.get("coupons")),
         "offer_products": _number(attributes.get("products")),
@@ -89,8 +88,6 @@ def cross_features(customer: Mapping[str, Any], offer: Mapping[str, Any]) -> dic
           what the offer holds would reach: 1 is a perfect fit.
         - ``offer_favourite_share``: the offer's share in the customer's largest category.
         - ``response_rate``: the customer's responses per send in the last year, shrunk towards ``PRIOR_RATE``.
-        - ``response_rate_category``: the same for sends of the offer's category where the store holds them, shrunk
-          towards ``response_rate``.
     """
     offered: Mapping[str, float] = offer.get(_OFFER_SHARES) or {}
     bought = {name: _number(customer.get(CUSTOMER_SHARE + name)) for name in offered}
@@ -101,16 +98,11 @@ def cross_features(customer: Mapping[str, Any], offer: Mapping[str, Any]) -> dic
         own = sum(share * share for share in offered.values())
         ratio = affinity / own if own > 0.0 else None
         favourite = offered[max(known, key=lambda name: (known[name], name))]
-    overall = _rate(customer.get("responses_365d"), customer.get("sends_365d"), PRIOR_RATE)
-    suffix = category_suffix(offer.get("offer_category"))
     return {
         "offer_affinity": affinity,
         "offer_affinity_ratio": ratio,
         "offer_favourite_share": favourite,
-        "response_rate": overall,
-        "response_rate_category": _rate(
-            customer.get(f"responses_365d_{suffix}"), customer.get(f"sends_365d_{suffix}"), overall
-        ),
+        "response_rate": _response_rate(customer.get("responses_365d"), customer.get("sends_365d")),
     }
 
 
@@ -122,15 +114,9 @@ def pair_row(customer: Mapping[str, Any], offer: Offer, at: datetime) -> dict[st
     return {**customer, **about, **crossed}
 
 
-def category_suffix(category: object) -> str:
-    """An offer category as the end of a feature name: ``Type A`` is ``type_a``."""
-    text = str(category or "").casefold()
-    return "".join(letter if letter.isalnum() else "_" for letter in text).strip("_")
-
-
-def _rate(responses: object, sends: object, prior: float) -> float:
-    """(responses + PRIOR_SENDS x prior) / (sends + PRIOR_SENDS); unknown counts are none."""
-    return ((_number(responses) or 0.0) + PRIOR_SENDS * prior) / ((_number(sends) or 0.0) + PRIOR_SENDS)
+def _response_rate(responses: object, sends: object) -> float:
+    """(responses + PRIOR_SENDS x PRIOR_RATE) / (sends + PRIOR_SENDS); unknown counts are none."""
+    return ((_number(responses) or 0.0) + PRIOR_SENDS * PRIOR_RATE) / ((_number(sends) or 0.0) + PRIOR_SENDS)
 
 
 def _number(value: object) -> float | None:
