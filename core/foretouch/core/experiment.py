@@ -25,6 +25,8 @@ class Metric(Contract):
     """One number per unit, and how its arms are compared."""
 
     name: str = Field(min_length=1)
+    title: dict[str, str] = Field(default_factory=dict)
+    """What reports call it, by language (``en``, ``zh``); the name where there is none."""
     kind: Literal["mean", "proportion", "ratio", "quantile"]
     column: str | None = None
     numerator: str | None = None
@@ -35,9 +37,12 @@ class Metric(Contract):
     q: float | None = Field(default=None, gt=0.0, lt=1.0)
     role: Literal["primary", "guardrail", "secondary"] = "secondary"
     margin: float | None = Field(default=None, ge=0.0)
+    """How much worse is still acceptable: absolute, in the metric's unit (0.005 of a proportion is half a point)."""
     better: Literal["up", "down"] = "up"
     value_per_unit: float | None = None
+    """Contribution margin of one unit of the metric, in the workspace's currency."""
     cost_per_unit: float | None = None
+    """Cost of the treatment per customer in it, in the workspace's currency."""
     event: str | None = None
     """From the decision log: the event whose count, occurrence or value within ``window_days`` is this metric."""
     measure: Literal["occurred", "count", "value"] = "occurred"

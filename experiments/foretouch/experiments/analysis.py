@@ -1,0 +1,187 @@
+"""The analysis of one experiment: a table of units and its spec in, results out. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from foretouch.core.canonical import content_hash
+from foretouch.core.experiment import ExperimentSpec, Metric
+from foretouch.experiments import checks, verdict
+from foretouch.experiments.contrasts import Contrast, contrast_of, metric_result
+from foretouch.experiments.cumulative import looks
+from foretouch.experiments.definitions import used
+from foretouch.experiments.multiplicity import benjamini_hochberg, holm
+from foretouch.experiments.refusals import Refused
+from foretouch.experiments.results import Check, Enrolment, MetricResult, Refusal, Results
+from foretouch.experiments.segments import segment_results
+from foretouch.experiments.table import MetricRows, Units, metric_rows
+from foretouch.experiments.texts import say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the rows themselves do not say.
+
+    Attributes:
+        running: The experiment has not reached its planned end: certainty is judged by the anytime-valid answers.
+        currency: Of money figures.
+        origin: Where the data come from.
+        money_is_revenue: Metrics whose unit already is revenue, by name.
+        enrolment: How units came from the decision log.
+        checks: Further lights for the trust strip.
+        refused: What is wrong with the frame as a whole.
+        assumptions: What the data lack.
+        command: What reproduces this.
+        data_hash: SHA-256 of the rows' source.
+    """
+
+    running: bool = False
+    currency: str | None = None
+    origin: str = "own"
+    money_is_revenue: frozenset[str] = frozenset()
+    enrolment: Enrolment | None = None
+    checks: tuple[Check, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    assumptions: tuple[dict[str, object], ...] = ()
+    command: str = ""
+    data_hash: str = ""
+
+
+def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = None) -> Results:
+    """Analyses one row per unit.
+
+    Args:
+        rows: Unit, arm and metric columns as the spec names them.
+        spec: The experiment.
+        context: What the rows do not say.
+
+    Returns:
+        Results; broken inputs appear in ``refusals`` with a named reason and carry no number.
+
+    Raises:
+        DataError: The unit or arm column is not in the table.
+    """
+    context = context or Context()
+    units = Units.of(rows, spec)
+    split = checks.split_of(units.counts, spec, running=context.running)
+    whole = [*units.refused, *context.refused]
+    if sum(units.counts.values()) == 0 and not context.refused:
+        whole.append(Refused("no_units"))
+    elif not split.ok:
+        whole.append(Refused("split_mismatch", value=_split_text(split.observed, split.expected)))
+    refusals = [_refusal(item) for item in whole]
+    prepared = _prepared(units, refusals)
+    contrasts: list[Contrast] = []
+    unreadable = {"duplicate_units", "unit_in_two_arms", "missing_arm"} & {item.code for item in whole}
+    for metric, values in prepared if not unreadable else []:
+        for arm in range(1, len(units.arms)):
+            if spec.weights[units.arms[arm]] == 0.0:
+                continue
+            try:
+                contrasts.append(contrast_of(units, metric, values, arm))
+            except Refused as reason:
+                refusals.append(_refusal(reason, metric=metric.name, contrast=units.arms[arm]))
+    metrics = _adjusted(contrasts, context)
+    segments, heterogeneity, problems = segment_results(units, contrasts)
+    refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
+    lights = (*verdict.split_lights(split, units), *_balance(units, spec), *context.checks)
+    families = {"decisions": "holm", "secondary": "benjamini-hochberg", "segments": "benjamini-hochberg"}
+    sizes = {
+        "decisions": sum(item.role != "secondary" for item in metrics),
+        "secondary": sum(item.role == "secondary" for item in metrics),
+        "segments": len(segments),
+    }
+    draft = Results(
+        key=spec.key,
+        control=spec.control,
+        alpha=spec.alpha,
+        title=spec.title,
+        metric_titles={metric.name: metric.title for metric in spec.metrics if metric.title},
+        weights=spec.weights,
+        currency=context.currency,
+        origin=context.origin,
+        basis="anytime" if context.running else "fixed",
+        n=sum(units.counts.values()),
+        srm=split,
+        arms=units.counts,
+        checks=lights,
+        metrics=tuple(metrics),
+        segments=segments,
+        heterogeneity=heterogeneity,
+        cumulative=looks(units, contrasts),
+        multiplicity={name: {"method": families[name], "size": sizes[name]} for name in families},
+        verdict=verdict.PENDING,
+        refusals=tuple(refusals),
+        definitions=used(
+            covariates=any(metric.covariates for metric in spec.metrics),
+            cluster=spec.cluster is not None,
+            kinds={metric.kind for metric in spec.metrics},
+            winsor=any(metric.winsor is not None for metric in spec.metrics),
+            segments=bool(spec.segments),
+        ),
+        enrolment=context.enrolment,
+        assumptions=context.assumptions,
+        command=context.command,
+        inputs={"sha256": context.data_hash or _hash(rows), "spec_sha256": content_hash(spec)},
+    )
+    verdicts = verdict.verdicts(draft, spec)
+    return draft.model_copy(update={"verdicts": verdicts, "verdict": verdict.overall(verdicts)})
+
+
+def _prepared(units: Units, refusals: list[Refusal]) -> list[tuple[Metric, MetricRows]]:
+    prepared: list[tuple[Metric, MetricRows]] = []
+    for metric in units.spec.metrics:
+        try:
+            prepared.append((metric, metric_rows(units, metric)))
+        except Refused as reason:
+            refusals.append(_refusal(reason, metric=metric.name))
+    return prepared
+
+
+def _adjusted(contrasts: list[Contrast], context: Context) -> list[MetricResult]:
+    """Results with p adjusted: Holm over decisions, Benjamini-Hochberg over the secondary metrics."""
+    p = [item.effect.anytime_p if context.running else item.effect.p for item in contrasts]
+    adjusted = list(p)
+    for decided, correction in ((True, holm), (False, benjamini_hochberg)):
+        members = [i for i, item in enumerate(contrasts) if (item.metric.role != "secondary") is decided]
+        for i, value in zip(members, correction([p[i] for i in members]), strict=True):
+            adjusted[i] = value
+    return [
+        metric_result(
+            item, p_adjusted=value, currency=context.currency, revenue=context.money_is_revenue, running=context.running
+        )
+        for item, value in zip(contrasts, adjusted, strict=True)
+    ]
+
+
+def _balance(units: Units, spec: ExperimentSpec) -> tuple[Check, ...]:
+    """One light for all covariates: were the arms alike before? (Bonferroni over covariates)."""
+    names = sorted({name for metric in spec.metrics for name in metric.covariates})
+    if not names:
+        return ()
+    p = 1.0
+    worst = names[0]
+    for name in names:
+        try:
+            value = checks.imbalance_p(units.column(name), units.codes, len(units.arms)) * len(names)
+        except Refused:
+            continue
+        if value < p:
+            p, worst = value, name
+    bad = p < checks.ALARM
+    code = "balance_bad" if bad else "balance_ok"
+    return (Check(code=code, light="amber" if bad else "green", **say(code, column=worst, count=len(names))),)
+
+
+def _refusal(reason: Refused, **where: str | None) -> Refusal:
+    return Refusal(code=reason.code, text_en=reason.text("en"), text_zh=reason.text("zh"), **where)
+
+
+def _split_text(observed: dict[str, int], expected: dict[str, float]) -> str:
+    return ", ".join(f"{arm} {observed[arm]:,} / {expected[arm]:,.0f}" for arm in observed)
+
+
+def _hash(rows: pd.DataFrame) -> str:
+    digest = pd.util.hash_pandas_object(rows, index=False).to_numpy()
+    return content_hash([list(map(str, rows.columns)), f"{int(np.bitwise_xor.reduce(digest)) if len(digest) else 0:x}"])

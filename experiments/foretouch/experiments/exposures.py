@@ -1,0 +1,107 @@
+"""From the decision log to first exposures: one row per unit of an experiment."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from foretouch.core.errors import NotReadyError
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.core.state.db import connect, from_micros
+from foretouch.core.workspace import Workspace
+from foretouch.serving.assignment import arm_of, unit_of
+
+
+@dataclass(kw_only=True)
+class Exposure:
+    """A unit's first logged decision under an experiment.
+
+    Attributes:
+        unit: What was assigned: a customer, or a household.
+        customer_id: Whose decision it was, aliases merged.
+        at: When it was decided.
+        arm: The arm in the log.
+        contacted: Whether that decision said to contact.
+        assigned: The arm that the spec assigns.
+        known: Feature values and attributes as of the decision: covariates and segments.
+        arms: Every arm in which the unit was ever logged.
+    """
+
+    unit: str
+    customer_id: str
+    at: datetime
+    arm: str
+    contacted: bool
+    assigned: str
+    known: Mapping[str, Any]
+    arms: set[str] = field(default_factory=set)
+
+
+def read_exposures(
+    workspace: Workspace, spec: ExperimentSpec, *, until: datetime, aliases: Mapping[str, str]
+) -> list[Exposure]:
+    """The first exposure of every unit, in order of time.
+
+    Decisions that say ``logged: false`` (dry runs) are no exposure. A customer who was merged into another counts as
+    that other one; arms are compared with the id under which they were assigned.
+
+    Args:
+        workspace: Whose decision log.
+        spec: The experiment.
+        until: Decisions after this time are left out.
+        aliases: From an alias to the customer it stands for.
+
+    Raises:
+        NotReadyError: The workspace has no decision log yet.
+    """
+    if not workspace.state_file.is_file():
+        raise NotReadyError(
+            f"{workspace.root} has no decisions yet", hint=f"foretouch serve --workspace {workspace.root}"
+        )
+    found: dict[str, Exposure] = {}
+    with closing(connect(workspace.state_file, read_only=True)) as connection:
+        rows = connection.execute("SELECT decided_at, record FROM decisions ORDER BY decided_at, sequence")
+        for micros, body in rows:
+            record = orjson.loads(body)
+            at = from_micros(micros)
+            if at > until:
+                break
+            arm = _arm(record, spec.key)
+            if arm is None:
+                continue
+            household = record["request"].get("household_id") or record["counters"].get("household_id")
+            assigned_unit = unit_of(spec, record["customer_id"], household)
+            customer = aliases.get(record["customer_id"], record["customer_id"])
+            unit = unit_of(spec, customer, household)
+            if unit not in found:
+                found[unit] = Exposure(
+                    unit=unit,
+                    customer_id=customer,
+                    at=at,
+                    arm=arm,
+                    contacted=bool(record["contact"]),
+                    assigned=arm_of(spec, assigned_unit),
+                    known=_known(record),
+                )
+            found[unit].arms.add(arm)
+    return list(found.values())
+
+
+def _arm(record: dict[str, Any], key: str) -> str | None:
+    if not record.get("logged", True):
+        return None
+    return next((str(item["arm"]) for item in record["experiments"] if item["key"] == key), None)
+
+
+def _known(record: dict[str, Any]) -> dict[str, Any]:
+    """What was known before the decision, by name; features win over attributes of the same name."""
+    counters = record["counters"]
+    context: dict[str, Any] = {
+        "touchpoint": record["touchpoint"],
+        "language": counters.get("language"),
+        "household_id": counters.get("household_id") or record["customer_id"],
+    }
+    return {**context, **counters.get("attributes", {}), **record["features"].get("values", {})}

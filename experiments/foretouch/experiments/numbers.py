@@ -1,0 +1,85 @@
+"""Numbers, money and percentages as a reader of each language writes them."""
+
+import math
+from collections.abc import Sequence
+
+from babel.numbers import format_currency, format_decimal
+
+from foretouch.experiments.texts import LANGUAGES, Phrase
+
+LOCALES = {"en": "en_US", "zh": "zh_CN"}
+
+
+def digits(values: Sequence[float]) -> int:
+    """Decimals that show the largest of some percentages with at least two figures: one, or two below 1 %."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return 1 if largest >= 1.0 else 2
+
+
+def percents(values: Sequence[float], *, sign: bool = True) -> list[Phrase]:
+    """Shares as percentages, all with the same decimals: 0.093 is +9.3%."""
+    scaled = [100.0 * value for value in values]
+    text = "#,##0." + "0" * digits(scaled)
+    pattern = f"+{text};-{text}" if sign else text
+    return [
+        {code: f"{format_decimal(_zero(value), format=pattern, locale=LOCALES[code])}%" for code in LANGUAGES}
+        for value in scaled
+    ]
+
+
+def points(values: Sequence[float], *, sign: bool = False) -> list[Phrase]:
+    """Differences of shares as percentage points: 0.005 is 0.5 points."""
+    unit = {"en": " points", "zh": " 个百分点"}
+    plain = percents(values, sign=sign)
+    return [{code: item[code].removesuffix("%") + unit[code] for code in LANGUAGES} for item in plain]
+
+
+def money(value: float, currency: str | None, *, sign: bool = True) -> Phrase:
+    """An amount in the workspace's currency, without cents from 100 on."""
+    if currency is None:
+        return amount(value, sign=sign)
+    rounded = abs(value) >= 100.0
+    found = {}
+    for code in LANGUAGES:
+        text = format_currency(
+            abs(round(value) if rounded else value),
+            currency,
+            format="¤#,##0" if rounded else "¤#,##0.00",
+            locale=LOCALES[code],
+            currency_digits=False,
+        )
+        found[code] = _signed(text, value, sign=sign)
+    return found
+
+
+def amount(value: float, *, sign: bool = False) -> Phrase:
+    """A plain number with four significant figures."""
+    decimals = 0 if value == 0.0 else min(6, max(0, 3 - math.floor(math.log10(abs(value)))))
+    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+    return {
+        code: _signed(format_decimal(abs(value), format=pattern, locale=LOCALES[code]), value, sign=sign)
+        for code in LANGUAGES
+    }
+
+
+def count(value: float) -> Phrase:
+    """A count of people."""
+    return {code: format_decimal(round(value), format="#,##0", locale=LOCALES[code]) for code in LANGUAGES}
+
+
+def about(value: float) -> Phrase:
+    """A count rounded up to two figures: nobody needs 12,037 more customers."""
+    if value <= 0:
+        return count(0)
+    step = 10 ** max(0, math.floor(math.log10(value)) - 1)
+    return count(math.ceil(value / step) * step)
+
+
+def _signed(text: str, value: float, *, sign: bool) -> str:
+    if value < 0.0:
+        return f"-{text}"
+    return f"+{text}" if sign and value > 0.0 else text
+
+
+def _zero(value: float) -> float:
+    return 0.0 if abs(value) < 5e-4 else value

@@ -1,0 +1,117 @@
+"""Named refusals: an input that cannot carry a number gets a reason instead of one."""
+
+from typing import Any
+
+TEXTS: dict[str, dict[str, str]] = {
+    "missing_column": {
+        "en": "column {value} is not in the table",
+        "zh": "数据表中没有列 {value}",
+    },
+    "not_numeric": {
+        "en": "column {value} holds something other than numbers",
+        "zh": "列 {value} 含有非数值内容",
+    },
+    "missing_values": {
+        "en": "{value} rows have no finite value in {column}",
+        "zh": "列 {column} 中有 {value} 行没有有效数值",
+    },
+    "not_binary": {
+        "en": "column {value} must hold only 0 and 1 for a proportion",
+        "zh": "比例指标的列 {value} 只能含 0 和 1",
+    },
+    "arm_too_small": {
+        "en": "arm {column} has {value} units, at least 2 are needed",
+        "zh": "分组 {column} 只有 {value} 个单位，至少需要 2 个",
+    },
+    "zero_variance": {
+        "en": "every unit has the same value, so there is nothing to compare",
+        "zh": "所有单位的数值都相同，无法比较",
+    },
+    "denominator_not_positive": {
+        "en": "the denominator's mean is {value}, must be above 0",
+        "zh": "分母的均值为 {value}，必须大于 0",
+    },
+    "covariate_constant": {
+        "en": "a covariate is the same for every unit",
+        "zh": "有一个协变量对所有单位都相同",
+    },
+    "covariates_collinear": {
+        "en": "two or more covariates say the same (collinear)",
+        "zh": "两个或多个协变量重复（共线）",
+    },
+    "covariates_not_for_quantile": {
+        "en": "covariates cannot adjust a quantile",
+        "zh": "协变量不能用于分位数指标",
+    },
+    "clusters_not_for_quantile": {
+        "en": "quantiles of clustered units are not offered",
+        "zh": "不支持聚类单位的分位数",
+    },
+    "too_few_for_quantile": {
+        "en": "an arm with {value} units is too small for this quantile",
+        "zh": "只有 {value} 个单位的分组无法估计该分位数",
+    },
+    "too_few_clusters": {
+        "en": "only {value} clusters, at least 3 are needed",
+        "zh": "只有 {value} 个聚类，至少需要 3 个",
+    },
+    "too_many_levels": {
+        "en": "segment {column} has {value} values, at most 60 are shown",
+        "zh": "细分维度 {column} 有 {value} 个取值，最多显示 60 个",
+    },
+    "duplicate_units": {
+        "en": "{value} units have more than one row; the analysis needs one row per unit",
+        "zh": "有 {value} 个单位出现多行；分析要求每个单位一行",
+    },
+    "unit_in_two_arms": {
+        "en": "{value} units are in more than one arm",
+        "zh": "有 {value} 个单位同时出现在多个分组",
+    },
+    "missing_arm": {
+        "en": "{value} rows name no arm",
+        "zh": "有 {value} 行没有分组",
+    },
+    "unknown_arm": {
+        "en": "{value} units are in arms that the spec does not name: {column}",
+        "zh": "有 {value} 个单位属于设定中没有的分组：{column}",
+    },
+    "zero_weight_traffic": {
+        "en": "{value} units are in arms of weight 0: {column}",
+        "zh": "有 {value} 个单位进入了权重为 0 的分组：{column}",
+    },
+    "split_mismatch": {
+        "en": "the groups are not the size they should be: {value}",
+        "zh": "分组人数与设定不符：{value}",
+    },
+    "no_units": {
+        "en": "there are no units to analyse yet",
+        "zh": "目前还没有可分析的单位",
+    },
+    "none_mature": {
+        "en": "{value} customers have entered and no one's observation window is over; the first ends on {column}",
+        "zh": "已有 {value} 名客户进入，但尚无人的观察期结束；最早结束于 {column}",
+    },
+    "assignment_mismatch": {
+        "en": "{value} units were logged in another arm than the spec assigns",
+        "zh": "有 {value} 个单位的记录分组与设定的分配不一致",
+    },
+}
+"""By code: the reason in English and Chinese."""
+
+
+class Refused(Exception):  # noqa: N818 - an expected result with a reason, not a failure
+    """Raised inside the analysis of one metric; becomes an entry of ``refusals[]``.
+
+    Args:
+        code: A key of ``TEXTS``.
+        details: Values of the text's placeholders.
+    """
+
+    def __init__(self, code: str, **details: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = {"value": "", "column": "", **details}
+
+    def text(self, language: str) -> str:
+        """The reason in words."""
+        return TEXTS[self.code][language].format(**self.details)

@@ -1,0 +1,261 @@
+"""The verdict: a fixed rule table from checks, guardrails and the primary metric to one sentence in two languages.
+
+In order, the first that holds:
+
+1. the split, the arms or the units are wrong                                   -> broken
+2. a guardrail lies wholly beyond its margin (or, without one, is surely worse) -> harm
+3. a primary metric is surely worse                                             -> harm
+4. a primary metric is surely better, every guardrail with a margin within it   -> win
+5. a primary metric is surely better, such a guardrail not shown yet            -> unclear (keep running)
+6. a primary metric with a margin is shown to be no worse than it               -> equivalent
+7. otherwise                                                                    -> unclear (how many more are needed)
+
+"Surely" is the adjusted p below alpha: of the fixed test at the planned end, of the anytime-valid one before it.
+"""
+
+import math
+from collections.abc import Sequence
+
+from scipy import special
+
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.experiments import numbers
+from foretouch.experiments.results import Check, MetricResult, Refusal, Results, Split, Verdict
+from foretouch.experiments.table import Units
+from foretouch.experiments.texts import LANGUAGES, Phrase, phrase, say
+
+BREAKING = (
+    "split_mismatch",
+    "zero_weight_traffic",
+    "unknown_arm",
+    "unit_in_two_arms",
+    "duplicate_units",
+    "missing_arm",
+    "assignment_mismatch",
+)
+"""Refusals of the whole that take the verdict away."""
+WAITING = ("none_mature", "no_units")
+ORDER = ("broken", "win", "harm", "unclear", "equivalent")
+"""Which arm's verdict is the one to act on."""
+POWER = 0.8
+TARGETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+PENDING = Verdict(code="unclear", text_en="", text_zh="")
+
+
+def verdicts(results: Results, spec: ExperimentSpec) -> tuple[Verdict, ...]:
+    """One verdict per treatment arm of positive weight."""
+    whole = [item for item in results.refusals if item.metric is None and item.segment is None]
+    for item in whole:
+        if item.code in BREAKING:
+            key = "broken_split" if item.code == "split_mismatch" else "broken"
+            return (_verdict("broken", key, results, None, reason=_reason(item)),)
+    for item in whole:
+        if item.code in WAITING:
+            return (_verdict("unclear", "unclear_none_mature", results, None, reason=_reason(item)),)
+    arms = [arm for arm, weight in spec.weights.items() if arm != spec.control and weight > 0.0]
+    return tuple(_of_arm(results, spec, arm) for arm in arms)
+
+
+def overall(found: Sequence[Verdict]) -> Verdict:
+    """The verdict to act on: a win where there is one, else the worst news."""
+    return min(found, key=lambda item: ORDER.index(item.code))
+
+
+def split_lights(split: Split, units: Units) -> tuple[Check, ...]:
+    """Lights for the sizes of the arms and for units in arms where they should not be."""
+    text = ", ".join(f"{arm} {seen:,} ({split.expected[arm]:,.0f})" for arm, seen in split.observed.items())
+    code = "split_ok" if split.ok else "split_bad"
+    bad = bool({item.code for item in units.refused})
+    arms = "arms_bad" if bad else "arms_ok"
+    return (
+        Check(code=code, light="green" if split.ok else "red", **say(code, split=text)),
+        Check(code=arms, light="red" if bad else "green", **say(arms)),
+    )
+
+
+def title_of(results: Results, name: str) -> Phrase:
+    """A metric's name for readers, by language."""
+    given = results.metric_titles.get(name, {})
+    return {code: given.get(code, name.replace("_", " ")) for code in LANGUAGES}
+
+
+def _of_arm(results: Results, spec: ExperimentSpec, arm: str) -> Verdict:
+    rows = [row for row in results.metrics if row.contrast == arm]
+    guardrails = [row for row in rows if row.role == "guardrail"]
+    harmed = next((found for row in guardrails if (found := _guardrail_harm(results, row))), None)
+    if harmed is not None:
+        return harmed
+    refused = _refused(results, spec, arm)
+    if refused is not None:
+        return refused
+    return _of_primaries(results, arm, [row for row in rows if row.role == "primary"], guardrails)
+
+
+def _of_primaries(
+    results: Results, arm: str, primaries: Sequence[MetricResult], guardrails: Sequence[MetricResult]
+) -> Verdict:
+    if not primaries:
+        return _verdict("unclear", "unclear_no_primary", results, arm)
+    sure = sorted((row for row in primaries if row.p_adjusted < results.alpha), key=_good)
+    if sure and not _good(sure[0]):
+        return _verdict("harm", "harm_primary", results, arm, **_effect(results, sure[0]))
+    if sure:
+        return _better(results, sure[0], guardrails)
+    for row in primaries:
+        if row.non_inferiority is not None and row.non_inferiority.status == "passed":
+            margin = _size(results, row, row.non_inferiority.margin)
+            metric = title_of(results, row.name)
+            return _verdict(
+                "equivalent", "equivalent", results, arm, metric=metric, control=results.control, margin=margin
+            )
+    return _unclear(results, primaries[0])
+
+
+def _guardrail_harm(results: Results, row: MetricResult) -> Verdict | None:
+    limit = row.non_inferiority
+    surely = row.p_adjusted < results.alpha and not _good(row)
+    if (limit is None and not surely) or (limit is not None and limit.status != "broken"):
+        return None
+    interval = row.anytime_ci if results.basis == "anytime" else row.ci
+    low, high = sorted(abs(item) for item in interval)
+    sizes = [_size(results, row, item) for item in (low, high)]
+    if row.kind == "proportion":
+        sizes = numbers.points((low, high))
+    values: dict[str, object] = {
+        "metric": title_of(results, row.name),
+        "moved": phrase("rose" if row.difference > 0 else "fell"),
+        "low": {code: item.removesuffix(" points").removesuffix(" 个百分点") for code, item in sizes[0].items()},
+        "high": sizes[1],
+    }
+    if limit is None:
+        return _verdict("harm", "harm_guardrail_plain", results, row.contrast, **values)
+    margin = _size(results, row, limit.margin)
+    return _verdict("harm", "harm_guardrail", results, row.contrast, **values, margin=margin)
+
+
+def _refused(results: Results, spec: ExperimentSpec, arm: str) -> Verdict | None:
+    decisive = {metric.name for metric in spec.metrics if metric.role == "primary"}
+    for item in results.refusals:
+        if item.metric in decisive and item.segment is None and item.contrast in {None, arm}:
+            return _verdict(
+                "unclear",
+                "unclear_refused",
+                results,
+                arm,
+                metric=title_of(results, str(item.metric)),
+                reason=_reason(item),
+            )
+    return None
+
+
+def _better(results: Results, row: MetricResult, guardrails: Sequence[MetricResult]) -> Verdict:
+    values = _effect(results, row)
+    for other in guardrails:
+        status = other.non_inferiority
+        if status is not None and status.status != "passed":
+            return _verdict(
+                "unclear",
+                "win_guardrail_open",
+                results,
+                row.contrast,
+                **values,
+                guardrail=title_of(results, other.name),
+                margin=_size(results, other, status.margin),
+            )
+    told = phrase("guardrails_fine" if guardrails else "guardrails_none")
+    return _verdict("win", "win", results, row.contrast, **values, guardrails=told)
+
+
+def _unclear(results: Results, row: MetricResult) -> Verdict:
+    values = _effect(results, row)
+    family = [item for item in results.metrics if item.role != "secondary"]
+    plain = row.anytime_p if results.basis == "anytime" else row.p
+    key = "unclear_many" if plain < results.alpha else "unclear"
+    return _verdict("unclear", key, results, row.contrast, **values, count=len(family), needed=_needed(results, row))
+
+
+def _needed(results: Results, row: MetricResult) -> Phrase:
+    """How many more units a smaller, round change takes at 80 % power, and how long that lasts at today's pace."""
+    level = abs(row.control_mean)
+    critical = float(special.ndtri(1.0 - results.alpha / 2.0) + special.ndtri(POWER))
+    seen = critical * row.se / level if level > 0.0 else math.inf
+    smaller = [target for target in TARGETS if target < seen * 0.8]
+    if not math.isfinite(seen) or not smaller:
+        return dict.fromkeys(LANGUAGES, "")
+    target = smaller[-1]
+    n = row.n_control + row.n_treatment
+    more = n * ((seen / target) ** 2 - 1.0)
+    values: dict[str, object] = {"target": _plain_percent(target), "units": numbers.about(more)}
+    pace = _pace(results)
+    if pace is None:
+        return _both("needed", **values)
+    return _both("needed_days", **values, days=numbers.about(math.ceil(more / pace)))
+
+
+def _pace(results: Results) -> float | None:
+    """Units that enter per day."""
+    enrolment = results.enrolment
+    if enrolment is None or enrolment.first_exposure is None or enrolment.last_exposure is None:
+        return None
+    days = max(1.0, (enrolment.last_exposure - enrolment.first_exposure).total_seconds() / 86_400.0)
+    return enrolment.entered / days
+
+
+def _effect(results: Results, row: MetricResult) -> dict[str, object]:
+    anytime = results.basis == "anytime"
+    lifts = row.anytime_lift_ci if anytime else row.lift_ci
+    if row.lift is not None and lifts is not None and row.control_mean > 0.0:
+        effect, low, high = numbers.percents((row.lift, *lifts))
+    else:
+        interval = row.anytime_ci if anytime else row.ci
+        effect, low, high = (difference(results, row, item) for item in (row.difference, *interval))
+    return {
+        "metric": title_of(results, row.name),
+        "moves": phrase("raises" if row.difference > 0 else "lowers"),
+        "effect": effect,
+        "low": low,
+        "high": high,
+        "level": _plain_percent(1.0 - results.alpha),
+    }
+
+
+def difference(results: Results, row: MetricResult, value: float) -> Phrase:
+    """A signed difference in the metric's own unit."""
+    if row.kind == "proportion":
+        return numbers.points([value], sign=True)[0]
+    if row.money is not None and row.money.kind == "revenue":
+        return numbers.money(value, results.currency)
+    return numbers.amount(value, sign=True)
+
+
+def _size(results: Results, row: MetricResult, value: float) -> Phrase:
+    """An unsigned size in the metric's own unit."""
+    if row.kind == "proportion":
+        return numbers.points([value])[0]
+    if row.money is not None and row.money.kind == "revenue":
+        return numbers.money(value, results.currency, sign=False)
+    return numbers.amount(value)
+
+
+def _good(row: MetricResult) -> bool:
+    return (row.difference > 0) == (row.better == "up")
+
+
+def _plain_percent(value: float) -> Phrase:
+    text = f"{100.0 * value:.4g}%"
+    return dict.fromkeys(LANGUAGES, text)
+
+
+def _reason(refusal: Refusal) -> Phrase:
+    return {"en": refusal.text_en, "zh": refusal.text_zh}
+
+
+def _both(key: str, **values: object) -> Phrase:
+    said = say(key, **values)
+    return {code: said[f"text_{code}"] for code in LANGUAGES}
+
+
+def _verdict(code: str, key: str, results: Results, arm: str | None, **values: object) -> Verdict:
+    return Verdict.model_validate(
+        {"code": code, "contrast": arm, "basis": results.basis, **say(key, arm=arm or "", **values)}
+    )
