@@ -315,6 +315,6 @@ def _replies(
         events = _events(rng, people, rows, kind, at)
         if name == "machine":
             events["is_bot"] = True
-        events.insert(0, "event_id", [f"{prefix}{name[0]}{kind[0]}{people.number[row]}" for row in rows])
+        events.insert(0, "event_id", [f"{prefix}{name[:2]}{kind[0]}{people.number[row]}" for row in rows])
         parts.append(events)
     return parts

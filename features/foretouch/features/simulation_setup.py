@@ -76,6 +76,7 @@ purchase_event = "purchase"
 engagement_events = ["open", "click", "page_view", "form_submit"]
 coupon_event = "conversion"
 categories = [{categories}]
+attributes = ["age", "source"]
 snapshot_days = 7
 """
 

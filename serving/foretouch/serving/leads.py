@@ -145,7 +145,8 @@ def note_crossings(
         How many crossed, and how many were re-armed.
     """
     rows = connection.execute(
-        "SELECT customer_id, max(crossed_at), sum(rearmed_at IS NULL) FROM crossings WHERE model = ? GROUP BY customer_id",
+        "SELECT customer_id, max(crossed_at), sum(rearmed_at IS NULL) FROM crossings"
+        " WHERE model = ? GROUP BY customer_id",
         (MODEL,),
     ).fetchall()
     last = {customer_id: crossed_at for customer_id, crossed_at, _ in rows}

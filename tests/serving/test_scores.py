@@ -1,0 +1,159 @@
+"""Scores for everyone with a small real model on a small simulated workspace."""
+
+import csv
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from foretouch.core.bundle import (
+    Band,
+    Bundle,
+    GoldenRows,
+    ModelCard,
+    ModelInput,
+    read_bundle,
+    write_aliases,
+    write_bundle,
+)
+from foretouch.core.cli import build_app
+from foretouch.core.errors import DataError, NotReadyError
+from foretouch.core.workspace import Workspace
+from foretouch.features.build import build_features
+from foretouch.features.initialise import initialise
+from foretouch.features.simulation import Simulation
+from foretouch.features.tables import read_table
+from foretouch.serving.score_file import formula_safe, read_audience
+from foretouch.serving.scores import encode_frame, score_everyone
+
+INPUTS = (
+    ModelInput(name="recent_page_view", view="customer_activity"),
+    ModelInput(name="recent_form_submit", view="customer_activity"),
+    ModelInput(name="recency_days", view="customer_purchases"),
+    ModelInput(name="lifecycle_stage", view="customer_profile", kind="category", levels=("active", "lapsed", "new")),
+)
+
+
+def features_now(workspace: Workspace) -> pd.DataFrame:
+    people = read_table(workspace, "customers")["customer_id"]
+    now = pd.Series([workspace.clock.now()] * len(people), dtype="datetime64[us, UTC]")
+    return build_features(workspace, pd.DataFrame({"customer_id": people, "as_of": now}))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Three hundred people and a lead model fitted to who has already converted."""
+    made = initialise(
+        tmp_path_factory.mktemp("scores") / "w", "simulated", simulation=Simulation(customers=300, days=60)
+    ).workspace
+    frame = features_now(made)
+    card = ModelCard(
+        model="lead",
+        version="v1",
+        target="probability",
+        feature_service="lead_v1",
+        inputs=INPUTS,
+        bands=(Band(name="cold", at_least=0.0), Band(name="hot", at_least=0.3)),
+        trained_through=made.clock.now() - timedelta(days=1),
+        created_at=made.clock.now(),
+        data_sha256="0" * 64,
+    )
+    vectors = np.array([card.encode(row) for row in rows_of(frame)])
+    label = (frame["goal_total"] > 0).to_numpy(dtype=float)
+    parameters = {"objective": "binary", "min_data_in_leaf": 10, "verbose": -1, "num_threads": 1, "seed": 1}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(vectors, label), num_boost_round=20)
+    golden = vectors[:3]
+    raw = tuple(float(value) for value in np.asarray(booster.predict(golden, num_threads=1)))
+    rows = tuple(tuple(None if np.isnan(value) else float(value) for value in row) for row in golden)
+    write_bundle(made.bundles, card, booster.model_to_string(), GoldenRows(inputs=rows, raw=raw, calibrated=raw))
+    write_aliases(made.bundles, "lead", {"champion": "v1"})
+    return made
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    names = [item.name for item in INPUTS]
+    plain = frame[names].astype(object).where(frame[names].notna(), None)
+    return [dict(zip(names, row, strict=True)) for row in plain.to_numpy()]
+
+
+def booster_scores(bundle: Bundle, frame: pd.DataFrame) -> "pd.Series[float]":
+    """The oracle: row by row, through the card's own encoding and LightGBM."""
+    booster = lightgbm.Booster(model_str=bundle.model_text)
+    scores = [float(np.asarray(booster.predict(np.array([bundle.card.encode(row)])))[0]) for row in rows_of(frame)]
+    return pd.Series(scores, index=frame["customer_id"])
+
+
+def test_every_lead_gets_the_champions_score(workspace: Workspace, tmp_path: Path) -> None:
+    run = score_everyone(workspace, "lead", tmp_path / "leads.parquet", chunk=128)
+    scored = pd.read_parquet(run.out).set_index("customer_id")
+    frame = features_now(workspace)
+    assert list(scored.index) == sorted(frame["customer_id"])
+    expected = booster_scores(read_bundle(workspace.bundles, "lead", "v1"), frame)
+    has_converted = frame.set_index("customer_id")["goal_total"] > 0
+    assert 0 < has_converted.sum() < 300
+    leads = has_converted.index[~has_converted]
+    np.testing.assert_array_equal(scored.loc[leads, "score"], expected[leads])
+    assert scored.loc[has_converted.index[has_converted], "score"].isna().all()
+    assert set(scored["note"].dropna()) == {"no lead any more: has done conversion"}
+    assert run.scored == len(leads) == len(run.leads)
+    hot = scored["score"] >= 0.3
+    assert (scored["band"] == "hot").equals(hot)
+    assert scored.loc[leads, "reason_1"].str.contains(r"\((?:raises|lowers) it\)").all()
+
+
+def test_encoding_by_column_is_encoding_by_row(workspace: Workspace) -> None:
+    frame = features_now(workspace)
+    frame.loc[0, "recency_days"] = np.inf
+    frame.loc[1, "lifecycle_stage"] = "never seen"
+    card = read_bundle(workspace.bundles, "lead", "v1").card
+    by_row = np.array([card.encode(row) for row in rows_of(frame)])
+    np.testing.assert_array_equal(encode_frame(card, frame), by_row)
+
+
+def test_an_audience_as_csv_safe_in_a_spreadsheet(workspace: Workspace, tmp_path: Path) -> None:
+    audience = tmp_path / "who.csv"
+    audience.write_text("customer_id\nS0000003\n=1+1\nS0000003\nS0000001\n", encoding="utf-8")
+    run = score_everyone(workspace, "lead", tmp_path / "out.csv", audience=audience)
+    with run.out.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["customer_id"] for row in rows] == ["S0000003", "'=1+1", "S0000001"]
+    assert rows[1]["note"] == "unknown customer"
+    assert rows[1]["score"] == ""
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("text", ["=A1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_formulas_are_defused(text: str) -> None:
+    assert formula_safe(text) == f"'{text}"
+    assert formula_safe(f"a{text}") == f"a{text}"
+
+
+def test_clear_errors(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="churn has no champion"):
+        score_everyone(workspace, "churn", tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="model == 'weather'"):
+        score_everyone(workspace, "weather", tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"must end in \.parquet or \.csv"):
+        score_everyone(workspace, "lead", tmp_path / "x.xlsx")
+    (tmp_path / "bad.csv").write_text("id\n1\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no column customer_id"):
+        read_audience(tmp_path / "bad.csv")
+    with pytest.raises(DataError, match="is not there"):
+        read_audience(tmp_path / "none.csv")
+
+
+def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
+    out = tmp_path / "leads.csv"
+    run = CliRunner().invoke(build_app(), ["score", "lead", "-w", str(workspace.root), "--out", str(out), "--json"])
+    assert run.exit_code == 0, run.output
+    result = json.loads(run.stdout)
+    assert result["rows"] == 300
+    assert sum(result["bands"].values()) == result["scored"]
+    assert result["hand_off"]["address"] is None
+    assert out.is_file()
