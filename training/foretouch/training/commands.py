@@ -1,7 +1,110 @@
 """Commands of the training part. Heavy imports happen inside each command, so that ``--help`` stays fast."""
 
+from enum import StrEnum
+from typing import Annotated
+
 import typer
+
+from foretouch.core.bundle import MODEL_NAMES, ModelName
+from foretouch.core.cli import JsonOption, WorkspaceOption
+
+
+class Model(StrEnum):
+    """A model, or all of them."""
+
+    lead = "lead"
+    churn = "churn"
+    value = "value"
+    offer = "offer"
+    send_time = "send-time"
+
+
+class Trainable(StrEnum):
+    """What can be trained."""
+
+    lead = "lead"
+    churn = "churn"
+    value = "value"
+    offer = "offer"
+    send_time = "send-time"
+    all = "all"
+
+
+class Target(StrEnum):
+    """Where a model can be promoted to."""
+
+    champion = "champion"
 
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
+    app.command("train")(train)
+    app.command("promote")(promote)
+    app.command("rollback")(rollback)
+    app.command("models")(models)
+
+
+def _names(model: str) -> tuple[ModelName, ...]:
+    return tuple(name for name in MODEL_NAMES if model in {name, "all"})
+
+
+def train(
+    model: Annotated[Trainable, typer.Argument(help="Which model.")] = Trainable.all,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=0, help="Tuning trials; default from foretouch.toml, 0: defaults.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tunes, fits, calibrates, judges on later data, logs to MLflow, registers as challenger."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.training.output import show_trained, steps
+    from foretouch.training.pipeline import train as train_model
+    from foretouch.training.pipeline import training_run
+
+    opened = Workspace.open(workspace)
+    with steps() as say:
+        run = training_run(opened, trials=trials, say=say)
+        trained = [train_model(run, name) for name in _names(model)]
+    show_trained(trained, as_json=json)
+
+
+def promote(  # noqa: PLR0917 - options of a command
+    model: Annotated[Trainable, typer.Argument(help="Which model.")],
+    to: Annotated[Target, typer.Option("--to", help="The alias that moves.")] = Target.champion,
+    version: Annotated[str | None, typer.Option("--version", help="Another version than the challenger.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overrule the gate; recorded in the audit trail.")] = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Makes the challenger the champion if it beats its baselines on later data."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.training.output import show_moved
+    from foretouch.training.promotion import promote as promote_model
+
+    del to  # champion is the only alias that is promoted to
+    opened = Workspace.open(workspace)
+    show_moved([promote_model(opened, name, force=force, version=version) for name in _names(model)], as_json=json)
+
+
+def rollback(
+    model: Annotated[Model, typer.Argument(help="Which model.")],
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Puts the previous champion back."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.training.output import show_moved
+    from foretouch.training.promotion import rollback as roll_back
+
+    opened = Workspace.open(workspace)
+    show_moved([roll_back(opened, name) for name in _names(model)], as_json=json)
+
+
+def models(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Every version of every model: aliases, figures on later data, how far it was trained."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.training.output import show_versions
+    from foretouch.training.versions import list_versions
+
+    show_versions(list_versions(Workspace.open(workspace)), as_json=json)

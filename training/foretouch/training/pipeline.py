@@ -1,0 +1,215 @@
+"""One road for every model: load, fit, judge, draw, log, bundle, alias."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from foretouch.core.bundle import (
+    MODEL_NAMES,
+    Bundle,
+    ModelCard,
+    ModelName,
+    read_aliases,
+    read_bundle,
+    write_aliases,
+    write_bundle,
+)
+from foretouch.core.clock import monotonic
+from foretouch.core.errors import BundleError, ConfigError
+from foretouch.core.workspace import Workspace
+from foretouch.features.catalogue import SERVICES
+from foretouch.training import plots, registry
+from foretouch.training.booster import check_golden
+from foretouch.training.card import card_page, make_card
+from foretouch.training.data import encode
+from foretouch.training.task import Comparison, Evaluation, Fitted, ModelTask, Split, TrainingRun
+
+TASKS: dict[ModelName, str] = {
+    "lead": "foretouch.training.lead",
+    "churn": "foretouch.training.churn",
+    "value": "foretouch.training.value",
+    "offer": "foretouch.training.offer",
+    "send-time": "foretouch.training.send_time",
+}
+"""Module of each model; its ``TASK`` is what the pipeline runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a training left behind.
+
+    Attributes:
+        card: As in the bundle.
+        comparisons: The model beside each baseline on later data.
+        bundle: The bundle's folder.
+        reports: Folder of plots and the card's page.
+        seconds: How long it took.
+    """
+
+    card: ModelCard
+    comparisons: tuple[Comparison, ...]
+    bundle: Path
+    reports: Path
+    seconds: float
+
+    @property
+    def wins(self) -> bool:
+        """Whether the model beats every decisive baseline."""
+        return all(item.wins for item in self.comparisons if item.decisive)
+
+
+def training_run(
+    workspace: Workspace, *, trials: int | None = None, say: Callable[[str], None] = lambda _: None
+) -> TrainingRun:
+    """Run options from the workspace's configuration."""
+    section = workspace.config.training
+    return TrainingRun(
+        workspace=workspace,
+        seed=section.seed,
+        trials=section.trials if trials is None else trials,
+        threads=section.threads,
+        say=say,
+    )
+
+
+def load_task(model: ModelName) -> ModelTask:
+    """The task of a model.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    if model not in TASKS:
+        raise ConfigError(f"model == {model!r}, must be one of {', '.join(MODEL_NAMES)}")
+    task: ModelTask = import_module(TASKS[model]).TASK
+    return task
+
+
+def train(run: TrainingRun, model: ModelName) -> Trained:
+    """Trains one model and registers it as ``challenger``.
+
+    Raises:
+        DataError: Too little data; the message says what is missing.
+        BundleError: The written bundle does not give the golden outputs again.
+    """
+    started = monotonic()
+    task = load_task(model)
+    run.say(f"{model}: rows and features")
+    split = task.load(run)
+    run.say(f"{model}: {len(split.fit)} rows to fit, {len(split.calibrate)} to calibrate, {len(split.test)} later ones")
+    fitted = task.fit(run, split)
+    run.say(f"{model}: later data beside the baselines")
+    evaluation = task.evaluate(run, split, fitted)
+    run.say(f"{model}: MLflow and bundle")
+    card, bundle, reports = _export(run, task, split, fitted, evaluation)
+    return Trained(
+        card=card,
+        comparisons=evaluation.comparisons,
+        bundle=bundle,
+        reports=reports,
+        seconds=monotonic() - started,
+    )
+
+
+def _export(
+    run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, evaluation: Evaluation
+) -> tuple[ModelCard, Path, Path]:
+    workspace, model = run.workspace, task.name
+    client = registry.connect(workspace)
+    figures = registry.RunFigures(
+        parameters={
+            **fitted.parameters,
+            "seed": run.seed,
+            "trials": run.trials,
+            "calibration": fitted.calibration.method,
+        },
+        metrics=_flat_metrics(evaluation),
+        tags={
+            "data_sha256": fitted.data_sha256,
+            "model_sha256": hashlib.sha256(fitted.model_text.encode()).hexdigest(),
+            "feature_service": SERVICES[model],
+            "trained_through": split.trained_through.isoformat(),
+            "primary_metric": evaluation.primary,
+            "data_origin": workspace.config.workspace.origin,
+            **{f"split.{key}": str(value) for key, value in split.description.items()},
+        },
+    )
+    with registry.start_run(client, workspace, model, figures) as run_id:
+        version = registry.register_model(client, model, run_id, fitted, split)
+        card = make_card(
+            model=model,
+            version=version,
+            feature_service=SERVICES[model],
+            goal=task.goal(workspace),
+            split=split,
+            fitted=fitted,
+            evaluation=evaluation,
+            seed=run.seed,
+            created_at=workspace.clock.now(),
+            run_id=run_id,
+        )
+        folder = write_bundle(workspace.bundles, card, fitted.model_text, fitted.golden)
+        check_bundle(read_bundle(workspace.bundles, model, version))
+        reports = workspace.reports / "models" / model / version
+        pages = _reports(reports, card, split, fitted, evaluation)
+        registry.log_files(client, run_id, sorted(folder.iterdir()), "bundle")
+        registry.log_files(client, run_id, pages, "reports")
+    aliases = {**read_aliases(workspace.bundles, model), "challenger": version}
+    registry.set_aliases(client, model, aliases)
+    write_aliases(workspace.bundles, model, aliases)
+    return card, folder, reports
+
+
+def check_bundle(bundle: Bundle) -> None:
+    """Reads the trees back and recomputes the golden rows, bit for bit.
+
+    Raises:
+        BundleError: An output differs, or a bundle with trees has no golden rows.
+    """
+    if not bundle.model_text:
+        return
+    if not bundle.golden.inputs:
+        raise BundleError(f"bundle {bundle.card.model} {bundle.card.version} has no golden rows")
+    if len(bundle.golden.raw) == len(bundle.golden.inputs):
+        check_golden(bundle.model_text, bundle.golden, bundle.card.calibration)
+
+
+def _flat_metrics(evaluation: Evaluation) -> dict[str, float]:
+    flat = dict(evaluation.metrics)
+    for name, figures in evaluation.baselines.items():
+        flat |= {f"{name}.{key}": value for key, value in figures.items()}
+    for item in evaluation.comparisons:
+        flat |= {
+            f"{item.baseline}.{item.metric}.difference": item.difference,
+            f"{item.baseline}.{item.metric}.low": item.low,
+            f"{item.baseline}.{item.metric}.high": item.high,
+        }
+    return flat
+
+
+def _reports(folder: Path, card: ModelCard, split: Split, fitted: Fitted, evaluation: Evaluation) -> list[Path]:
+    """Writes the plots and the card's page, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as draft_name:
+        draft = Path(draft_name) / "draft"
+        draft.mkdir()
+        (draft / "card.md").write_text(card_page(card), encoding="utf-8")
+        label = evaluation.label
+        if fitted.model_text and all(column.name in split.test.frame.columns for column in fitted.inputs):
+            plots.shap_summary(
+                draft / "shap.png", fitted.model_text, encode(split.test.frame, fitted.inputs), fitted.inputs
+            )
+        if label is not None and "model" in evaluation.scores:
+            amount = fitted.target == "amount"
+            score = evaluation.scores["model"]
+            plots.save_plot(
+                draft / "calibration.png",
+                lambda figure: plots.draw_calibration(figure, label, score, amount=amount),
+            )
+            plots.save_plot(draft / "gain.png", lambda figure: plots.draw_gain(figure, label, evaluation.scores))
+        for name, draw in evaluation.plots.items():
+            plots.save_plot(draft / f"{name}.png", draw)
+        draft.rename(folder)
+    return sorted(folder.iterdir())

@@ -1,0 +1,241 @@
+"""What lead, churn and value share: rows from a goal, trees on a customer's features, calibration, golden rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+from foretouch.features.store import training_frame
+from numpy.typing import NDArray
+
+from foretouch.core.bundle import ModelInput, ModelName
+from foretouch.core.errors import DataError
+from foretouch.core.rng import bucket
+
+from foretouch.features.catalogue import FeatureSpec, model_features
+from foretouch.features.tables import connect
+from foretouch.training.booster import fit_booster
+from foretouch.training.data import category_input, dataset_hash, encode
+from foretouch.training.history import history_times
+from foretouch.training.splits import SplitPlan, assign_parts, plan_split
+from foretouch.training.targets import LABEL, data_span, spine
+from foretouch.training.task import Dataset, FloatArray, Split, TrainingRun
+from foretouch.training.tuning import Attempt, Tuned, read_space, tune
+
+FOLDS = 3
+MAX_ROUNDS = 400
+PATIENCE = 25
+WARM_UP = timedelta(days=28)
+"""As-of times in the first four weeks of the data know too little to learn from."""
+MIN_ROWS: Mapping[str, int] = {"fit": 200, "calibrate": 50, "test": 50}
+MIN_OF_EACH_CLASS: Mapping[str, int] = {"fit": 20, "calibrate": 5, "test": 5}
+
+Labeller = Callable[[duckdb.DuckDBPyConnection, pd.DataFrame], pd.DataFrame]
+
+
+def load_split(run: TrainingRun, model: ModelName, *, event: str, window_days: float, labeller: Labeller) -> Split:
+    """Labelled rows of weekly snapshots with the features of the model's service.
+
+    Args:
+        run: The workspace.
+        model: Whose feature service.
+        event: The goal's event: labels reach as far as it does.
+        window_days: Of the label.
+        labeller: Labels a spine: ``targets.lead_labels`` and its kin, bound to a goal.
+
+    Raises:
+        DataError: Too little data; the message says what there is and what is needed.
+    """
+    workspace = run.workspace
+    window = timedelta(days=window_days)
+    with closing(connect(workspace)) as connection:
+        span = data_span(connection, event, workspace.clock.now())
+        times = mature_times(history_times(workspace), start=span.start, end=span.end, window=window)
+        plan = plan_split(times, window)
+        rows = labeller(connection, spine(connection, [*plan.fit, *plan.calibrate, *plan.test]))
+    rows["part"] = assign_parts(rows, plan)
+    rows = rows[rows["part"] != ""].reset_index(drop=True)
+    check_size(rows, amount=model == "value")
+    frame = training_frame(workspace, model, rows[["customer_id", "as_of"]])
+    frame = rows.merge(frame, on=["customer_id", "as_of"], how="left", validate="one_to_one")
+    parts = {name: _part(frame, name) for name in ("fit", "calibrate", "test")}
+    return Split(
+        fit=parts["fit"],
+        calibrate=parts["calibrate"],
+        test=parts["test"],
+        trained_through=plan.trained_through,
+        description=describe(plan, parts),
+    )
+
+
+def _part(frame: pd.DataFrame, name: str) -> Dataset:
+    rows = frame[frame["part"] == name].reset_index(drop=True)
+    return Dataset(frame=rows.drop(columns=[LABEL, "part"]), label=rows[LABEL].to_numpy(dtype=np.float64))
+
+
+def mature_times(times: Sequence[datetime], *, start: datetime, end: datetime, window: timedelta) -> list[datetime]:
+    """Snapshots with four weeks of history behind them and a label window inside the data, sorted."""
+    return sorted(time for time in times if time >= start + WARM_UP and time + window <= end)
+
+
+def describe(plan: SplitPlan, parts: Mapping[str, Dataset]) -> dict[str, Any]:
+    """The split in words and numbers, for the card and MLflow."""
+    text: dict[str, Any] = {}
+    for name, times in (("fit", plan.fit), ("calibrate", plan.calibrate), ("test", plan.test)):
+        part = parts[name]
+        text[name] = (
+            f"{times[0].date()} to {times[-1].date()}, {len(times)} snapshots, {len(part)} rows,"
+            f" {len(np.unique(part.customer_id.astype(str)))} customers, mean label {part.label.mean():.4g}"
+        )
+    text["label_window_days"] = plan.window / timedelta(days=1)
+    text["gap_before_test_days"] = (plan.test[0] - plan.calibrate[-1]) / timedelta(days=1)
+    text["fit_and_calibrate_apart_by"] = plan.apart_by
+    return text
+
+
+def check_size(rows: pd.DataFrame, *, amount: bool) -> None:
+    """Refuses to train on next to nothing.
+
+    Raises:
+        DataError: Says of which part there is how much, and how much is needed.
+    """
+    for name, need in MIN_ROWS.items():
+        labels = rows.loc[rows["part"] == name, LABEL]
+        if len(labels) < need:
+            raise DataError(
+                f"the {name} part has {len(labels)} rows, need {need}: too few customers in scope",
+                hint="ingest more customers or a longer history",
+            )
+        if amount:
+            continue
+        fewest = int(min((labels == 1.0).sum(), (labels == 0.0).sum()))
+        if fewest < MIN_OF_EACH_CLASS[name]:
+            which = "did reach" if (labels == 1.0).sum() == fewest else "did not reach"
+            raise DataError(
+                f"the {name} part has {fewest} rows that {which} the goal, need {MIN_OF_EACH_CLASS[name]}",
+                hint="ingest a longer history, or choose a more frequent goal in foretouch.toml",
+            )
+
+
+def make_inputs(specs: Sequence[FeatureSpec], frame: pd.DataFrame) -> tuple[ModelInput, ...]:
+    """The model's columns: every number and category of the service that varies in the fit rows."""
+    inputs = []
+    for spec in specs:
+        if spec.kind == "array" or spec.name not in frame.columns:
+            continue
+        column = (
+            category_input(spec.name, spec.view, frame[spec.name])
+            if spec.kind == "category"
+            else ModelInput(name=spec.name, view=spec.view)
+        )
+        values = encode(frame[[spec.name]], (column,))[:, 0]
+        known = values[~np.isnan(values)]
+        if len(known) and (known.min() != known.max() or len(known) < len(values)):
+            inputs.append(column)
+    return tuple(inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trees:
+    """Trees fitted with tuned parameters.
+
+    Attributes:
+        inputs: The model's columns.
+        text: LightGBM's own text.
+        rounds: Boosting rounds.
+        tuned: The search.
+        data_sha256: Of the rows of fit and calibrate.
+    """
+
+    inputs: tuple[ModelInput, ...]
+    text: str
+    rounds: int
+    tuned: Tuned
+    data_sha256: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the card says about hyper-parameters."""
+        return {
+            **self.tuned.parameters,
+            "rounds": self.rounds,
+            "tuning_trials": self.tuned.trials,
+            "tuning_pruned": self.tuned.pruned,
+            "tuning_loss": self.tuned.value,
+            "tuning_loss_of_defaults": self.tuned.default_value,
+        }
+
+
+def fit_trees(
+    run: TrainingRun, split: Split, model: ModelName, *, inputs: tuple[ModelInput, ...] | None = None
+) -> Trees:
+    """Tunes on folds by customer inside the fit part, then fits on all of it with the mean number of rounds.
+
+    The calibration part is not touched: it stays clean for calibration and thresholds.
+    """
+    space = read_space(model)
+    if inputs is None:
+        inputs = make_inputs(model_features(model, run.workspace.config), split.fit.frame)
+    if not inputs:
+        raise DataError(f"no feature of {model} varies in the fit rows", hint="foretouch features build")
+    chosen = inputs
+    matrix, label = encode(split.fit.frame, chosen), split.fit.label
+    fold = customer_folds(split.fit.customer_id)
+    data_sha256 = dataset_hash(split.fit, split.calibrate, inputs=chosen)
+
+    def objective(attempt: Attempt) -> float:
+        losses: list[float] = []
+        rounds: list[int] = []
+        for index in range(FOLDS):
+            held = fold == index
+            booster = fit_booster(
+                matrix[~held],
+                label[~held],
+                inputs=chosen,
+                parameters=attempt.parameters,
+                rounds=MAX_ROUNDS,
+                seed=run.seed,
+                threads=run.threads,
+                valid=(matrix[held], label[held]),
+                patience=PATIENCE,
+                report=attempt.report if index == 0 else None,
+            )
+            losses.append(float(next(iter(booster.best_score["valid_0"].values()))))
+            rounds.append(booster.best_iteration)
+            attempt.report((index + 1) * (MAX_ROUNDS + 1), float(np.mean(losses)))
+        attempt.notes["rounds"] = max(round(float(np.mean(rounds))), 1)
+        return float(np.mean(losses))
+
+    tuned = tune(objective, run=run, model=model, space=space, data_sha256=data_sha256)
+    rounds = int(tuned.notes["rounds"])
+    booster = fit_booster(
+        matrix,
+        label,
+        inputs=chosen,
+        parameters=tuned.parameters,
+        rounds=rounds,
+        seed=run.seed,
+        threads=run.threads,
+    )
+    text: str = booster.model_to_string()
+    return Trees(inputs=chosen, text=text, rounds=rounds, tuned=tuned, data_sha256=data_sha256)
+
+
+def customer_folds(customer_id: NDArray[np.object_], *, folds: int = FOLDS) -> NDArray[np.int64]:
+    """The fold of each row, 0…folds-1, shape (n,): all rows of a customer share one."""
+    fold = {customer: int(bucket("tuning-folds", str(customer)) * folds) for customer in pd.unique(customer_id)}
+    return np.array([fold[customer] for customer in customer_id], dtype=np.int64)
+
+
+def quantile_thresholds(score: FloatArray, shares: Sequence[float]) -> list[float]:
+    """Scores above which the best ``share`` of rows lie, one per share.
+
+    Args:
+        score: Calibrated scores of the calibration rows, shape (n,).
+        shares: Falling, e.g. 0.2 and 0.05 for bands that hold a fifth and a twentieth.
+    """
+    return [float(np.quantile(score, 1.0 - share)) for share in shares]

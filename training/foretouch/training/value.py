@@ -1,0 +1,120 @@
+"""Value: expected revenue of a customer within the window.
+
+The baseline is the expectation under BG/NBD and Gamma-Gamma. Both sides estimate a mean, so they are judged by squared
+error (RMSE) and by order (Spearman); absolute error stands beside, and is minimised by a median, which neither claims.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from foretouch.core.bundle import ModelName
+from foretouch.core.workspace import Workspace
+from foretouch.features.tables import connect
+from foretouch.training.booster import golden_rows, predict_text
+from foretouch.training.calibration import amount_intervals, apply, bands, scale_amount
+from foretouch.training.data import encode
+from foretouch.training.evaluation import compare
+from foretouch.training.metrics import MAE, RMSE, SPEARMAN, amount_figures
+from foretouch.training.probability import score_rows
+from foretouch.training.purchases import expected_spend, purchase_events
+from foretouch.training.tabular import fit_trees, load_split, quantile_thresholds
+from foretouch.training.targets import value_labels
+from foretouch.training.task import Evaluation, Fitted, Split, TrainingRun
+
+BG_NBD_GAMMA_GAMMA = "bg_nbd_gamma_gamma"
+BANDS = {"low": 1.0, "medium": 0.5, "high": 0.2}
+
+
+@dataclass(frozen=True)
+class ValueTask:
+    """The value model."""
+
+    name: ModelName = "value"
+
+    def goal(self, workspace: Workspace) -> Mapping[str, Any]:
+        """Revenue within the window, of every known customer."""
+        goal = workspace.config.goals.value
+        return {
+            "what": f"revenue of {goal.value_event} within {goal.window_days:g} days",
+            "among": "every known customer",
+            "currency": workspace.config.workspace.currency,
+            "margin": f"revenue x {goal.margin_rate:g}",
+            **goal.model_dump(mode="json"),
+        }
+
+    def load(self, run: TrainingRun) -> Split:
+        """Weekly snapshots of every known customer."""
+        goal = run.workspace.config.goals.value
+        return load_split(
+            run,
+            "value",
+            event=goal.value_event,
+            window_days=goal.window_days,
+            labeller=partial(value_labels, goal=goal),
+        )
+
+    def fit(self, run: TrainingRun, split: Split) -> Fitted:
+        """Trees, one calibrating factor, bands low, medium, high."""
+        trees = fit_trees(run, split, "value")
+        matrix = encode(split.calibrate.frame, trees.inputs)
+        raw = predict_text(trees.text, matrix)
+        calibration = scale_amount(raw, split.calibrate.label)
+        score = apply(calibration, raw)
+        return Fitted(
+            target="amount",
+            inputs=trees.inputs,
+            model_text=trees.text,
+            golden=golden_rows(trees.text, matrix, calibration),
+            data_sha256=trees.data_sha256,
+            calibration=calibration,
+            intervals=amount_intervals(score, split.calibrate.label),
+            bands=bands(list(BANDS), quantile_thresholds(score, list(BANDS.values())[1:])),
+            parameters=trees.parameters,
+            extras={
+                "percentiles": [float(value) for value in np.quantile(score, np.linspace(0.0, 1.0, 101))],
+                "band_shares": dict(BANDS),
+                "margin_rate": run.workspace.config.goals.value.margin_rate,
+            },
+            notes=(
+                "The score is revenue, not margin; margin = revenue x margin_rate.",
+                "Intervals: where the revenue of four in five customers with such a score falls (80 %).",
+                "Bands: high is the score that 20 % of the calibration rows reach, medium 50 %.",
+            ),
+        )
+
+    def evaluate(self, run: TrainingRun, split: Split, fitted: Fitted) -> Evaluation:
+        """Beside BG/NBD x Gamma-Gamma."""
+        goal = run.workspace.config.goals.value
+        test = split.test
+        score = score_rows(fitted, test)
+        with closing(connect(run.workspace)) as connection:
+            events = purchase_events(connection, goal.value_event)
+        expected = expected_spend(events, test.frame, window_days=goal.window_days)
+        return Evaluation(
+            primary=RMSE.name,
+            metrics=amount_figures(test.label, score),
+            baselines={BG_NBD_GAMMA_GAMMA: amount_figures(test.label, expected)},
+            comparisons=tuple(
+                compare(
+                    metric,
+                    label=test.label,
+                    model=score,
+                    reference=expected,
+                    cluster=test.customer_id,
+                    baseline=BG_NBD_GAMMA_GAMMA,
+                    seed=run.seed,
+                    decisive=metric is not MAE,
+                )
+                for metric in (RMSE, SPEARMAN, MAE)
+            ),
+            label=test.label,
+            scores={"model": score, BG_NBD_GAMMA_GAMMA: expected},
+        )
+
+
+TASK = ValueTask()
