@@ -1,7 +1,114 @@
 """Commands of the experiments part. Heavy imports happen inside each command, so that ``--help`` stays fast."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from foretouch.core.cli import JsonOption, WorkspaceOption
+from foretouch.core.groups import command_group
+
+KeyArgument = Annotated[str, typer.Argument(help="The experiment's key, as in experiments/*.toml.")]
+WindowOption = Annotated[
+    float | None,
+    typer.Option("--window-days", min=0.01, help="Cap every metric's window, to read a young experiment early."),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
+    group = command_group(app, "experiment", "Plan, analyse and report randomised comparisons.")
+    group.command("analyze")(analyze)
+    group.command("report")(report)
+    group.command("design")(design)
+    bench = command_group(app, "bench", "Benchmarks through the public door: any table of the shape.")
+    bench.command("experiment")(bench_experiment)
+
+
+def analyze(
+    key: KeyArgument, workspace: WorkspaceOption = None, window_days: WindowOption = None, as_json: JsonOption = False
+) -> None:
+    """Analyse an experiment from the decision log and the events."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.experiments.console import print_results
+    from foretouch.experiments.files import json_text
+    from foretouch.experiments.workspace import analyze_experiment
+
+    opened = Workspace.open(workspace)
+    results = analyze_experiment(opened, key, now=opened.clock.now(), shorten_to_days=window_days)
+    if as_json:
+        typer.echo(json_text(results), nl=False)
+    else:
+        print_results(results)
+
+
+def report(
+    key: KeyArgument,
+    workspace: WorkspaceOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the files; reports/ of the workspace by default.")
+    ] = None,
+    lang: Annotated[str, typer.Option("--lang", help="en, zh or both.")] = "both",
+    window_days: WindowOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report of an experiment: one HTML file per language, and the results as JSON."""
+    import json
+
+    from foretouch.experiments.report import write_reports
+
+    from foretouch.core.workspace import Workspace
+    from foretouch.experiments.files import write_results
+    from foretouch.experiments.workspace import analyze_experiment
+
+    if lang not in {"en", "zh", "both"}:
+        raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")
+    opened = Workspace.open(workspace)
+    results = analyze_experiment(opened, key, now=opened.clock.now(), shorten_to_days=window_days)
+    folder = out or opened.reports
+    languages = ("en", "zh") if lang == "both" else (lang,)
+    written = write_reports(results, folder, languages)
+    data = folder / f"experiment-{key}.json"
+    write_results(results, data)
+    if as_json:
+        files = {"reports": {code: str(path) for code, path in written.items()}, "results": str(data)}
+        typer.echo(json.dumps({**files, "verdict": results.verdict.model_dump(mode="json")}, ensure_ascii=False))
+        return
+    for code in languages:
+        typer.echo(results.verdict.text_en if code == "en" else results.verdict.text_zh)
+    for path in (*written.values(), data):
+        typer.echo(f"  {path}")
+
+
+def design(
+    key: KeyArgument,
+    workspace: WorkspaceOption = None,
+    power: Annotated[float, typer.Option("--power", min=0.5, max=0.999, help="Chance to find a true effect.")] = 0.8,
+    as_json: JsonOption = False,
+) -> None:
+    """How many customers an experiment needs, and what the present audience can show, from past data."""
+    import json
+    from dataclasses import asdict
+
+    from foretouch.core.workspace import Workspace
+    from foretouch.experiments.console import print_plan
+    from foretouch.experiments.design import design as plan_of
+
+    opened = Workspace.open(workspace)
+    plan = plan_of(opened, key, now=opened.clock.now(), power=power)
+    if as_json:
+        typer.echo(json.dumps(asdict(plan), ensure_ascii=False))
+    else:
+        print_plan(plan)
+
+
+def bench_experiment(
+    rows: Annotated[Path, typer.Option("--rows", help="One row per unit, Parquet or CSV.")],
+    spec: Annotated[Path, typer.Option("--spec", help="The experiment's spec, TOML or JSON.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the results JSON goes.")],
+) -> None:
+    """Analyse any table of units: the results JSON that a report is made of."""
+    from foretouch.experiments.files import analyze_files
+
+    results = analyze_files(rows, spec, out)
+    typer.echo(results.verdict.text_en, err=True)
