@@ -52,9 +52,7 @@ def build_features(workspace: Workspace, spine: pd.DataFrame) -> pd.DataFrame:
         compute(connection, workspace.config)
         joins = " ".join(f"JOIN f_{view} USING (row_id)" for view in VIEWS)
         names = ", ".join(stored_column(spec) for spec in features_of(workspace.config).values())
-        return connection.execute(
-            f"SELECT customer_id, as_of, {names} FROM spine {joins} ORDER BY row_id"
-        ).df()
+        return connection.execute(f"SELECT customer_id, as_of, {names} FROM spine {joins} ORDER BY row_id").df()
 
 
 def set_spine(connection: duckdb.DuckDBPyConnection, spine: pd.DataFrame) -> None:

@@ -1,0 +1,106 @@
+"""What the service reads of a customer: one guarded snapshot, recomputed at once after a posted event."""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from foretouch.core import columns as c
+from foretouch.core.decisions import FeatureSnapshot
+from foretouch.core.workspace import Workspace
+from foretouch.features.build import compute, set_spine, stored_column
+from foretouch.features.catalogue import VIEWS, view_features
+from foretouch.features.packed import FeatureRow, open_packed, read_rows, write_rows
+from foretouch.features.tables import connect
+
+
+class OnlineFeatures:
+    """The online features of one workspace; safe to share between threads.
+
+    Reading never raises: a store that cannot be read is an unknown customer with ``error`` said.
+
+    Args:
+        workspace: Whose features.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._path = online_file(workspace)
+        self._max_age = timedelta(hours=workspace.config.features.max_age_hours)
+        self._names = {spec.name: spec for view in VIEWS for spec in view_features(workspace.config, view)}
+        self._local = threading.local()
+        self._refreshing = threading.Lock()
+
+    def read(self, customer_id: str, now: datetime | None = None) -> FeatureSnapshot:
+        """One customer's features, with the views that are too old named in ``stale``.
+
+        Args:
+            customer_id: The customer.
+            now: The time that ages are measured from; the workspace's now if absent.
+        """
+        at = now or self.workspace.clock.now()
+        try:
+            rows = read_rows(self._connection(), customer_id)
+        except (sqlite3.Error, ValueError, OSError) as error:
+            self._drop_connection()
+            return FeatureSnapshot(error=f"the online features cannot be read: {error}")
+        if not rows:
+            return FeatureSnapshot()
+        values: dict[str, Any] = {}
+        as_of: dict[str, datetime] = {}
+        for view, row in rows.items():
+            if view in VIEWS:
+                as_of[view] = row.event_at
+                values.update((name, value) for name, value in row.values.items() if name in self._names)
+        stale = tuple(view for view, true_at in sorted(as_of.items()) if at - true_at > self._max_age)
+        return FeatureSnapshot(known=True, values=values, as_of=as_of, stale=stale)
+
+    def read_many(self, customer_ids: Iterable[str], now: datetime | None = None) -> dict[str, FeatureSnapshot]:
+        """The features of many customers by id."""
+        at = now or self.workspace.clock.now()
+        return {customer_id: self.read(customer_id, at) for customer_id in customer_ids}
+
+    def refresh(self, customer_ids: Sequence[str], now: datetime) -> None:
+        """Recomputes customers from all events known by ``now`` and pushes the result; newer values stay.
+
+        Args:
+            customer_ids: Whom.
+            now: The as-of time of the new values.
+        """
+        if not customer_ids:
+            return
+        spine = pd.DataFrame({c.CUSTOMER_ID: list(customer_ids), c.AS_OF: pd.Timestamp(now)})
+        with self._refreshing, closing(connect(self.workspace, customers=customer_ids)) as connection:
+            set_spine(connection, spine)
+            compute(connection, self.workspace.config)
+            rows: list[FeatureRow] = []
+            for view in VIEWS:
+                specs = view_features(self.workspace.config, view)
+                names = ", ".join(stored_column(spec) for spec in specs)
+                for customer_id, *values in connection.execute(
+                    f"SELECT customer_id, {names} FROM spine JOIN f_{view} USING (row_id)"  # noqa: S608
+                ).fetchall():
+                    by_name = {spec.name: value for spec, value in zip(specs, values, strict=True)}
+                    rows.append(FeatureRow(entity=customer_id, view=view, event_at=now, created_at=now, values=by_name))
+        write_rows(self._connection(), rows)
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = open_packed(self._path)
+        return connection
+
+    def _drop_connection(self) -> None:
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+
+
+def online_file(workspace: Workspace) -> Any:
+    """The online store's SQLite file."""
+    return workspace.features_folder / "online.db"

@@ -1,0 +1,115 @@
+"""The online store's layout in SQLite: one row per customer and feature view, values as JSON, the newest wins.
+
+Feast's own SQLite layout keeps one row per single feature and lets a late value overwrite a newer one; this one is
+read in one step and compares times in the statement that writes. ``online_store.PackedOnlineStore`` puts it behind
+Feast's interface, so that Feast stays the only writer of snapshots and both ways of reading agree.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from foretouch.core.errors import StateError
+from foretouch.core.state.db import from_micros, to_micros
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS feature_rows (
+    entity TEXT NOT NULL, view TEXT NOT NULL, event_us INTEGER NOT NULL, created_us INTEGER NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY (entity, view)) WITHOUT ROWID
+"""
+UPSERT = """
+INSERT INTO feature_rows (entity, view, event_us, created_us, body) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (entity, view) DO UPDATE SET event_us = excluded.event_us, created_us = excluded.created_us,
+    body = excluded.body
+WHERE excluded.event_us > feature_rows.event_us
+   OR (excluded.event_us = feature_rows.event_us AND excluded.created_us >= feature_rows.created_us)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureRow:
+    """One customer's values of one view.
+
+    Args:
+        entity: The customer's id.
+        view: Feature view.
+        event_at: When the values were true.
+        created_at: When they were computed.
+        values: By feature name; ``None`` and NaN are missing.
+    """
+
+    entity: str
+    view: str
+    event_at: datetime
+    created_at: datetime
+    values: Mapping[str, Any]
+
+
+def open_packed(path: Path) -> sqlite3.Connection:
+    """Opens (and makes) the online store's file: WAL, so that readers never wait for a writer.
+
+    Raises:
+        StateError: The file cannot be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(TABLE)
+    except sqlite3.Error as error:
+        raise StateError(f"{path} cannot be opened: {error}", hint="foretouch features materialize") from error
+    return connection
+
+
+def write_rows(connection: sqlite3.Connection, rows: Iterable[FeatureRow]) -> None:
+    """Writes rows in one transaction; a row older than the stored one changes nothing."""
+    encoded = [
+        (
+            row.entity,
+            row.view,
+            to_micros(row.event_at),
+            to_micros(row.created_at),
+            orjson.dumps(dict(row.values), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_SORT_KEYS),
+        )
+        for row in rows
+    ]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.executemany(UPSERT, encoded)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def read_rows(connection: sqlite3.Connection, entity: str) -> dict[str, FeatureRow]:
+    """One customer's rows by view; empty for a customer nobody knows."""
+    found = connection.execute(
+        "SELECT view, event_us, created_us, body FROM feature_rows WHERE entity = ?", (entity,)
+    ).fetchall()
+    return {
+        view: FeatureRow(
+            entity=entity,
+            view=view,
+            event_at=from_micros(event_us),
+            created_at=from_micros(created_us),
+            values=orjson.loads(body),
+        )
+        for view, event_us, created_us, body in found
+    }
+
+
+def forget(connection: sqlite3.Connection, entity: str) -> int:
+    """Deletes a customer's rows and returns how many there were."""
+    return connection.execute("DELETE FROM feature_rows WHERE entity = ?", (entity,)).rowcount
+
+
+def forget_views(connection: sqlite3.Connection, views: Sequence[str]) -> None:
+    """Deletes every row of views that are no more."""
+    connection.executemany("DELETE FROM feature_rows WHERE view = ?", [(view,) for view in views])
