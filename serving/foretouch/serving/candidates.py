@@ -62,16 +62,17 @@ def list_candidates(request: DecisionRequest, catalogue: Catalogue) -> Listing:
     else:
         for ref in request.candidates:
             found = offers.get(ref.offer_id)
-            options = [] if found is None else expand(found, treatment_id=ref.treatment_id, channel=ref.channel)
-            if not options:
+            named = [] if found is None else expand(found, treatment_id=ref.treatment_id, channel=ref.channel)
+            if not named:
                 text = "not in the catalogue" if found is None else "the offer has no such treatment or channel"
                 rule = "unknown_offer" if found is None else "unknown_treatment"
                 unknown.append(
                     Suppression(offer_id=ref.offer_id, channel=ref.channel, stage="requested", rule=rule, text=text)
                 )
-            wanted.update((option.key, option) for option in options)
+            wanted.update((option.key, option) for option in named)
     excluded = frozenset(request.exclude)
-    options, dropped = [], []
+    kept: list[Option] = []
+    dropped: list[tuple[Option, Suppression]] = []
     for key in sorted(wanted):
         option = wanted[key]
         if option.offer.offer_id in excluded:
@@ -80,8 +81,8 @@ def list_candidates(request: DecisionRequest, catalogue: Catalogue) -> Listing:
             text = f"its category is {option.offer.category!r}, the request asks for {request.collection!r}"
             dropped.append((option, option.drop("requested", "collection", text)))
         else:
-            options.append(option)
-    return Listing(options=tuple(options), dropped=tuple(dropped), unknown=tuple(unknown))
+            kept.append(option)
+    return Listing(options=tuple(kept), dropped=tuple(dropped), unknown=tuple(unknown))
 
 
 def expand(offer: Offer, *, treatment_id: str | None = None, channel: str | None = None) -> list[Option]:
@@ -92,7 +93,7 @@ def expand(offer: Offer, *, treatment_id: str | None = None, channel: str | None
         treatment_id: Only this treatment.
         channel: Only this channel.
     """
-    options = []
+    options: list[Option] = []
     for name in offer.channels:
         if channel is not None and name != channel:
             continue

@@ -7,7 +7,6 @@ record forbids: the rules fail closed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from foretouch.core.config import Config
@@ -186,37 +185,3 @@ def next_midnight(now: datetime, time_zone: str) -> datetime:
 
 def _newest_first(contacts: Sequence[PastContact]) -> tuple[PastContact, ...]:
     return tuple(sorted(contacts, key=lambda contact: contact.at, reverse=True))
-
-
-def summarise(dropped: Sequence[Suppression], survivors: frozenset[str]) -> tuple[Suppression, ...]:
-    """One statement per rule and offer; ``*`` where a rule dropped every offer that was asked about.
-
-    Args:
-        dropped: One statement per dropped option.
-        survivors: Ids of offers of which some option is left.
-    """
-    offers = {item.offer_id for item in dropped} | survivors
-    rules: dict[tuple[str, str], list[Suppression]] = {}
-    for item in dropped:
-        rules.setdefault((item.stage, item.rule), []).append(item)
-    summary: list[Suppression] = []
-    for group in rules.values():
-        named = {item.offer_id for item in group}
-        everyone = len(offers) > 1 and named == offers and len(group) == len(dropped) and not survivors
-        whole: dict[str | Literal["*"], list[Suppression]] = {}
-        for item in group:
-            whole.setdefault("*" if everyone else item.offer_id, []).append(item)
-        for offer_id, items in whole.items():
-            channels = {item.channel for item in items}
-            untils = [item.until for item in items]
-            known = [until for until in untils if until is not None]
-            summary.append(
-                items[0].model_copy(
-                    update={
-                        "offer_id": offer_id,
-                        "channel": channels.pop() if len(channels) == 1 else None,
-                        "until": min(known) if len(known) == len(untils) else None,
-                    }
-                )
-            )
-    return tuple(summary)

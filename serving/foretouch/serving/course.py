@@ -1,0 +1,55 @@
+"""The course of one decision: what each step found, for the next step and for the record."""
+
+from dataclasses import dataclass, field
+
+from foretouch.core.decisions import Suppression
+from foretouch.core.policy import PolicySpec
+from foretouch.serving.candidates import Key
+from foretouch.serving.customer_scores import CustomerScores
+from foretouch.serving.fallback import Propensities
+from foretouch.serving.screening import Screened
+from foretouch.serving.selection import NO_CONTACT, Selection
+from foretouch.serving.send_time import NO_RHYTHM, Rhythm
+from foretouch.serving.setting import Setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """Everything a decision found on its way.
+
+    Attributes:
+        setting: Arms, policy, zone, expiry.
+        customer: Features and scores.
+        screened: Every option, with its slots or the rule that dropped it.
+        unknown: Statements about names in the request that the catalogue does not have.
+        empty: The catalogue has no offer for this request.
+        probes: Where there is no option at all: whether the rules would let anything through.
+        held: A holdout, not a score, decides.
+        found: What the ladder found.
+        spec: The policy that draws, where it is not the setting's.
+        forced: An option chosen with probability 1.
+        selection: The draws.
+        rhythm: When the customer is active.
+        warnings: What the caller should know, besides the setting's.
+    """
+
+    setting: Setting
+    customer: CustomerScores
+    screened: tuple[Screened, ...] = ()
+    unknown: tuple[Suppression, ...] = ()
+    empty: bool = False
+    probes: tuple[Screened, ...] = ()
+    held: bool = False
+    found: Propensities = field(default_factory=lambda: Propensities(step="nothing"))
+    spec: PolicySpec | None = None
+    forced: Key | None = None
+    selection: Selection = field(
+        default_factory=lambda: Selection(worths={}, probabilities={NO_CONTACT: 1.0}, picks=())
+    )
+    rhythm: Rhythm = NO_RHYTHM
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def survivors(self) -> tuple[Screened, ...]:
+        """What no rule dropped."""
+        return tuple(item for item in self.screened if item.dropped is None)

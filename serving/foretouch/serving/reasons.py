@@ -1,0 +1,122 @@
+"""Reasons: why the model scored as it did, and why this candidate was chosen. In words, for the chosen action. Pure.
+
+A feature's contribution is LightGBM's own ``pred_contrib`` (equal to SHAP values): what the feature added to the
+model's raw margin, before calibration.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from foretouch.core.bundle import encode_value
+from foretouch.core.config import Config
+from foretouch.core.decisions import Reason
+from foretouch.features.catalogue import FEATURES, features_of
+from foretouch.serving.scoring import Explainer, Scorer
+
+TOP = 3
+"""Features named in each direction."""
+
+CROSS_TEXTS: Mapping[str, tuple[str, str]] = {
+    "offer_category": ("offer category", "优惠类别"),
+    "offer_days_left": ("days left of the offer", "优惠剩余天数"),
+    "offer_days_running": ("days since the offer began", "优惠已进行天数"),
+    "offer_duration_days": ("length of the offer in days", "优惠总天数"),
+    "offer_coupons": ("coupons in the offer", "优惠券数量"),
+    "offer_products": ("products in the offer", "优惠涵盖商品数"),
+    "offer_value": ("margin of the offer", "优惠的利润"),
+    "offer_cost": ("cost of the offer", "优惠的成本"),
+    "offer_affinity": ("fit of the offer with what the customer buys", "优惠与客户购买品类的契合度"),
+    "offer_affinity_ratio": ("fit of the offer, relative to a perfect one", "优惠契合度（相对最佳）"),
+    "offer_favourite_share": ("offer's share in the customer's largest category", "优惠在客户最大品类中的占比"),
+    "response_rate": ("customer's earlier response rate", "客户历史响应率"),
+    "response_rate_category": ("customer's earlier response rate to such offers", "客户对此类优惠的历史响应率"),
+}
+"""What the offer's own and crossed features are, in English and Chinese."""
+
+
+def feature_text(name: str, config: Config, language: str = "en") -> str:
+    """What a feature is, for people: ``en`` or ``zh``; a name that no catalogue has stays as it is."""
+    chinese = language.startswith("zh")
+    if name in CROSS_TEXTS:
+        return CROSS_TEXTS[name][1 if chinese else 0]
+    spec = FEATURES.get(name) or features_of(config).get(name)
+    if spec is None:
+        return name.replace("_", " ")
+    return spec.text_zh if chinese else spec.text_en
+
+
+def model_reasons(
+    scorer: Scorer | None, row: Mapping[str, Any] | None, config: Config, language: str = "en"
+) -> tuple[Reason, ...]:
+    """The features that moved one score most: at most three up, then at most three down.
+
+    Args:
+        scorer: The model; without one, or one that cannot explain itself, there are no reasons.
+        row: Its input values by name.
+        config: For the features' texts.
+        language: Of the texts.
+    """
+    if row is None or not isinstance(scorer, Explainer):
+        return ()
+    card = scorer.card
+    vector = np.array([card.encode(row)], dtype=np.float64)
+    added = np.asarray(scorer.contributions(vector), dtype=np.float64)[0, : len(card.inputs)]
+    order = sorted(range(len(added)), key=lambda index: (-abs(added[index]), index))
+    reasons = []
+    for direction, sign in (("up", 1.0), ("down", -1.0)):
+        for index in [index for index in order if added[index] * sign > 0.0][:TOP]:
+            column = card.inputs[index]
+            value = row.get(column.name)
+            unknown = math.isnan(encode_value(column, value))
+            seen = ("未知" if language.startswith("zh") else "unknown") if unknown else _shown(value)
+            reasons.append(
+                Reason(
+                    code=f"feature_{direction}",
+                    feature=column.name,
+                    direction="up" if sign > 0.0 else "down",
+                    contribution=float(added[index]),
+                    text=f"{feature_text(column.name, config, language)}: {seen}",
+                )
+            )
+    return tuple(reasons)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 or float(value).is_integer() else f"{value:.3g}"
+
+
+def choice_reasons(
+    *, explored: bool, probability: float, best: str | None, left: int, holdout: str | None, step: str, basis: str
+) -> tuple[Reason, ...]:
+    """Why this candidate, besides its score.
+
+    Args:
+        explored: Not the candidate of highest priority.
+        probability: Its selection probability.
+        best: The candidate of highest priority, if it is another one ("no contact" included).
+        left: How many candidates the rules left, no contact among them.
+        holdout: Experiment and arm, if a holdout chose.
+        step: Step of the fallback ladder.
+        basis: What the send slot rests on.
+    """
+    reasons = []
+    if holdout is not None:
+        reasons.append(Reason(code="holdout", text=f"chosen by the arm {holdout}, not by a score"))
+    elif step == "default_action":
+        reasons.append(Reason(code="default_action", text="the caller's default action; no model decided"))
+    elif explored:
+        text = f"explored with probability {probability:.3g}; the highest priority was {best}"
+        reasons.append(Reason(code="explored", text=text))
+    elif left == 2:
+        reasons.append(Reason(code="only_candidate", text="the only contact that the rules left"))
+    else:
+        text = f"highest priority of {left} candidates, drawn with probability {probability:.3g}"
+        reasons.append(Reason(code="highest_priority", text=text))
+    if basis == "none":
+        reasons.append(Reason(code="first_allowed_slot", text="no send-time model: the first allowed slot is the best"))
+    return tuple(reasons)

@@ -1,0 +1,78 @@
+"""The setting of one decision: arms, policy, expiry, time zone, and what the contact rules know. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from foretouch.core.decisions import Assignment, DecisionRequest
+from foretouch.core.experiment import Arm
+from foretouch.core.policy import PolicySpec
+from foretouch.serving.assignment import assign, strictest
+from foretouch.serving.contact import Touch
+from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
+from foretouch.serving.send_time import zone_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is fixed before any candidate is looked at.
+
+    Attributes:
+        touch: What the contact rules know.
+        spec: The policy, the workspace's or an arm's.
+        zone: The customer's.
+        expires_at: When the decision lapses, UTC.
+        assigned: Every running experiment's arm.
+        holdout: The arm that holds this customer out, if one does.
+        warnings: What the caller should know.
+    """
+
+    touch: Touch
+    spec: PolicySpec
+    zone: ZoneInfo
+    expires_at: datetime
+    assigned: tuple[tuple[Assignment, Arm], ...]
+    holdout: tuple[Assignment, Arm] | None
+    warnings: tuple[str, ...] = ()
+
+
+def set_out(request: DecisionRequest, inputs: DecisionInputs) -> Setting:
+    """Finds the setting of a request."""
+    now = inputs.decided_at.astimezone(UTC)
+    counters = inputs.counters
+    if request.household_id is not None and request.household_id != counters.household_id:
+        counters = counters.model_copy(update={"household_id": request.household_id})
+    assigned = assign(
+        inputs.experiments,
+        customer_id=request.customer_id,
+        household_id=counters.household_id,
+        touchpoint=request.touchpoint,
+        at=now,
+    )
+    spec, warnings = _policy([arm for _, arm in assigned], inputs)
+    touch = Touch(request=request, policy=inputs.contact_policy, counters=counters, config=inputs.config, now=now)
+    zone, warning = zone_of(touch)
+    return Setting(
+        touch=touch,
+        spec=spec,
+        zone=zone,
+        expires_at=now + timedelta(hours=spec.expires_after_hours),
+        assigned=assigned,
+        holdout=strictest(assigned),
+        warnings=(*warnings, *([warning] if warning is not None else [])),
+    )
+
+
+def _policy(arms: Sequence[Arm], inputs: DecisionInputs) -> tuple[PolicySpec, tuple[str, ...]]:
+    """The policy of the first arm that names one, else the workspace's."""
+    named = [arm.policy for arm in arms if arm.kind == "policy" and arm.policy is not None]
+    if not named:
+        return inputs.policies[DEFAULT_POLICY], ()
+    warnings = []
+    if len(set(named)) > 1:
+        warnings.append(f"arms name several policies ({', '.join(named)}); the first is used")
+    if named[0] not in inputs.policies:
+        warnings.append(f"policy {named[0]!r} of an arm is not there; the workspace's is used")
+        return inputs.policies[DEFAULT_POLICY], tuple(warnings)
+    return inputs.policies[named[0]], tuple(warnings)
