@@ -30,11 +30,7 @@ def write_record(request: DecisionRequest, inputs: DecisionInputs, course: Cours
     actions = tuple(
         _action(rank, pick, request, inputs, course) for rank, pick in enumerate(course.selection.picks, start=1)
     )
-    cards = list(customer.cards)
-    if course.found.scorer is not None:
-        cards.append(course.found.scorer.card)
-    if course.rhythm.basis != "none" and "send-time" in inputs.models:
-        cards.append(inputs.models["send-time"].card)
+    cards = [inputs.models[name].card for name in sorted(inputs.models)]  # all that were there: a replay needs them
     now = setting.touch.now
     return DecisionRecord(
         decision_id=inputs.decision_id,
@@ -48,7 +44,7 @@ def write_record(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         action=actions,
         suppressed=(*course.unknown, *summarise((*course.screened, *course.probes))),
         experiments=tuple(assignment for assignment, _ in setting.assigned),
-        models=tuple(model_ref(card) for card in sorted(cards, key=lambda card: card.model)),
+        models=tuple(model_ref(card) for card in cards),
         versions=inputs.versions,
         feature_ages={view: max((now - at).total_seconds(), 0.0) for view, at in sorted(inputs.features.as_of.items())},
         warnings=(*setting.warnings, *course.warnings, *([customer.reason] if customer.reason else [])),
@@ -94,7 +90,8 @@ def _candidate(option: Option, dropped: Suppression | None, course: Course) -> C
 
 def _action(rank: int, pick: Pick, request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Action:
     option, worth, found = pick.item.option, pick.worth, course.found
-    reserved = request.options.reserve_caps and not request.options.dry_run
+    options = request.options
+    reserved = options.reserve_caps and not options.dry_run and not options.defer_activation
     return Action(
         rank=rank,
         offer_id=option.offer.offer_id,
