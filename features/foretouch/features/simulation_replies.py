@@ -26,6 +26,7 @@ from foretouch.features.simulation_history import (
     organic_events,
 )
 from foretouch.features.simulation_world import (
+    CATEGORIES,
     CHANNEL_STRENGTH,
     NIGHT_HOURS,
     RESPONSE_DAYS,
@@ -65,6 +66,7 @@ class Reply:
         unsubscribed_at: When the channel's consent was withdrawn because of it.
         converted_at: When the person converted, contacted or not.
         order_value: Value of the order that comes with the conversion.
+        category: What that order is for.
     """
 
     delivered: bool = False
@@ -73,6 +75,7 @@ class Reply:
     unsubscribed_at: datetime | None = None
     converted_at: datetime | None = None
     order_value: float = 0.0
+    category: str = ""
 
 
 class Replies:
@@ -125,6 +128,7 @@ class Replies:
         arrives, converts, opens, clicks, leaves = rng.random(5)
         delay = timedelta(days=float(min(rng.exponential(DELAY_DAYS), RESPONSE_DAYS - 0.01)))
         order = round(float(person.order_value[0] * rng.gamma(4.0, 0.25)), 2)
+        category = CATEGORIES[int(rng.choice(len(CATEGORIES), p=person.affinity[0] / person.affinity[0].sum()))]
         delivered = contact is not None and bool(arrives < DELIVERED)
         start = contact.sent_at if contact is not None else at
         chance = float(person.untreated(day)[0])
@@ -144,6 +148,7 @@ class Replies:
             unsubscribed_at=unsubscribed_at,
             converted_at=start + delay if converts < chance else None,
             order_value=order if converts < chance else 0.0,
+            category=category if converts < chance else "",
         )
 
     def _treated(self, person: People, day: int, contact: Contact, hour: IntArray) -> float:

@@ -16,10 +16,10 @@ from foretouch.core.config import Config
 from foretouch.core.errors import DataError, NotReadyError
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import build_features
-from foretouch.features.catalogue import features_of
 from foretouch.features.tables import connect
 from foretouch.serving.bundles import load_scorer
 from foretouch.serving.leads import ScoredLead
+from foretouch.serving.reasons import feature_text
 from foretouch.serving.score_file import ScoreFile, read_audience
 from foretouch.serving.scoring import Explainer, FloatArray, Scorer, band, calibrate, interval
 
@@ -27,20 +27,19 @@ ScoredModel = Literal["lead", "churn", "value"]
 CHUNK = 20_000
 REASONS = 3
 _TEXT = pa.string()
-SCHEMA = pa.schema(
-    {
-        "customer_id": _TEXT,
-        "model": _TEXT,
-        "model_version": _TEXT,
-        "as_of": pa.timestamp("us", "UTC"),
-        "score": pa.float64(),
-        "score_low": pa.float64(),
-        "score_high": pa.float64(),
-        "band": _TEXT,
-        **{f"reason_{rank}": _TEXT for rank in range(1, REASONS + 1)},
-        "note": _TEXT,
-    }
-)
+_COLUMNS: dict[str, pa.DataType] = {
+    "customer_id": _TEXT,
+    "model": _TEXT,
+    "model_version": _TEXT,
+    "as_of": pa.timestamp("us", "UTC"),
+    "score": pa.float64(),
+    "score_low": pa.float64(),
+    "score_high": pa.float64(),
+    "band": _TEXT,
+    **{f"reason_{rank}": _TEXT for rank in range(1, REASONS + 1)},
+    "note": _TEXT,
+}
+SCHEMA = pa.schema(_COLUMNS)
 """Columns of the file. ``note`` says why a score is null."""
 
 Progress = Callable[[int, int], None]
@@ -234,7 +233,7 @@ def _reasons(
     config: Config, card: ModelCard, features: pd.DataFrame, contributions: FloatArray
 ) -> list[list[str | None]]:
     """The inputs that moved each score most, in words, strongest first."""
-    texts = {name: spec.text_en for name, spec in features_of(config).items()}
+    texts = {item.name: feature_text(item.name, config) for item in card.inputs}
     weights = contributions[:, : len(card.inputs)]
     order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :REASONS]
     result: list[list[str | None]] = []
@@ -246,7 +245,7 @@ def _reasons(
                 continue
             name = card.inputs[column].name
             sign = "raises" if weights[row, column] > 0 else "lowers"
-            said.append(f"{texts.get(name, name)}: {_readable(values.get(name, [None] * (row + 1))[row])} ({sign} it)")
+            said.append(f"{texts[name]}: {_readable(values.get(name, [None] * (row + 1))[row])} ({sign} it)")
         result.append(said + [None] * (REASONS - len(said)))
     return result
 
