@@ -171,6 +171,18 @@ def _purchases() -> Iterator[FeatureSpec]:
     yield number(
         "value", "monetary_trend", "revenue of the last 28 days to the 28 before", "近 28 天与前 28 天消费额之比"
     )
+    yield number(
+        "behaviour",
+        "frequency_per_90_days",
+        "purchases per 90 days since the first, over 365 days at most",
+        "自首购起平均每 90 天购买次数（最多回看 365 天）",
+    )
+    yield number(
+        "value",
+        "monetary_per_90_days",
+        "revenue per 90 days since the first purchase, over 365 days at most",
+        "自首购起平均每 90 天消费额（最多回看 365 天）",
+    )
 
 
 def _profile(config: Config) -> Iterator[FeatureSpec]:

@@ -132,7 +132,10 @@ def _purchases() -> str:
                        THEN (first_purchase_days - recency_days) / (purchases_total - 1) END AS gap_mean_days,
                recency_days / nullif(gap_mean_days, 0.0) AS recency_per_gap,
                frequency_28d / nullif(frequency_56d - frequency_28d, 0) AS frequency_trend,
-               round(monetary_28d / nullif(round(monetary_56d - monetary_28d, 4), 0.0), 9) AS monetary_trend
+               round(monetary_28d / nullif(round(monetary_56d - monetary_28d, 4), 0.0), 9) AS monetary_trend,
+               greatest(least(first_purchase_days, 365.0), 28.0) AS paced_days,
+               round(frequency_365d * 90.0 / paced_days, 9) AS frequency_per_90_days,
+               round(monetary_365d * 90.0 / paced_days, 9) AS monetary_per_90_days
         FROM (SELECT s.row_id, min({AGE}) / {float(DAY)} AS recency_days,
                      max({AGE}) / {float(DAY)} AS first_purchase_days, {counts}, {sums},
                      count(x.at_us) AS purchases_total, round(coalesce(sum(x.value), 0.0), 4) AS monetary_total,
