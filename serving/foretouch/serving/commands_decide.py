@@ -1,7 +1,67 @@
-"""Commands about decide: see ``commands.py`` of this part."""
+"""Commands about one decision: ``decide`` and ``replay``."""
+
+from typing import Annotated
 
 import typer
+
+from foretouch.core.cli import JsonOption, WorkspaceOption
 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands to the root application."""
+    app.command("decide")(decide_command)
+    app.command("replay")(replay_command)
+
+
+def decide_command(
+    customer: Annotated[str, typer.Option("--customer", help="Whom the touchpoint is about.")],
+    workspace: WorkspaceOption = None,
+    touchpoint: Annotated[str, typer.Option("--touchpoint", help="Which occasion this is.")] = "default",
+    channel: Annotated[
+        list[str] | None, typer.Option("--channel", help="A channel that can be used now; repeat it for several.")
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="marketing, retention, service or transactional.")
+    ] = "marketing",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Log nothing and reserve nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide one touchpoint, and explain the answer: what, why, and what was dropped by which rule."""
+    from rich.console import Console
+
+    from foretouch.core.canonical import canonical_json
+    from foretouch.core.workspace import Workspace
+    from foretouch.serving.ask import ask, request_of
+    from foretouch.serving.explain import show_decision
+
+    request = request_of(customer, touchpoint, tuple(channel) if channel else None, purpose, dry_run=dry_run)
+    record = ask(Workspace.open(workspace), request)
+    if as_json:
+        print(canonical_json(record).decode())
+    else:
+        show_decision(record, Console())
+
+
+def replay_command(
+    decision_id: Annotated[str, typer.Argument(help="A logged decision.")],
+    workspace: WorkspaceOption = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Decide under policies/<name>.toml instead: what would change?")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide a logged decision again: identical, or every difference. Exits 1 if it should be identical and is not."""
+    from rich.console import Console
+
+    from foretouch.core.canonical import canonical_json
+    from foretouch.core.workspace import Workspace
+    from foretouch.serving.ask import ask_again
+    from foretouch.serving.explain import show_replay
+
+    record, found = ask_again(Workspace.open(workspace), decision_id, policy)
+    if as_json:
+        print(canonical_json(found).decode())
+    else:
+        show_replay(found, record, policy, Console())
+    if policy is None and not found.identical:
+        raise typer.Exit(1)

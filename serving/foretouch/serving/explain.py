@@ -1,0 +1,140 @@
+"""A decision in words, for the terminal: what, why, and what was dropped by which rule."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from foretouch.core.decisions import Action, DecisionRecord, Reason
+from foretouch.serving.replay import Replay
+
+COLOURS = {"decided": "green", "degraded": "yellow", "fallback": "yellow", "suppressed": "red", "control": "cyan"}
+SHOWN = 12
+"""Candidates and differences listed before "and n more"."""
+
+
+def show_decision(record: DecisionRecord, console: Console) -> None:
+    """Prints a decision, its reasons, its candidates and what the rules dropped."""
+    head = Text(f"{record.status}", style=f"bold {COLOURS[record.status]}")
+    head.append(f"  {record.status_reason}", style="not bold default")
+    console.print(head)
+    facts = f"decision {record.decision_id}, customer {record.customer_id}, touchpoint {record.touchpoint}"
+    console.print(f"  {facts}, purpose {record.purpose}, {record.decided_at:%Y-%m-%d %H:%M} UTC", highlight=False)
+    if not record.logged:
+        console.print("  not logged, nothing reserved", style="yellow")
+    for action in record.action:
+        _show_action(action, record, console)
+    for assignment in record.experiments:
+        kind = " (holdout)" if assignment.holdout else ""
+        console.print(f"  experiment {assignment.key}: arm {assignment.arm}{kind}", highlight=False)
+    _show_candidates(record, console)
+    _show_suppressed(record, console)
+    for warning in record.warnings:
+        console.print(f"  note: {warning}", style="yellow", highlight=False)
+    models = ", ".join(f"{model.name} {model.version}" for model in record.models) or "none"
+    console.print(
+        f"  models: {models}; step: {record.fallback_step}; seed: {record.seed}", style="dim", highlight=False
+    )
+
+
+def _show_action(action: Action, record: DecisionRecord, console: Console) -> None:
+    treatment = f" ({action.treatment_id})" if action.treatment_id else ""
+    when = f"{_local(action.send_at, record)}"
+    console.print(
+        f"  {action.rank}. contact by {action.channel} with {action.offer_id}{treatment}, send {when}",
+        style="bold",
+        highlight=False,
+    )
+    if action.send is not None:
+        runner_up = action.send.runner_up_at
+        second = f", then {_local(runner_up, record)}" if runner_up is not None else ""
+        explored = "; this slot was explored" if action.send.explored else ""
+        console.print(
+            f"     best slot {_local(action.send.best_at, record)}{second}; slot probability "
+            f"{action.send.slot_probability:.3g}{explored}",
+            highlight=False,
+        )
+    parts = [f"priority {_number(action.priority)}", f"selection probability {_number(action.selection_probability)}"]
+    if action.propensity is not None:
+        around = action.propensity_interval
+        parts.append(
+            f"propensity {action.propensity:.3g}" + (f" [{around.low:.3g}, {around.high:.3g}]" if around else "")
+        )
+    parts.extend([f"value {_number(action.value)}", f"cost {_number(action.cost)}"])
+    console.print(f"     {', '.join(parts)}", highlight=False)
+    for reason in action.reason_codes:
+        console.print(f"     {_mark(reason)} {reason.text}", highlight=False)
+
+
+def _mark(reason: Reason) -> str:
+    return {"up": "▲", "down": "▼", "none": "•"}[reason.direction]
+
+
+def _show_candidates(record: DecisionRecord, console: Console) -> None:
+    left = [candidate for candidate in record.candidates if candidate.dropped_by is None]
+    left.sort(key=lambda item: (-(item.selection_probability or 0.0), item.offer_id or "", item.channel or ""))
+    table = Table("candidate", "channel", "propensity", "value", "priority", "probability", box=None, pad_edge=True)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for candidate in left[:SHOWN]:
+        table.add_row(
+            candidate.offer_id or "no contact",
+            candidate.channel or "",
+            _number(candidate.propensity),
+            _number(candidate.value),
+            _number(candidate.priority),
+            _number(candidate.selection_probability),
+        )
+    console.print(table)
+    if len(left) > SHOWN:
+        console.print(f"  and {len(left) - SHOWN} more candidates", style="dim", highlight=False)
+
+
+def _show_suppressed(record: DecisionRecord, console: Console) -> None:
+    if not record.suppressed:
+        return
+    dropped = sum(candidate.dropped_by is not None for candidate in record.candidates)
+    console.print(f"  {dropped} of {len(record.candidates) - 1} candidates dropped by rules:", highlight=False)
+    for item in record.suppressed[:SHOWN]:
+        what = "every offer" if item.offer_id == "*" else item.offer_id
+        channel = f" by {item.channel}" if item.channel else ""
+        until = f", until {_local(item.until, record)}" if item.until is not None else ""
+        console.print(f"    {what}{channel}: {item.stage}/{item.rule}{until}: {item.text}", highlight=False)
+    if len(record.suppressed) > SHOWN:
+        console.print(f"    and {len(record.suppressed) - SHOWN} more", style="dim", highlight=False)
+
+
+def show_replay(found: Replay, record: DecisionRecord, policy: str | None, console: Console) -> None:
+    """Prints whether a replay came out the same, and if not, what changed."""
+    if found.identical:
+        console.print(f"identical: {record.decision_id} comes out the same in every field", style="green")
+        return
+    under = f" under policy {policy}" if policy is not None else ""
+    console.print(
+        f"changed{under}: {len(found.differences)} fields differ", style="yellow" if policy else "red", highlight=False
+    )
+    for item in found.differences[:SHOWN]:
+        console.print(f"  {item.path}: {_short(item.logged)} → {_short(item.replayed)}", highlight=False)
+    if len(found.differences) > SHOWN:
+        console.print(f"  and {len(found.differences) - SHOWN} more (--json shows all)", style="dim", highlight=False)
+    show_decision(found.decision, console)
+
+
+def _local(at: datetime, record: DecisionRecord) -> str:
+    """A moment on the customer's clock, with the zone's name; UTC where none is known."""
+    name = record.request.send_window.time_zone or record.counters.time_zone or "UTC"
+    try:
+        return f"{at.astimezone(ZoneInfo(name)):%a %Y-%m-%d %H:%M} {name}"
+    except (ValueError, OSError, KeyError):
+        return f"{at:%a %Y-%m-%d %H:%M} UTC"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
