@@ -165,7 +165,7 @@ class OfferTask:
             notes=(
                 "Propensity is acceptance by customers who were sent the offer, before the offer ends.",
                 "Uplift is " + (UPLIFT_UNTREATED if randomised else UPLIFT_TARGETED) + ".",
-                "Trees: chosen on calibrate, then fitted on fit and calibrate together; calibrated on folds by customer.",
+                "Trees chosen on calibrate, then fitted on fit and calibrate together; calibrated on customer folds.",
             ),
         )
 
