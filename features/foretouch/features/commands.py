@@ -5,13 +5,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from foretouch.core.cli import JsonOption
+from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.features import commands_simulate
 
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
     app.command("init")(init)
+    features = typer.Typer(name="features", help="As-of features: history, Feast, online.", no_args_is_help=True)
+    features.command("build")(build)
+    features.command("apply")(apply)
+    features.command("materialize")(materialize)
+    features.command("show")(show)
+    app.add_typer(features)
     commands_simulate.register(app)
 
 
@@ -29,3 +35,54 @@ def init(
     with waiting(f"making {folder}"):
         made = initialise(folder, sample)
     show_initialised(made, as_json=json)
+
+
+def build(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Computes every feature at every snapshot time from the tables and the posted events."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.features.build import build_history
+    from foretouch.features.output import progress, show_counts
+
+    with progress("building features") as say:
+        rows = build_history(Workspace.open(workspace), say=say)
+    show_counts("snapshots", rows, "foretouch features apply", as_json=json)
+
+
+def apply(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Registers entity, feature views and services with Feast."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.features.output import show_counts, waiting
+
+    with waiting("registering with Feast"):
+        from foretouch.features import store
+
+        counts = store.apply(Workspace.open(workspace))
+    show_counts("registered", counts, "foretouch features materialize", as_json=json)
+
+
+def materialize(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
+    """Writes everyone's latest features to the online store."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.features.online import OnlineFeatures
+    from foretouch.features.output import show_counts, waiting
+
+    opened = Workspace.open(workspace)
+    with waiting("writing the online store"):
+        from foretouch.features import store
+
+        store.materialize(opened)
+        customers = OnlineFeatures(opened).count()
+    show_counts("online", {"customers": customers}, "foretouch train all", as_json=json)
+
+
+def show(
+    customer_id: Annotated[str, typer.Argument(metavar="ID", help="The customer.")],
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Shows a customer's profile: readable tags in four groups."""
+    from foretouch.core.workspace import Workspace
+    from foretouch.features.output import show_profile
+    from foretouch.features.profile import read_profile
+
+    show_profile(read_profile(Workspace.open(workspace), customer_id), as_json=json)

@@ -55,7 +55,7 @@ class OnlineFeatures:
         for view, row in rows.items():
             if view in VIEWS:
                 as_of[view] = row.event_at
-                values.update((name, value) for name, value in row.values.items() if name in self._names)
+                values.update((name, value) for name, value in row.features.items() if name in self._names)
         stale = tuple(view for view, true_at in sorted(as_of.items()) if at - true_at > self._max_age)
         return FeatureSnapshot(known=True, values=values, as_of=as_of, stale=stale)
 
@@ -63,6 +63,11 @@ class OnlineFeatures:
         """The features of many customers by id."""
         at = now or self.workspace.clock.now()
         return {customer_id: self.read(customer_id, at) for customer_id in customer_ids}
+
+    def count(self) -> int:
+        """Number of customers with online features."""
+        row = self._connection().execute("SELECT count(DISTINCT entity) FROM feature_rows").fetchone()
+        return int(row[0])
 
     def refresh(self, customer_ids: Sequence[str], now: datetime) -> None:
         """Recomputes customers from all events known by ``now`` and pushes the result; newer values stay.
@@ -85,7 +90,9 @@ class OnlineFeatures:
                     f"SELECT customer_id, {names} FROM spine JOIN f_{view} USING (row_id)"  # noqa: S608
                 ).fetchall():
                     by_name = {spec.name: value for spec, value in zip(specs, values, strict=True)}
-                    rows.append(FeatureRow(entity=customer_id, view=view, event_at=now, created_at=now, values=by_name))
+                    rows.append(
+                        FeatureRow(entity=customer_id, view=view, event_at=now, created_at=now, features=by_name)
+                    )
         write_rows(self._connection(), rows)
 
     def _connection(self) -> sqlite3.Connection:

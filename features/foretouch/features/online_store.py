@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002, PLR0917 - the signatures are Feast's
 """Feast's online store over ``packed``: one row per customer and view, and the newest value wins.
 
 Named in ``feature_store.yaml`` as ``foretouch.features.online_store.PackedOnlineStore``. What it mends of Feast 0.67's
@@ -62,7 +63,7 @@ class PackedOnlineStore(OnlineStore):  # type: ignore[misc]
                     view=table.name,
                     event_at=_aware(event_at),
                     created_at=_aware(created_at or event_at),
-                    values={name: feast_value_type_to_python_type(value) for name, value in values.items()},
+                    features={name: feast_value_type_to_python_type(value) for name, value in values.items()},
                 )
                 for key, values, event_at, created_at in data
             ],
@@ -88,7 +89,7 @@ class PackedOnlineStore(OnlineStore):  # type: ignore[misc]
                 result.append((None, None))
                 continue
             values = {
-                name: python_values_to_proto_values([row.values.get(name)], types[name])[0]
+                name: python_values_to_proto_values([row.features.get(name)], types[name])[0]
                 for name in wanted
                 if name in types
             }

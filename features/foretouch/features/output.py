@@ -1,13 +1,15 @@
 """What this part's commands print: tables for people, JSON for programs, progress on stderr when it is a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
 
 from foretouch.core.canonical import canonical_json
+from foretouch.features.catalogue import GROUPS
 from foretouch.features.initialise import Initialised
+from foretouch.features.profile import Profile
 
 
 @contextmanager
@@ -19,6 +21,17 @@ def waiting(what: str) -> Iterator[None]:
         return
     with console.status(what):
         yield
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """A spinner whose text follows the steps; silent where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(what) as status:
+        yield lambda step: status.update(f"{what}: {step}")
 
 
 def print_json(value: object) -> None:
@@ -42,3 +55,34 @@ def show_initialised(made: Initialised, *, as_json: bool) -> None:
     console.print(f"API key     {made.key_file}")
     following = "features build" if made.rows else "ingest --customers F --events F --offers F"
     console.print(f"next        foretouch {following} --workspace {root}")
+
+
+def show_profile(profile: Profile, *, as_json: bool) -> None:
+    """Prints a customer's tags by group, in both languages, and how old they are."""
+    if as_json:
+        print_json(profile.as_json())
+        return
+    console = Console()
+    table = Table("", "", "", title=f"customer {profile.customer_id}", show_header=False)
+    for group, (english, chinese) in GROUPS.items():
+        for index, tag in enumerate(tag for tag in profile.tags if tag.group == group):
+            table.add_row(f"{english} {chinese}" if index == 0 else "", tag.text_en, tag.text_zh)
+        table.add_section()
+    console.print(table)
+    if profile.as_of:
+        console.print(f"as of {min(profile.as_of.values()).isoformat(timespec='seconds')}")
+    if profile.stale:
+        console.print(f"stale: {', '.join(profile.stale)}; next: foretouch features build")
+
+
+def show_counts(title: str, counts: Mapping[str, int], following: str, *, as_json: bool) -> None:
+    """Prints counts by name and the next command."""
+    if as_json:
+        print_json(dict(counts))
+        return
+    console = Console()
+    table = Table("", "", title=title, show_header=False)
+    for name, count in counts.items():
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    console.print(f"next  {following}")

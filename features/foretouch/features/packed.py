@@ -40,14 +40,14 @@ class FeatureRow:
         view: Feature view.
         event_at: When the values were true.
         created_at: When they were computed.
-        values: By feature name; ``None`` and NaN are missing.
+        features: Values by name; ``None`` and NaN are missing.
     """
 
     entity: str
     view: str
     event_at: datetime
     created_at: datetime
-    values: Mapping[str, Any]
+    features: Mapping[str, Any]
 
 
 def open_packed(path: Path) -> sqlite3.Connection:
@@ -75,7 +75,7 @@ def write_rows(connection: sqlite3.Connection, rows: Iterable[FeatureRow]) -> No
             row.view,
             to_micros(row.event_at),
             to_micros(row.created_at),
-            orjson.dumps(dict(row.values), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_SORT_KEYS),
+            orjson.dumps(dict(row.features), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_SORT_KEYS),
         )
         for row in rows
     ]
@@ -99,7 +99,7 @@ def read_rows(connection: sqlite3.Connection, entity: str) -> dict[str, FeatureR
             view=view,
             event_at=from_micros(event_us),
             created_at=from_micros(created_us),
-            values=orjson.loads(body),
+            features=orjson.loads(body),
         )
         for view, event_us, created_us, body in found
     }

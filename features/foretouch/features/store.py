@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.types import Array, Float64, Int32, String
 
@@ -26,6 +27,7 @@ from foretouch.features.catalogue import (
     SERVICES,
     VIEWS,
     FeatureSpec,
+    features_of,
     model_features,
     view_features,
 )
@@ -132,14 +134,9 @@ def apply(workspace: Workspace) -> dict[str, int]:
     return {
         "entities": 1,
         "feature_views": len(VIEWS),
-        "features": len(model_names(workspace)),
+        "features": len(features_of(workspace.config)),
         "feature_services": len(SERVICES),
     }
-
-
-def model_names(workspace: Workspace) -> tuple[str, ...]:
-    """Every feature's name."""
-    return tuple(spec.name for view in VIEWS for spec in view_features(workspace.config, view))
 
 
 def materialize(workspace: Workspace, *, until: datetime | None = None) -> datetime:
@@ -200,8 +197,15 @@ def training_frame(workspace: Workspace, model: ModelName, spine: pd.DataFrame) 
 
 
 def _require_history(workspace: Workspace) -> None:
-    if not all(offline_file(workspace, view).is_file() for view in VIEWS):
-        raise NotReadyError("the feature history is not built", hint="foretouch features build")
+    """Refuses a history that is not there, or that lacks a feature of this release or configuration."""
+    for view in VIEWS:
+        path = offline_file(workspace, view)
+        if not path.is_file():
+            raise NotReadyError("the feature history is not built", hint="foretouch features build")
+        stored = set(pq.read_schema(path).names)
+        lacking = [spec.name for spec in view_features(workspace.config, view) if spec.name not in stored]
+        if lacking:
+            raise NotReadyError(f"the history of {view} lacks {', '.join(lacking)}", hint="foretouch features build")
 
 
 @contextmanager
