@@ -2,10 +2,11 @@
 
 import typer
 
-from foretouch.serving import commands_decide, commands_score
+from foretouch.serving import commands_decide, commands_score, commands_service
 
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
     commands_decide.register(app)
     commands_score.register(app)
+    commands_service.register(app)

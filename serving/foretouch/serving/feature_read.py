@@ -1,8 +1,10 @@
 """Reading a customer's features within a deadline: bounded threads, a breaker, and never an exception."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LateError
+from datetime import datetime
 from typing import Protocol
 
 from foretouch.core.clock import monotonic
@@ -20,6 +22,10 @@ class FeatureStore(Protocol):
 
     def read(self, customer_id: str) -> FeatureSnapshot:
         """What is known of a customer."""
+        ...
+
+    def refresh(self, customer_ids: Sequence[str], now: datetime) -> None:
+        """Recomputes customers' features after events, and pushes them; late values never overwrite newer ones."""
         ...
 
 

@@ -3,24 +3,16 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from foretouch.core.clock import monotonic
+from foretouch.serving.feature_read import FeatureStore
 from foretouch.serving.telemetry import Telemetry
 
 log = logging.getLogger("foretouch.refresh")
 
 GROUP_SIZE = 50
-
-
-class Refresher(Protocol):
-    """Recomputes customers' online features: ``OnlineFeatures`` does."""
-
-    def refresh(self, customer_ids: Sequence[str], now: datetime) -> None:
-        """Recomputes and pushes; a late value never overwrites a newer one."""
-        ...
 
 
 class RefreshQueue:
@@ -35,7 +27,7 @@ class RefreshQueue:
         telemetry: Counts it.
     """
 
-    def __init__(self, refresher: Refresher, now: Callable[[], datetime], telemetry: Telemetry) -> None:
+    def __init__(self, refresher: FeatureStore, now: Callable[[], datetime], telemetry: Telemetry) -> None:
         self._refresher = refresher
         self._now = now
         self._telemetry = telemetry

@@ -1,0 +1,106 @@
+"""Commands that run the service and its keys: ``serve``, ``keys create|revoke|list``."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from foretouch.core.cli import JsonOption, WorkspaceOption
+
+ScopeOption = Annotated[
+    list[str], typer.Option("--scope", help="decide, events, report:read or admin; may be given several times.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands to the root application."""
+    app.command("serve")(serve)
+    keys = typer.Typer(name="keys", help="API keys of the service.", no_args_is_help=True, rich_markup_mode=None)
+    keys.command("create")(create)
+    keys.command("revoke")(revoke)
+    keys.command("list")(list_all)
+    app.add_typer(keys)
+
+
+def serve(
+    workspace: WorkspaceOption = None,
+    port: Annotated[int, typer.Option(help="TCP port.", min=1, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=256)] = 1,
+) -> None:
+    """Run the service in the foreground until it gets SIGTERM or Ctrl-C."""
+    from foretouch.core.workspace import Workspace  # noqa: PLC0415
+    from foretouch.serving.run import run  # noqa: PLC0415
+
+    run(Workspace.open(workspace), host=host, port=port, workers=workers)
+
+
+def create(
+    scope: ScopeOption,
+    workspace: WorkspaceOption = None,
+    note: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    days: Annotated[float | None, typer.Option(help="Days until it expires; absent is never.", min=0.001)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key. It is shown once; only its hash is kept."""
+    from datetime import timedelta  # noqa: PLC0415
+
+    from foretouch.core.state.access import create_key  # noqa: PLC0415
+    from foretouch.core.state.db import State  # noqa: PLC0415
+    from foretouch.core.workspace import Workspace  # noqa: PLC0415
+
+    opened = Workspace.open(workspace)
+    now = opened.clock.now()
+    expires = None if days is None else now + timedelta(days=days)
+    with State(opened.state_file) as state:
+        made = state.write(lambda connection: create_key(connection, scope, now, expires_at=expires, note=note))
+    typer.echo(json.dumps(made) if as_json else f"{made['key']}\n(key {made['id']}; it is not shown again)")
+
+
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as 'keys list' shows it.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke a key; it is refused from now on."""
+    from foretouch.core.state.access import revoke_key  # noqa: PLC0415
+    from foretouch.core.state.db import State  # noqa: PLC0415
+    from foretouch.core.workspace import Workspace  # noqa: PLC0415
+
+    opened = Workspace.open(workspace)
+    now = opened.clock.now()
+    with State(opened.state_file) as state:
+        changed = state.write(lambda connection: revoke_key(connection, key_id, now))
+    said = "revoked" if changed else "was revoked before"
+    typer.echo(json.dumps({"id": key_id, "revoked": True}) if as_json else f"key {key_id} {said}")
+
+
+def list_all(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """Show every key without its secret."""
+    from foretouch.core.state.access import list_keys  # noqa: PLC0415
+    from foretouch.core.state.db import State  # noqa: PLC0415
+    from foretouch.core.workspace import Workspace  # noqa: PLC0415
+
+    opened = Workspace.open(workspace)
+    now = opened.clock.now()
+    with State(opened.state_file) as state:
+        keys = list_keys(state.read())
+    rows = [
+        {
+            "id": key.id,
+            "scopes": list(key.scopes),
+            "created_at": key.created_at.isoformat(),
+            "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
+            "usable": key.usable(now),
+            "note": key.note,
+        }
+        for key in keys
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        state_text = "usable" if row["usable"] else "ended"
+        typer.echo(f"{row['id']}  {state_text:7}  {','.join(row['scopes']):24}  {row['created_at']}  {row['note']}")
+    if not rows:
+        typer.echo("no keys yet; next: foretouch keys create --scope decide")

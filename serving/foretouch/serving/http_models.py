@@ -1,0 +1,209 @@
+"""Bodies of the HTTP interface that are no contracts of their own: lists of contracts, and answers."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from foretouch.core.decisions import Interval, ModelRef, Reason, RequestOptions, SendWindow
+from foretouch.core.events import Consent, Purpose
+from foretouch.core.ids import Id
+from foretouch.core.schema import Attributes, Contract, Time
+
+MAX_ITEMS = 500
+
+
+class BatchBody(Contract):
+    """``POST /v1/decisions:batch``: up to 500 decision requests, each answered on its own."""
+
+    requests: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class ConsentStatement(Contract):
+    """What a customer allowed or withdrew; without ``at`` it holds from now."""
+
+    channel: str = Field(min_length=1, max_length=100)
+    purpose: Purpose
+    granted: bool
+    at: Time | None = None
+    source: str = Field(default="api", max_length=200)
+
+    def consent(self, customer_id: str, at: Any) -> Consent:
+        """As a statement of one customer at a known time."""
+        return Consent(
+            customer_id=customer_id,
+            channel=self.channel,
+            purpose=self.purpose,
+            granted=self.granted,
+            at=at,
+            source=self.source,
+        )
+
+
+class ConsentsBody(Contract):
+    """``PUT /v1/customers/{id}/consents``."""
+
+    consents: tuple[ConsentStatement, ...] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class ConsentsAnswer(Contract):
+    """What holds for the customer now."""
+
+    customer_id: str
+    accepted: int
+    consents: dict[str, bool]
+    """By ``channel/purpose``."""
+    warnings: tuple[str, ...] = ()
+
+
+class CustomersBody(Contract):
+    """``POST /v1/scores/…``: one customer or several."""
+
+    customer_id: Id | None = None
+    customer_ids: tuple[Id, ...] | None = Field(default=None, min_length=1, max_length=MAX_ITEMS)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "CustomersBody":
+        if (self.customer_id is None) == (self.customer_ids is None):
+            raise ValueError("give customer_id or customer_ids, one of the two")
+        return self
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Everyone named."""
+        return self.customer_ids or (self.customer_id or "",)
+
+
+class ScoreAnswer(Contract):
+    """One customer's score, or why there is none."""
+
+    customer_id: str
+    model: str
+    version: str | None = None
+    score: float | None = None
+    interval: Interval | None = None
+    band: str | None = None
+    reason_codes: tuple[Reason, ...] = ()
+    reason: str | None = None
+    """Why the score is null."""
+    feature_ages: dict[str, float] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class ScoresAnswer(Contract):
+    """Several customers' scores, in the order asked for."""
+
+    scores: tuple[ScoreAnswer, ...]
+
+
+class RankBody(Contract):
+    """``POST /v1/offers/rank``: what a decision would choose among, without choosing, logging or reserving."""
+
+    customer_id: Id
+    household_id: Id | None = None
+    touchpoint: Id = "default"
+    purpose: Purpose = "marketing"
+    channels: tuple[str, ...] | None = Field(default=None, min_length=1)
+    collection: str | None = None
+    exclude: tuple[Id, ...] = ()
+    context: Attributes = Field(default_factory=dict)
+    send_window: SendWindow = SendWindow()
+    n: int = Field(default=20, ge=1, le=500)
+
+    def decision_request(self) -> dict[str, Any]:
+        """The touchpoint whose candidates are ranked."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name != "n"}
+        return {**fields, "options": RequestOptions(dry_run=True)}
+
+
+class RankedOffer(Contract):
+    """One candidate that no rule dropped; rank 1 has the highest priority. ``offer_id`` null is no contact."""
+
+    rank: int
+    offer_id: str | None
+    treatment_id: str | None = None
+    channel: str | None = None
+    propensity: float | None = None
+    propensity_interval: Interval | None = None
+    uplift: float | None = None
+    value: float | None = None
+    cost: float | None = None
+    weights: dict[str, float] = Field(default_factory=dict)
+    price: float | None = None
+    priority: float | None = None
+    selection_probability: float | None = None
+
+
+class DroppedOffer(Contract):
+    """One candidate that a rule dropped."""
+
+    offer_id: str | None
+    channel: str | None = None
+    stage: str
+    rule: str
+    text: str = ""
+    until: Time | None = None
+
+
+class RankAnswer(Contract):
+    """Every candidate of a touchpoint, by priority."""
+
+    customer_id: str
+    status: str
+    status_reason: str
+    offers: tuple[RankedOffer, ...]
+    dropped: tuple[DroppedOffer, ...]
+    models: tuple[ModelRef, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class SendTimesBody(Contract):
+    """``POST /v1/send-times``: the best hours to send within a window."""
+
+    customer_id: Id
+    channel: str | None = None
+    purpose: Purpose = "marketing"
+    send_window: SendWindow = SendWindow()
+    n: int = Field(default=5, ge=1, le=168)
+
+
+class SendSlot(Contract):
+    """One allowed slot."""
+
+    send_at: Time
+    local: str
+    """The same moment on the customer's clock."""
+    score: float
+    """Share of the customer's activity in that hour of the week; 1/168 is uniform."""
+
+
+class SendTimesAnswer(Contract):
+    """Allowed slots, best first."""
+
+    customer_id: str
+    time_zone: str
+    slots: tuple[SendSlot, ...]
+    support: float
+    """Number of the customer's own events behind it."""
+    basis: Literal["activity", "none"]
+    """``activity``: when the customer is active, never an effect of sending; ``none``: no model, slots by time."""
+    version: str | None = None
+    reason: str | None = None
+    """Why there is no model's score, or no slot."""
+    warnings: tuple[str, ...] = ()
+
+
+class ItemResult(Contract):
+    """What became of one posted outcome or event."""
+
+    id: str
+    status: Literal["accepted", "duplicate", "quarantined", "refused"]
+    reason: str | None = None
+    code: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class ItemsAnswer(Contract):
+    """What became of each posted item, in order, and how many of each kind."""
+
+    results: tuple[ItemResult, ...]
+    counts: dict[str, int]

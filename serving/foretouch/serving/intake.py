@@ -1,0 +1,220 @@
+"""What comes back: outcomes, events and consents, each stored once, checked for its time, and acted upon."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from foretouch.core.canonical import canonical_json
+from foretouch.core.clock import OffsetClock, utc_now
+from foretouch.core.config import Config
+from foretouch.core.decisions import Action, DecisionRecord
+from foretouch.core.events import Consent, CustomerEvent
+from foretouch.core.offers import Catalogue
+from foretouch.core.outcomes import GOAL_TYPES, Outcome
+from foretouch.core.schema import Contract
+from foretouch.core.state.contacts import reservation_id, settle_contact
+from foretouch.core.state.db import to_micros
+from foretouch.core.state.log import append_event, append_outcome, read_decision
+from foretouch.core.state.people import add_consents, read_consents
+from foretouch.core.workspace import Workspace
+from foretouch.serving.dataplane import Dataplane
+from foretouch.serving.http_models import ConsentsAnswer, ConsentsBody, ItemResult
+
+FUTURE = timedelta(minutes=5)
+"""An event or outcome later than this after now is kept aside: a wrong clock must not leak into features."""
+MOVED_WITHIN = timedelta(days=30)
+
+SENT = frozenset({"delivered", "open", "click", "unsubscribe", "complaint"})
+NOT_SENT = frozenset({"bounced", "reject"})
+WITHDRAWN = {
+    "unsubscribe": ("marketing", "retention"),
+    "complaint": ("marketing", "retention", "service"),
+}
+"""Purposes whose consent on the action's channel an outcome withdraws."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """A posted time as it is used.
+
+    Attributes:
+        at: The time on the workspace's clock.
+        warning: Set when it was moved.
+    """
+
+    at: datetime
+    warning: str | None = None
+
+
+def settle_time(workspace: Workspace, posted: datetime, now: datetime) -> Moment:
+    """A posted time on the workspace's clock.
+
+    In a workspace that lives at another time (an offset clock), a caller that stamps its events with the machine's
+    own time would post them into the far future. A time later than the workspace's now that lies within 30 days of
+    the machine's now is moved by the offset, and the answer says so.
+    """
+    clock = workspace.clock
+    if not isinstance(clock, OffsetClock) or posted <= now + FUTURE or abs(posted - utc_now()) > MOVED_WITHIN:
+        return Moment(at=posted)
+    moved = posted + clock.offset
+    return Moment(
+        at=moved,
+        warning=f"{posted.isoformat()} was moved to {moved.isoformat()}: this workspace's clock has an offset",
+    )
+
+
+class Intake:
+    """Stores what is posted back.
+
+    Args:
+        plane: The workspace's data plane.
+        refresh: Told of each customer whose events came in.
+    """
+
+    def __init__(self, plane: Dataplane, refresh: Callable[[str], None] = lambda _: None) -> None:
+        self._plane = plane
+        self._refresh = refresh
+
+    def outcome(self, outcome: Outcome) -> ItemResult:
+        """Stores one outcome and what follows from it.
+
+        A goal is stored as an event too; a delivery confirms the contact's reservation, a bounce or rejection
+        releases it; an unsubscription or complaint withdraws consent on that channel.
+
+        Raises:
+            NotFoundError: It names a decision that is not in the log.
+            ConflictError: Its id came before with other content.
+        """
+        now = self._plane.clock.now()
+        moment = settle_time(self._plane.workspace, outcome.occurred_at, now)
+        warnings = tuple(filter(None, [moment.warning]))
+        outcome = outcome.replace(occurred_at=moment.at)
+        if outcome.occurred_at > now + FUTURE:
+            read_decision(self._plane.state.read(), outcome.decision_id)
+            return self._quarantine("outcome", outcome.outcome_id, outcome, outcome.occurred_at, now)
+        settings = self._plane.settings.current
+
+        def job(connection: sqlite3.Connection) -> str | None:
+            if not append_outcome(connection, outcome, now):
+                return None
+            record = read_decision(connection, outcome.decision_id)
+            _act_on(connection, record, outcome, now)
+            if outcome.type in GOAL_TYPES:
+                append_event(connection, goal_event(record, outcome, settings.config, settings.catalogue), now)
+            return record.customer_id
+
+        customer_id = self._plane.state.write(job)
+        if customer_id is not None and outcome.type in GOAL_TYPES:
+            self._refresh(customer_id)
+        status = "duplicate" if customer_id is None else "accepted"
+        self._plane.telemetry.outcomes.labels(outcome.type, status).inc()
+        return ItemResult(id=outcome.outcome_id, status=status, warnings=warnings)
+
+    def event(self, event: CustomerEvent) -> ItemResult:
+        """Stores one event, and has the customer's online features recomputed.
+
+        Raises:
+            ConflictError: Its id came before with other content.
+        """
+        now = self._plane.clock.now()
+        moment = settle_time(self._plane.workspace, event.occurred_at, now)
+        warnings = tuple(filter(None, [moment.warning]))
+        received = None if event.received_at is None else settle_time(self._plane.workspace, event.received_at, now).at
+        event = event.replace(occurred_at=moment.at, received_at=received)
+        for at in (event.occurred_at, event.received_at):
+            if at is not None and at > now + FUTURE:
+                return self._quarantine("event", event.event_id, event, at, now)
+        new = self._plane.state.write(lambda connection: append_event(connection, event, now))
+        if new:
+            self._refresh(event.customer_id)
+        status = "accepted" if new else "duplicate"
+        self._plane.telemetry.events.labels(status).inc()
+        return ItemResult(id=event.event_id, status=status, warnings=warnings)
+
+    def consents(self, customer_id: str, body: ConsentsBody) -> ConsentsAnswer:
+        """Stores statements of consent and returns what holds now."""
+        now = self._plane.clock.now()
+        warnings: list[str] = []
+        statements: list[Consent] = []
+        for item in body.consents:
+            moment = Moment(at=now) if item.at is None else settle_time(self._plane.workspace, item.at, now)
+            warnings += filter(None, [moment.warning])
+            statements.append(item.consent(customer_id, moment.at))
+
+        def job(connection: sqlite3.Connection) -> dict[str, bool]:
+            add_consents(connection, statements)
+            return read_consents(connection, customer_id, now)
+
+        held = self._plane.state.write(job)
+        return ConsentsAnswer(
+            customer_id=customer_id, accepted=len(statements), consents=held, warnings=tuple(warnings)
+        )
+
+    def _quarantine(self, kind: str, identity: str, body: Contract, at: datetime, now: datetime) -> ItemResult:
+        reason = f"{at.isoformat()} is more than 5 minutes in the future (now is {now.isoformat()})"
+        self._plane.state.write(
+            lambda connection: (
+                connection.execute(
+                    "INSERT INTO quarantine (kind, reason, at, body) VALUES (?, ?, ?, ?)",
+                    (kind, reason, to_micros(now), canonical_json(body)),
+                ).rowcount
+            )
+        )
+        if isinstance(body, Outcome):
+            self._plane.telemetry.outcomes.labels(body.type, "quarantined").inc()
+        else:
+            self._plane.telemetry.events.labels("quarantined").inc()
+        return ItemResult(id=identity, status="quarantined", reason=reason)
+
+
+def _action_of(record: DecisionRecord, outcome: Outcome) -> Action | None:
+    return next((action for action in record.action if action.rank == outcome.rank), None)
+
+
+def _act_on(connection: sqlite3.Connection, record: DecisionRecord, outcome: Outcome, now: datetime) -> None:
+    contact_id = reservation_id(record.decision_id, outcome.rank)
+    if outcome.type in SENT:
+        settle_contact(connection, contact_id, "sent")
+    elif outcome.type in NOT_SENT:
+        settle_contact(connection, contact_id, "released")
+    action = _action_of(record, outcome)
+    if action is not None and outcome.type in WITHDRAWN:
+        add_consents(
+            connection,
+            [
+                Consent(
+                    customer_id=record.customer_id,
+                    channel=action.channel,
+                    purpose=purpose,
+                    granted=False,
+                    at=min(outcome.occurred_at, now),
+                    source=f"outcome:{outcome.type}",
+                )
+                for purpose in WITHDRAWN[outcome.type]
+            ],
+        )
+
+
+def goal_event(record: DecisionRecord, outcome: Outcome, config: Config, catalogue: Catalogue) -> CustomerEvent:
+    """A posted goal as an event, so that goals are counted for every decision alike.
+
+    ``convert`` becomes the event that counts as acceptance of the action's offer (by its category), ``revenue`` the
+    value event. A caller that posts the event itself should not post the goal as well.
+    """
+    action = _action_of(record, outcome)
+    category = next(
+        (offer.category for offer in catalogue.offers if action is not None and offer.offer_id == action.offer_id), "*"
+    )
+    acceptance = config.goals.offer.acceptance
+    accepted = acceptance.get(category) or acceptance.get("*") or config.goals.lead.goal_event
+    return CustomerEvent(
+        event_id=f"outcome:{outcome.outcome_id}"[:256],
+        customer_id=record.customer_id,
+        event=config.goals.value.value_event if outcome.type == "revenue" else accepted,
+        occurred_at=outcome.occurred_at,
+        channel=None if action is None else action.channel,
+        value=outcome.value,
+        currency=outcome.currency or (config.workspace.currency if outcome.value is not None else None),
+        properties={"decision_id": record.decision_id, "outcome_id": outcome.outcome_id, **outcome.properties},
+    )

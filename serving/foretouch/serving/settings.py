@@ -1,0 +1,168 @@
+"""The configuration that answers at one moment: read from the workspace's files, re-read when one of them changes."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+
+from foretouch.core.canonical import content_hash
+from foretouch.core.clock import monotonic
+from foretouch.core.config import Config
+from foretouch.core.contact import ContactPolicy
+from foretouch.core.decisions import Versions
+from foretouch.core.errors import ForetouchError
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.core.offers import Catalogue
+from foretouch.core.policy import PolicySpec
+from foretouch.core.schema import Contract
+from foretouch.core.workspace import Workspace
+from foretouch.features.catalogue import features_of
+from foretouch.features.offers import load_catalogue
+from foretouch.serving.inputs import DEFAULT_POLICY
+from foretouch.serving.policies import check_policy
+
+LOOK_SECONDS = 1.0
+
+
+class PolicySet(Contract):
+    """Every policy a decision may follow, by name, as kept for replay."""
+
+    policies: dict[str, PolicySpec]
+
+
+class ExperimentSet(Contract):
+    """Every experiment of a workspace, as kept for replay."""
+
+    experiments: tuple[ExperimentSpec, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything configurable that shapes a decision, and its content hashes."""
+
+    config: Config
+    contact_policy: ContactPolicy
+    policies: PolicySet
+    experiments: ExperimentSet
+    catalogue: Catalogue
+
+    @cached_property
+    def versions(self) -> Versions:
+        """The hashes that a decision names; each is the key of an artifact in the log."""
+        return Versions(
+            policy=content_hash(self.policies),
+            contact_policy=content_hash(self.contact_policy),
+            offers=content_hash(self.catalogue),
+            experiments=content_hash(self.experiments),
+            features=feature_version(self.config),
+            config=content_hash(self.config),
+            code=version("foretouch"),
+        )
+
+    @property
+    def artifacts(self) -> Mapping[str, Contract]:
+        """What a replay needs to find again, by kind."""
+        return {
+            "config": self.config,
+            "contact_policy": self.contact_policy,
+            "policies": self.policies,
+            "experiments": self.experiments,
+            "offers": self.catalogue,
+        }
+
+    @cached_property
+    def capped_offers(self) -> tuple[str, ...]:
+        """Offers whose issues are counted over everyone."""
+        return tuple(
+            offer.offer_id
+            for offer in self.catalogue.offers
+            if offer.caps.total is not None or offer.caps.per_day is not None
+        )
+
+
+def feature_version(config: Config) -> str:
+    """Hash of the names, views and kinds of every feature of a workspace."""
+    return content_hash([[spec.name, spec.view, spec.kind] for spec in features_of(config).values()])
+
+
+def read_settings(workspace: Workspace) -> Settings:
+    """Reads every configuration file and the offers.
+
+    Raises:
+        ForetouchError: A file is missing or breaks its contract.
+    """
+    workspace = Workspace.open(workspace.root)  # a fresh one: a workspace reads its configuration once
+    experiments = ExperimentSet(experiments=workspace.experiments())
+    named = {arm.policy for spec in experiments.experiments for arm in spec.arms.values() if arm.policy}
+    policies = {DEFAULT_POLICY: workspace.policy()}
+    for name in sorted(named - {DEFAULT_POLICY, "policy"}):
+        policies[name] = workspace.policy(name)
+    for spec in policies.values():
+        check_policy(spec)
+    return Settings(
+        config=workspace.config,
+        contact_policy=workspace.contact_policy(),
+        policies=PolicySet(policies=policies),
+        experiments=experiments,
+        catalogue=load_catalogue(workspace),
+    )
+
+
+class SettingsReader:
+    """The settings in force; looks at the files' times at most once a second.
+
+    Args:
+        workspace: Whose files.
+
+    Raises:
+        ForetouchError: At the start, when a file is missing or wrong. Later, a wrong file keeps the earlier settings
+            in force and is named by ``error``.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+        self._stamps = self._look()
+        self._settings = read_settings(workspace)
+        self._next_look = monotonic() + LOOK_SECONDS
+        self.error: str | None = None
+
+    @property
+    def current(self) -> Settings:
+        """The settings in force."""
+        if monotonic() >= self._next_look and self._lock.acquire(blocking=False):
+            try:
+                self._reread()
+            finally:
+                self._next_look = monotonic() + LOOK_SECONDS
+                self._lock.release()
+        return self._settings
+
+    def _reread(self) -> None:
+        stamps = self._look()
+        if stamps == self._stamps:
+            return
+        self._stamps = stamps
+        try:
+            self._settings = read_settings(self._workspace)
+        except (ForetouchError, OSError) as error:
+            self.error = str(error)
+        else:
+            self.error = None
+
+    def _look(self) -> Mapping[Path, tuple[int, int]]:
+        root = self._workspace.root
+        paths = [
+            root / "foretouch.toml",
+            root / "policy.toml",
+            root / "contact_policy.toml",
+            *sorted((root / "policies").glob("*.toml")),
+            *sorted(self._workspace.experiments_folder.glob("*.toml")),
+            self._workspace.table("offers"),
+            self._workspace.table("treatments"),
+        ]
+        found = {path: path.stat() for path in paths if path.exists()}
+        return MappingProxyType({path: (stat.st_mtime_ns, stat.st_size) for path, stat in found.items()})
