@@ -1,5 +1,6 @@
 """What lead, churn and value share: rows from a goal, trees on a customer's features, calibration, golden rows."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,14 +10,13 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-from foretouch.features.store import training_frame
 from numpy.typing import NDArray
 
 from foretouch.core.bundle import ModelInput, ModelName
 from foretouch.core.errors import DataError
 from foretouch.core.rng import bucket
-
 from foretouch.features.catalogue import FeatureSpec, model_features
+from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
 from foretouch.training.booster import fit_booster
 from foretouch.training.data import category_input, dataset_hash, encode
@@ -31,6 +31,10 @@ MAX_ROUNDS = 400
 PATIENCE = 25
 WARM_UP = timedelta(days=28)
 """As-of times in the first four weeks of the data know too little to learn from."""
+YEAR_DAYS = 365.0
+AGES = frozenset({"tenure_days", "first_purchase_days"})
+MEANS = ("basket_mean", "response_rate")
+"""Means over a window are of one size however young the data are."""
 MIN_ROWS: Mapping[str, int] = {"fit": 200, "calibrate": 50, "test": 50}
 MIN_OF_EACH_CLASS: Mapping[str, int] = {"fit": 20, "calibrate": 5, "test": 5}
 
@@ -60,15 +64,17 @@ def load_split(run: TrainingRun, model: ModelName, *, event: str, window_days: f
     rows["part"] = assign_parts(rows, plan)
     rows = rows[rows["part"] != ""].reset_index(drop=True)
     check_size(rows, amount=model == "value")
-    frame = training_frame(workspace, model, rows[["customer_id", "as_of"]])
-    frame = rows.merge(frame, on=["customer_id", "as_of"], how="left", validate="one_to_one")
+    frame = training_frame(workspace, model, rows)
     parts = {name: _part(frame, name) for name in ("fit", "calibrate", "test")}
     return Split(
         fit=parts["fit"],
         calibrate=parts["calibrate"],
         test=parts["test"],
         trained_through=plan.trained_through,
-        description=describe(plan, parts),
+        description={
+            **describe(plan, parts),
+            "history_days_of_fit": round((plan.fit[-1] - span.start) / timedelta(days=1), 2),
+        },
     )
 
 
@@ -121,11 +127,20 @@ def check_size(rows: pd.DataFrame, *, amount: bool) -> None:
             )
 
 
-def make_inputs(specs: Sequence[FeatureSpec], frame: pd.DataFrame) -> tuple[ModelInput, ...]:
-    """The model's columns: every number and category of the service that varies in the fit rows."""
+def make_inputs(
+    specs: Sequence[FeatureSpec], frame: pd.DataFrame, *, history_days: float = YEAR_DAYS
+) -> tuple[ModelInput, ...]:
+    """The model's columns: every number and category of the service that varies in the fit rows.
+
+    Args:
+        specs: Features of the service.
+        frame: The fit rows.
+        history_days: Length of the data before the last of them. A feature that looks further back is left out: while
+            the data are younger than its window it grows with the calendar, and later rows are unlike the fit rows.
+    """
     inputs = []
     for spec in specs:
-        if spec.kind == "array" or spec.name not in frame.columns:
+        if spec.kind == "array" or spec.name not in frame.columns or lookback_days(spec.name) > history_days:
             continue
         column = (
             category_input(spec.name, spec.view, frame[spec.name])
@@ -137,6 +152,17 @@ def make_inputs(specs: Sequence[FeatureSpec], frame: pd.DataFrame) -> tuple[Mode
         if len(known) and (known.min() != known.max() or len(known) < len(values)):
             inputs.append(column)
     return tuple(inputs)
+
+
+def lookback_days(name: str) -> float:
+    """How far back a count, sum or age reaches, in days, by its name; 0 for one that does not grow with the data.
+
+    ``frequency_90d`` reaches 90 days; totals, tenure and the age of the first purchase reach a year or more.
+    """
+    window = re.fullmatch(r".*_(\d+)d", name)
+    if window:
+        return 0.0 if name.startswith(MEANS) else float(window.group(1))
+    return YEAR_DAYS if name.endswith("_total") or name in AGES else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +205,11 @@ def fit_trees(
     """
     space = read_space(model)
     if inputs is None:
-        inputs = make_inputs(model_features(model, run.workspace.config), split.fit.frame)
+        inputs = make_inputs(
+            model_features(model, run.workspace.config),
+            split.fit.frame,
+            history_days=float(split.description.get("history_days_of_fit", YEAR_DAYS)),
+        )
     if not inputs:
         raise DataError(f"no feature of {model} varies in the fit rows", hint="foretouch features build")
     chosen = inputs
