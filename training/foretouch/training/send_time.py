@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -306,19 +307,38 @@ def _refine(
         threads=run.threads,
     )
     names = judge.segments(rhythm.segment_feature)
-    before = log_likelihoods(judge.later, back_off(rhythm, judge.own, names))
-    best: tuple[float, int, str] | None = None
-    for step in STEPS:
-        text: str = booster.model_to_string(num_iteration=step)
-        after = log_likelihoods(judge.later, refined_shares(rhythm, judge.own, names, partial(predict_text, text)))
-        gain = float((after - before).sum() / judge.later.sum())
-        if best is None or gain > best[0]:
-            best = gain, step, text
-            spread = (after - before).std() * np.sqrt(len(before)) / judge.later.sum()
-            wins = gain > 2.0 * spread
-    if best is None or not wins:
-        return "", 0, 0.0 if best is None else best[0]
-    return best[2], best[1], best[0]
+    shares = back_off(rhythm, judge.own, names)
+    before = log_likelihoods(judge.later, shares)
+    grid = cells(rhythm, judge.own, names, shares)
+    margin = np.zeros(len(grid))
+    best = _Refinement(steps=0, gain=0.0, wins=False)
+    for earlier, step in pairwise((0, *STEPS)):
+        margin += np.asarray(
+            booster.predict(
+                grid, raw_score=True, start_iteration=earlier, num_iteration=step - earlier, num_threads=run.threads
+            )
+        )
+        after = log_likelihoods(judge.later, refined_shares(rhythm, judge.own, names, partial(_exponential, margin)))
+        change = after - before
+        gain = float(change.sum() / judge.later.sum())
+        spread = float(change.std() * np.sqrt(len(change)) / judge.later.sum())
+        if gain > best.gain:
+            best = _Refinement(steps=step, gain=gain, wins=gain > 2.0 * spread)
+    text: str = booster.model_to_string(num_iteration=best.steps) if best.wins else ""
+    return text, best.steps if best.wins else 0, best.gain
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Refinement:
+    """A number of trees, what they gain in nats per event, and whether that is more than two standard errors."""
+
+    steps: int
+    gain: float
+    wins: bool
+
+
+def _exponential(margin: FloatArray, _: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(margin))
 
 
 def _sample(part: Hours) -> Hours:
