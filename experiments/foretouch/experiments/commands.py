@@ -42,7 +42,7 @@ def analyze(
         print_results(results)
 
 
-def report(
+def report(  # noqa: PLR0917 - typer reads the signature
     key: KeyArgument,
     workspace: WorkspaceOption = None,
     out: Annotated[
@@ -55,10 +55,9 @@ def report(
     """Write the report of an experiment: one HTML file per language, and the results as JSON."""
     import json
 
-    from foretouch.experiments.report import write_reports
-
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.files import write_results
+    from foretouch.experiments.report import write_reports
     from foretouch.experiments.workspace import analyze_experiment
 
     if lang not in {"en", "zh", "both"}:

@@ -25,28 +25,26 @@ def print_results(results: Results, console: Console | None = None) -> None:
 
 
 def _table(results: Results) -> Table:
-    table = Table(title=f"{results.key}: difference to “{results.control}”")
-    running = results.basis == "anytime"
-    band = "anytime 95%" if running else "95%"
-    for name in ("metric", "arm", "control", "treatment", "difference", band, "lift", "p", "p adjusted"):
+    table = Table(title=f"{results.key}: compared with “{results.control}”")
+    anytime = results.basis == "anytime"
+    level = f"{100 * (1 - results.alpha):.4g}%"
+    band = f"difference, {'anytime ' if anytime else ''}{level}"
+    for name in ("metric", "arm", "control → arm", band, "lift", "p adj."):
         table.add_column(name, justify="left" if name in {"metric", "arm"} else "right")
     for row in results.metrics:
-        table.add_row(*_cells(row, running=running))
+        table.add_row(*_cells(row, anytime=anytime))
     return table
 
 
-def _cells(row: MetricResult, *, running: bool) -> list[str]:
-    low, high = row.anytime_ci if running else row.ci
+def _cells(row: MetricResult, *, anytime: bool) -> list[str]:
+    low, high = row.anytime_ci if anytime else row.ci
     return [
-        f"{row.name} ({row.role})",
+        row.name if row.role == "secondary" else f"{row.name} ({row.role})",
         row.contrast,
-        f"{row.control_mean:.5g}",
-        f"{row.treatment_mean:.5g}",
-        f"{row.difference:+.4g}",
-        f"{low:+.4g} … {high:+.4g}",
+        f"{row.control_mean:.4g} → {row.treatment_mean:.4g}",
+        f"{row.difference:+.3g} ({low:+.3g} … {high:+.3g})",
         "-" if row.lift is None else f"{100 * row.lift:+.1f}%",
-        f"{row.anytime_p if running else row.p:.3g}",
-        f"{row.p_adjusted:.3g}",
+        f"{row.p_adjusted:.2g}",
     ]
 
 

@@ -97,13 +97,21 @@ def design(workspace: Workspace, key: str, *, now: datetime, power: float) -> Pl
             moments = Moments.of(values.to_numpy(dtype=float))
             estimate = pair_of_moments(metric.replace(covariates=()), moments, moments).control
             plans.append(
-                _plan(metric.name, estimate.mean, estimate.variance * len(units), len(units), share, alpha, power)
+                _plan(
+                    metric.name,
+                    baseline=estimate.mean,
+                    variance=estimate.variance * len(units),
+                    audience=len(units),
+                    share=share,
+                    alpha=alpha,
+                    power=power,
+                )
             )
     return Plan(key=key, audience=len(units), share=share, alpha=alpha, power=power, metrics=tuple(plans))
 
 
 def _plan(
-    name: str, baseline: float, variance: float, audience: int, share: float, alpha: float, power: float
+    name: str, *, baseline: float, variance: float, audience: int, share: float, alpha: float, power: float
 ) -> MetricPlan:
     if baseline <= 0.0 or variance <= 0.0:
         return MetricPlan(name=name, baseline=baseline, unit_variance=variance, units={}, detectable_lift=None)

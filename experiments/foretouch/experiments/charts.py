@@ -1,0 +1,158 @@
+"""Charts of the report as SVG with text as text: they scale, print, and use the reader's own fonts.
+
+Colours are Okabe and Ito's, told apart by the colour-blind; shape and position always say the same as colour.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREY, GREEN, RED = "#0072B2", "#D55E00", "#767676", "#009E73", "#B3261E"
+TONES = {"good": GREEN, "bad": ORANGE, "open": BLUE, "faint": GREY}
+SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 11.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+WIDTH = 8.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dot:
+    """One line of an interval plot, in per cent.
+
+    Attributes:
+        label: What it is.
+        value: The estimate.
+        low: Lower end.
+        high: Upper end.
+        tone: A key of ``TONES``.
+        margin: Where a guardrail's limit lies.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+    tone: str = "open"
+    margin: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """A cumulative effect in per cent, with both bands; one entry per look."""
+
+    days: Sequence[str]
+    values: Sequence[float]
+    fixed: Sequence[tuple[float, float]]
+    anytime: Sequence[tuple[float, float]]
+
+
+def interval_plot(dots: Sequence[Dot], *, axis: str, name: str, centre: float | None = None) -> str:
+    """Estimates with their intervals, one a line, zero and limits drawn.
+
+    Args:
+        dots: From top to bottom.
+        axis: What the numbers are.
+        name: Makes ids in the document unique.
+        centre: A dashed line, such as the overall effect.
+
+    Returns:
+        An ``<svg>`` element.
+    """
+    with _settings(name):
+        figure = Figure(figsize=(WIDTH, 0.9 + 0.46 * len(dots)))
+        axes = figure.add_axes((0.34, 0.62 / figure.get_figheight(), 0.62, 1.0 - 0.72 / figure.get_figheight()))
+        for position, dot in enumerate(reversed(dots)):
+            colour = TONES[dot.tone]
+            axes.plot([dot.low, dot.high], [position, position], color=colour, linewidth=2.4, solid_capstyle="butt")
+            axes.plot([dot.low, dot.high], [position, position], "|", color=colour, markersize=9)
+            axes.plot([dot.value], [position], "o", color=colour, markersize=7)
+            if dot.margin is not None:
+                axes.plot([dot.margin] * 2, [position - 0.38, position + 0.38], color=RED, linewidth=2, linestyle=":")
+        axes.axvline(0.0, color="#222222", linewidth=1.1)
+        if centre is not None:
+            axes.axvline(centre, color=GREY, linewidth=1.1, linestyle="--")
+        axes.set_yticks(range(len(dots)), [dot.label for dot in reversed(dots)])
+        axes.set_ylim(-0.6, len(dots) - 0.4)
+        axes.tick_params(axis="y", length=0)
+        _finish(axes, axis)
+        return _svg(figure, name)
+
+
+def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: str) -> str:
+    """The effect on all units so far, with the anytime band (filled) and the fixed band (dotted).
+
+    Args:
+        series: By day.
+        axis: What the numbers are.
+        labels: Texts for the effect, the anytime band and the fixed band.
+        name: Makes ids in the document unique.
+    """
+    with _settings(name):
+        figure = Figure(figsize=(WIDTH, 3.5))
+        axes = figure.add_axes((0.09, 0.26, 0.88, 0.62))
+        x = list(range(len(series.days)))
+        axes.fill_between(
+            x,
+            [low for low, _ in series.anytime],
+            [high for _, high in series.anytime],
+            color=BLUE,
+            alpha=0.18,
+            linewidth=0,
+            label=labels[1],
+        )
+        axes.plot(x, [low for low, _ in series.fixed], color=GREY, linestyle=":", label=labels[2])
+        axes.plot(x, [high for _, high in series.fixed], color=GREY, linestyle=":")
+        axes.plot(x, series.values, color=BLUE, linewidth=2, marker="o", markersize=3.5, label=labels[0])
+        axes.axhline(0.0, color="#222222", linewidth=1.1)
+        step = max(1, (len(x) + 6) // 7)
+        axes.set_xticks(x[::step], [series.days[i] for i in x[::step]])
+        widest = [item for pair in series.fixed[len(x) // 4 :] for item in pair]
+        span = max(abs(item) for item in [*widest, *series.values[len(x) // 4 :]]) * 2.2
+        axes.set_ylim(-span, span)
+        axes.set_ylabel(axis)
+        axes.grid(axis="y", color="#e3e3e3", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, frameon=False, fontsize=10)
+        return _svg(figure, name)
+
+
+def _settings(name: str) -> AbstractContextManager[None]:
+    settings: Any = {**SETTINGS, "svg.hashsalt": name}
+    return mpl.rc_context(settings)
+
+
+def _finish(axes: Axes, axis: str) -> None:
+    axes.set_xlabel(axis)
+    axes.grid(axis="x", color="#e3e3e3", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an element that can stand in an HTML page beside others: no remote address, ids of its own."""
+    buffer = io.StringIO()
+    metadata: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with warnings.catch_warnings():
+        # measuring text only: the glyphs that the reader sees come from the reader's fonts
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)
+    text = text.replace("xlink:href", "href")
+    text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1; font-family: inherit", text)
+    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg role="img" viewBox="\1">', text, count=1)
+    return text.strip()
