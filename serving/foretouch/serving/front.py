@@ -19,13 +19,12 @@ from foretouch.core.clock import monotonic
 from foretouch.serving.auth import authenticate, from_loopback, presented_key, require
 from foretouch.serving.http_body import (
     ASGIApp,
+    Body,
     Message,
     Receive,
     Scope,
     Send,
-    drain,
     parse_json,
-    read_body,
 )
 from foretouch.serving.http_call import JSON, Answer, Call, Route, Router
 from foretouch.serving.http_routes import ROUTES, Api
@@ -77,20 +76,21 @@ class Front:
             return
         started = monotonic()
         trace_id, template, method = uuid4().hex, UNMATCHED, str(scope["method"]).upper()
+        body = Body(receive)
         try:
             headers = _headers(scope)
             trace_id = _trace_id(headers) or trace_id
             path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
             route, values = self._router.find("GET" if method == "HEAD" else method, path)
             template = route.template
-            call, body = await self._check(route, values, scope, receive, headers)
+            call, content = await self._check(route, values, scope, body, headers)
             call = replace(call, trace_id=trace_id)
             if route.scopes and not self._api().plane.settings.current.config.serving.front:
-                answer = await self._through(route, call, body, scope)
+                answer = await self._through(route, call, content, scope)
             else:
                 answer = await self._answer(route, call)
         except Problem as problem:
-            await drain(receive)
+            await body.drain()
             answer = Answer.problem(problem, trace_id)
         except Exception as error:
             log.exception("trace %s: the request could not be answered", trace_id)
@@ -103,7 +103,7 @@ class Front:
         route: Route,
         values: dict[str, str],
         scope: Scope,
-        receive: Receive,
+        body: Body,
         headers: Mapping[str, str],
     ) -> tuple[Call, bytes]:
         """Key and scope, then size, then content type, then JSON.
@@ -118,15 +118,14 @@ class Front:
         ):
             caller = authenticate(plane.state, headers, plane.clock.now)
             require(caller, route.scopes)
-        body, parsed = b"", None
+        content, parsed = b"", None
         if route.method not in METHODS_WITHOUT_BODY:
             limit = plane.settings.current.config.serving.max_body_bytes
-            declared = headers.get("content-length")
-            body = await read_body(receive, None if declared is None else declared.encode(), limit)
-            if body or not route.body_optional:
+            content = await body.read(headers.get("content-length"), limit)
+            if content or not route.body_optional:
                 if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
                     raise Problem(status=415, code="content_type", detail="Send the body as application/json.")
-                parsed = parse_json(body)
+                parsed = parse_json(content)
                 if not isinstance(parsed, dict):
                     raise Problem(status=422, code="validation", detail="The body is a JSON object, nothing else.")
         return (
@@ -138,14 +137,14 @@ class Front:
                 idempotency_key=_idempotency_key(headers),
                 deadline_ms=_deadline_ms(headers),
             ),
-            body,
+            content,
         )
 
     async def _answer(self, route: Route, call: Call) -> Answer:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, answer_call, self._api(), route, call)
 
-    async def _through(self, route: Route, call: Call, body: bytes, scope: Scope) -> Answer:
+    async def _through(self, route: Route, call: Call, content: bytes, scope: Scope) -> Answer:
         """Hands a checked request, with its body, to BentoML; what BentoML itself refuses becomes a problem too."""
         sent = False
         started: Message = {"status": 500, "headers": []}
@@ -155,7 +154,7 @@ class Front:
             nonlocal sent
             if not sent:
                 sent = True
-                return {"type": "http.request", "body": body, "more_body": False}
+                return {"type": "http.request", "body": content, "more_body": False}
             return await asyncio.Future()  # nothing more comes; a disconnect ends the task
 
         async def collect(message: Message) -> None:

@@ -1,11 +1,12 @@
 """Reading a request's body: bounded before it is parsed, and strict about what JSON is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
-from foretouch.core.clock import monotonic
 from foretouch.serving.problems import Problem
 
 Message = MutableMapping[str, Any]
@@ -18,6 +19,7 @@ DRAIN_BYTES = 128 * 1024 * 1024
 DRAIN_SECONDS = 3.0
 """How much of an unwanted body is read and thrown away, so that a client that is still sending gets our answer."""
 
+READ_SECONDS = 30.0
 MAX_DEPTH = 64
 
 
@@ -31,37 +33,59 @@ def too_large(limit: int) -> Problem:
     )
 
 
-async def drain(receive: Receive) -> None:
-    """Throws away the rest of a body, within bounds; nothing is kept in memory."""
-    seen, end = 0, monotonic() + DRAIN_SECONDS
-    while seen <= DRAIN_BYTES and monotonic() < end:
-        message = await receive()
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            return
-        seen += len(message.get("body", b""))
+class Body:
+    """A request's body as it comes in; knows whether its end has been seen.
 
-
-async def read_body(receive: Receive, declared: bytes | None, limit: int) -> bytes:
-    """The whole body, counted as it comes: also a chunked one that declares no length.
-
-    Raises:
-        Problem: 413 when it is, or says it is, larger than ``limit`` bytes; 400 when the client went away.
+    Args:
+        receive: The request's own.
     """
-    if declared is not None and (not declared.isdigit() or int(declared) > limit):
-        raise too_large(limit)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def _part(self) -> bytes:
+        message = await self._receive()
         if message["type"] != "http.request":
+            self._ended = True
             raise Problem(status=400, code="body_incomplete", detail="The connection closed before the body ended.")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
+        self._ended = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+    async def drain(self) -> None:
+        """Throws away the rest, within bounds, so that a client that is still sending gets our answer."""
+        seen = 0
+        with suppress(TimeoutError, Problem):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._ended and seen <= DRAIN_BYTES:
+                    seen += len(await self._part())
+
+    async def read(self, declared: str | None, limit: int) -> bytes:
+        """The whole body, counted as it comes: also a chunked one that declares no length.
+
+        Args:
+            declared: The ``Content-Length`` header.
+            limit: Bytes allowed.
+
+        Raises:
+            Problem: 413 when it is, or says it is, larger; 408 when it does not come; 400 when the client went away.
+        """
+        if declared is not None and (not declared.isdigit() or int(declared) > limit):
             raise too_large(limit)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                while not self._ended:
+                    part = await self._part()
+                    size += len(part)
+                    if size > limit:
+                        raise too_large(limit)
+                    parts.append(part)
+        except TimeoutError as error:
+            late = f"The body did not come within {READ_SECONDS:g} s."
+            raise Problem(status=408, code="body_late", detail=late, headers={"connection": "close"}) from error
+        return b"".join(parts)
 
 
 def parse_json(body: bytes) -> Any:
