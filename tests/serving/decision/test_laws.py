@@ -1,0 +1,227 @@
+"""Whatever the rules and the customer: no action breaks a rule, and the record is whole, true and repeatable."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foretouch.core.config import ChannelSection, Config
+from foretouch.core.contact import Cap, ContactPolicy, QuietHours
+from foretouch.core.decisions import CounterSnapshot, DecisionRecord, FeatureSnapshot, PastContact
+from foretouch.core.offers import Catalogue, Offer, OfferCaps
+from foretouch.core.policy import PolicySpec
+from foretouch.serving.decide import DecisionInputs, decide, decision_seed
+from foretouch.serving.replay import replay
+from tests.serving.decision import oracle
+from tests.serving.decision.world import CHURN_MODEL, OFFER_MODEL, VERSIONS, inputs, request, total_probability
+
+CHANNELS = ("email", "sms", "push", "fax")
+PURPOSES = ("marketing", "retention", "service", "transactional")
+ZONES = (
+    *("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Asia/Kathmandu"),
+    *("Pacific/Apia", "Africa/Casablanca", "America/St_Johns", "UTC"),
+)
+DST_DAYS = tuple(datetime.fromisoformat(day).replace(tzinfo=UTC) for day in ("2026-03-08", "2026-03-28", "2026-10-25"))
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def moments(now: datetime, days: int) -> st.SearchStrategy[datetime]:
+    return st.integers(-days * 1440, days * 1440).map(lambda minutes: now + timedelta(minutes=minutes))
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], DecisionInputs]:
+    day = draw(st.sampled_from((*DST_DAYS, datetime(2026, 7, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC))))
+    now = day + timedelta(minutes=draw(st.integers(0, 1440)), microseconds=draw(st.sampled_from((0, 1, 250_000))))
+    some_channels = st.lists(st.sampled_from(CHANNELS), min_size=1, unique=True).map(tuple)
+    caps_of_offers = st.builds(
+        OfferCaps,
+        total=st.none() | st.integers(0, 3),
+        per_customer=st.none() | st.integers(0, 2),
+        per_day=st.none() | st.integers(0, 3),
+    )
+    offers = []
+    for name in draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True)):
+        starts = draw(st.none() | moments(now, 2))
+        ends = draw(st.none() | moments(now, 2))
+        if starts is not None and ends is not None and ends <= starts:
+            ends = starts + timedelta(hours=1)
+        offers.append(
+            Offer(
+                offer_id=name,
+                name=name,
+                channels=draw(some_channels),
+                value=draw(st.floats(0.0, 20.0)),
+                starts_at=starts,
+                ends_at=ends,
+                caps=draw(caps_of_offers),
+                eligibility=draw(st.sampled_from(("", "feature.recency_days < 10.0", "customer.vip == true"))),
+            )
+        )
+    some_times = st.integers(0, 47).map(lambda half: time(half // 2, 30 * (half % 2)))
+    rule_channels = st.just(("*",)) | some_channels
+    policy = ContactPolicy(
+        quiet_hours=tuple(
+            draw(
+                st.lists(
+                    st.builds(QuietHours, channels=rule_channels, start=some_times, end=some_times), max_size=2
+                )
+            )
+        ),
+        caps=tuple(
+            Cap(rule=f"cap{index}", scope=scope, channels=draw(rule_channels), limit=limit, days=days)
+            for index, (scope, limit, days) in enumerate(
+                draw(
+                    st.lists(
+                        st.tuples(
+                            st.sampled_from(("customer", "household", "channel", "offer", "total")),
+                            st.integers(0, 4),
+                            st.sampled_from((0.5, 1.0, 7.0)),
+                        ),
+                        max_size=3,
+                    )
+                )
+            )
+        ),
+        minimum_gap_hours=draw(st.sampled_from((0.0, 0.0, 3.0, 30.0))),
+        suppressed_customers=draw(st.sampled_from(((), (), (), ("ann",)))),
+        default_time_zone=draw(st.sampled_from(ZONES)),
+    )
+    contacts = st.lists(
+        st.builds(
+            PastContact, at=moments(now, 3), channel=st.sampled_from(CHANNELS), offer_id=st.sampled_from("abcd")
+        ),
+        max_size=4,
+    ).map(tuple)
+    counts = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 3))
+    purpose = draw(st.sampled_from(PURPOSES))
+    consents = {f"{channel}/{purpose}": draw(st.sampled_from((True, True, True, False))) for channel in CHANNELS}
+    for channel in draw(st.lists(st.sampled_from(CHANNELS), max_size=2)):
+        consents.pop(f"{channel}/{purpose}", None)
+    own = draw(contacts)
+    counters = CounterSnapshot(
+        known=draw(st.booleans()),
+        time_zone=draw(st.none() | st.sampled_from(ZONES)),
+        household_id=draw(st.sampled_from((None, "home"))),
+        attributes=draw(st.sampled_from(({}, {"vip": True}, {"vip": False}))),
+        consents=consents,
+        consent_error=draw(st.sampled_from((None, None, None, None, "disk"))),
+        contacts=own,
+        household_contacts=(*own, *draw(contacts)),
+        offer_totals=draw(counts),
+        offer_today=draw(counts),
+        offer_per_customer=draw(counts),
+        total_contacts={cap.rule: draw(st.integers(0, 5)) for cap in policy.caps if cap.scope == "total"},
+    )
+    features = draw(
+        st.sampled_from(
+            (
+                FeatureSnapshot(known=True, values={"recency_days": 5.0}, as_of={"v": now}),
+                FeatureSnapshot(known=True, values={"recency_days": 40.0}, as_of={"v": now}, stale=("v",)),
+                FeatureSnapshot(),
+                FeatureSnapshot(error="timeout"),
+            )
+        )
+    )
+    earliest = draw(st.none() | moments(now, 1))
+    asked = {
+        "purpose": purpose,
+        "channels": draw(st.none() | some_channels),
+        "n": draw(st.integers(1, 3)),
+        "consent": draw(st.none() | st.dictionaries(st.sampled_from(CHANNELS), st.booleans())),
+        "send_window": {
+            "earliest": earliest,
+            "latest": draw(st.none() | st.integers(1, 3000).map(lambda m: (earliest or now) + timedelta(minutes=m))),
+            "time_zone": draw(st.none() | st.sampled_from(ZONES)),
+        },
+        "default_action": draw(st.none() | st.just({"offer_id": "a", "channel": "email"})),
+        "personalised": draw(st.sampled_from((True, True, False))),
+    }
+    kind = draw(st.sampled_from(("shuffle", "greedy", "epsilon", "softmax")))
+    decision_id = f"dec_{draw(st.integers(0, 10**6))}"
+    return asked, inputs(
+        decision_id=decision_id,
+        decided_at=now,
+        seed=decision_seed("key", "ann", decision_id),
+        features=features,
+        counters=counters,
+        models=draw(st.sampled_from(({}, {"offer": OFFER_MODEL}, {"offer": OFFER_MODEL, "churn": CHURN_MODEL}))),
+        catalogue=Catalogue(offers=tuple(offers)),
+        contact_policy=policy,
+        policies={
+            "default": PolicySpec(
+                kind=kind, slot_exploration=draw(st.sampled_from((0.0, 0.5, 1.0))), fatigue_cost=0.1, floor=0.05
+            )
+        },
+        config=Config(channels={name: ChannelSection(cost=0.01) for name in ("email", "sms", "push")}),
+        versions=VERSIONS,
+    )
+
+
+@SETTINGS
+@given(worlds())
+def test_no_action_breaks_a_rule(world: tuple[dict[str, Any], DecisionInputs]) -> None:
+    asked, given_inputs = world
+    record = decide(request(**asked), given_inputs)
+    broken = list(
+        oracle.violations(record, given_inputs.contact_policy, given_inputs.catalogue, given_inputs.config)
+    )
+    assert not broken
+
+
+@SETTINGS
+@given(worlds())
+def test_what_is_dropped_for_consent_channel_or_suppression_breaks_that_rule(
+    world: tuple[dict[str, Any], DecisionInputs],
+) -> None:
+    asked, given_inputs = world
+    record = decide(request(**asked), given_inputs)
+    for candidate in record.candidates:
+        drop = candidate.dropped_by
+        if candidate.offer_id is None or candidate.channel is None:
+            continue
+        forbidden = list(oracle.consent_broken(record, given_inputs.contact_policy, candidate.channel))
+        if drop is None:
+            assert not forbidden
+        elif drop.stage == "consent":
+            assert forbidden
+        elif drop.stage == "suppression":
+            assert record.customer_id in given_inputs.contact_policy.suppressed_customers
+        elif drop.stage == "channel":
+            usable = set(given_inputs.config.channels) & set(record.request.channels or CHANNELS)
+            assert candidate.channel not in usable
+
+
+@SETTINGS
+@given(worlds())
+def test_the_record_is_whole(world: tuple[dict[str, Any], DecisionInputs]) -> None:
+    asked, given_inputs = world
+    record = decide(request(**asked), given_inputs)
+    nobody = [candidate for candidate in record.candidates if candidate.offer_id is None]
+    assert len(nobody) == 1
+    assert nobody[0].priority == 0.0
+    assert abs(total_probability(record) - 1.0) < 1e-12
+    for candidate in record.candidates:
+        assert (candidate.dropped_by is None) == (candidate.selection_probability is not None)
+    expected = sum(len(offer.channels) for offer in given_inputs.catalogue.offers)
+    assert len(record.candidates) >= expected + 1
+    assert record.contact == bool(record.action)
+    assert (record.status == "suppressed") <= (not record.action)
+    assert record.status_reason.endswith(".")
+
+
+@SETTINGS
+@given(worlds())
+def test_the_same_inputs_give_the_same_record_also_after_the_log(
+    world: tuple[dict[str, Any], DecisionInputs],
+) -> None:
+    asked, given_inputs = world
+    record = decide(request(**asked), given_inputs)
+    assert decide(request(**asked), given_inputs).to_line() == record.to_line()
+    logged = DecisionRecord.from_line(record.to_line())
+    from_log = inputs(
+        **{**vars(given_inputs), "features": logged.features, "counters": logged.counters, "seed": int(logged.seed, 16)}
+    )
+    found = replay(logged, from_log)
+    assert found.identical, found.differences
