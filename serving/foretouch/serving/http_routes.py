@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,8 +13,6 @@ from foretouch.core.ids import Id
 from foretouch.core.outcomes import Outcome
 from foretouch.core.schema import Contract
 from foretouch.serving import http_ops as ops
-from foretouch.serving.answers import Answers
-from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.http_call import Answer, Call, Route
 from foretouch.serving.http_models import (
     MAX_ITEMS,
@@ -31,9 +29,13 @@ from foretouch.serving.http_models import (
     SendTimesAnswer,
     SendTimesBody,
 )
-from foretouch.serving.intake import Intake
 from foretouch.serving.problems import Problem, invalid, problem_of
 from foretouch.serving.replay import Replay
+
+if TYPE_CHECKING:  # the supervisor reads this table too, and must not wait for LightGBM and pandas
+    from foretouch.serving.answers import Answers
+    from foretouch.serving.dataplane import Dataplane
+    from foretouch.serving.intake import Intake
 
 T = TypeVar("T", bound=Contract)
 
@@ -47,9 +49,9 @@ _ID: TypeAdapter[str] = TypeAdapter(Id)
 class Api:
     """Everything the routes need."""
 
-    plane: Dataplane
-    intake: Intake
-    answers: Answers
+    plane: "Dataplane"
+    intake: "Intake"
+    answers: "Answers"
 
 
 def checked(contract: type[T], body: Any) -> T:

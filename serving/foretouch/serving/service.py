@@ -5,8 +5,8 @@
 ``FORETOUCH_WORKSPACE``.
 """
 
-import gc
-import logging
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import bentoml
@@ -15,16 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as MountedRoute
 
-from foretouch.core.workspace import Workspace
-from foretouch.serving.answers import Answers
-from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.front import Front, plain_answer
 from foretouch.serving.http_routes import ROUTES, Api
-from foretouch.serving.intake import Intake
-from foretouch.serving.refresh import RefreshQueue
-from foretouch.serving.warm_up import warm_up
-
-log = logging.getLogger("foretouch.service")
 
 SETTINGS: dict[str, Any] = {
     "threads": 16,
@@ -40,28 +32,20 @@ class Running:
 
     def __init__(self) -> None:
         self._api: Api | None = None
-        self._refresh: RefreshQueue | None = None
+        self._close: Callable[[], None] | None = None
 
     def start(self) -> Api:
         """Opens the workspace, loads the champions, and starts the background work."""
         if self._api is None:
-            plane = Dataplane(Workspace.open())
-            self._refresh = RefreshQueue(plane.store, plane.clock.now, plane.telemetry)
-            intake = Intake(plane, refresh=self._refresh.add)
-            self._api = Api(plane=plane, intake=intake, answers=Answers(plane))
-            warm_up(self._api)
-            plane.bundles.watch()
-            gc.collect()
-            gc.freeze()
+            start = import_module("foretouch.serving.start")  # the supervisor never gets here, and starts quickly
+            self._api, self._close = start.start()
         return self._api
 
     def stop(self) -> None:
         """Finishes what is queued."""
-        if self._refresh is not None:
-            self._refresh.close()
-        if self._api is not None:
-            self._api.plane.close()
-        self._api = self._refresh = None
+        if self._close is not None:
+            self._close()
+        self._api = self._close = None
 
     @property
     def api(self) -> Api:
