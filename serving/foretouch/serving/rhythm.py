@@ -28,6 +28,8 @@ FloatArray = NDArray[np.float64]
 
 HOURS: Final = 168
 _DAYS, _DAY_HOURS = 7, 24
+_NARROWEST: Final = 0.05
+"""A kernel narrower than this, in hours, reaches no neighbour."""
 
 CELL_INPUTS: Final = (
     "hour_of_day",
@@ -148,7 +150,7 @@ def smooth(counts: FloatArray, *, bandwidth: float, other_days: float) -> FloatA
         other_days: Weight of the mean over days, 0 to 1.
     """
     spread = counts
-    if bandwidth > 0.0:
+    if bandwidth > _NARROWEST:
         distance = np.minimum(np.arange(HOURS), HOURS - np.arange(HOURS))
         kernel = np.exp(-0.5 * np.square(distance / bandwidth))
         kernel /= kernel.sum()
