@@ -5,11 +5,12 @@ Definition (``tests/golden/assignment_vectors.json`` holds vectors that are only
     salt     = spec.salt, or spec.key where it is empty
     seed     = first 8 bytes, big-endian, of SHA-256(len8(salt) salt len8(unit) unit)
     position = (first 8 bytes, big-endian, of SHA-256(len8(dec(seed)) dec(seed) len8("") "") >> 11) x 2^-53
-    arm      = the first arm, in the order of ``weights``, whose cumulated weight is greater than position
+    arm      = the first arm, in the order of their names, whose cumulated weight is greater than position
 
 where len8 is the length in bytes as 8 bytes big-endian and dec the decimal digits, all texts in UTF-8. The same unit
-is always in the same arm; a weight raised at the end of the list moves only the units that it gains; another salt
-deals the cards anew and independently.
+is always in the same arm; a weight raised for the last name moves only the units that it gains; another salt deals
+the cards anew and independently. The order in which a file lists the arms means nothing: a spec kept by its content
+hash has its keys sorted, and a replay from it must find the same arm.
 """
 
 from datetime import datetime
@@ -22,11 +23,11 @@ POLICY_ARM = Arm()
 
 
 def arm_of(spec: ExperimentSpec, unit: str) -> str:
-    """The arm of a unit: a function of the salt, the weights in their order, and the unit alone."""
+    """The arm of a unit: a function of the salt, the weights by name, and the unit alone."""
     position = bucket(spec.salt or spec.key, unit)
     cumulated = 0.0
     last = ""
-    for arm, weight in spec.weights.items():
+    for arm, weight in sorted(spec.weights.items()):
         cumulated += weight
         if weight > 0.0:
             last = arm

@@ -39,7 +39,7 @@ THREADS = 64
 UNMATCHED = "unmatched"
 MAX_KEY_LENGTH = 256
 METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
-OURS = frozenset({"content-type", "content-length", "server", "date", "x-content-type-options", "cache-control"})
+OURS = frozenset({"content-type", "content-length", "date", "x-content-type-options", "cache-control"})
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 

@@ -7,8 +7,9 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
-from foretouch.core.canonical import content_hash
+from foretouch.core.canonical import canonical_json, content_hash
 from foretouch.core.clock import monotonic
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
@@ -25,6 +26,8 @@ from foretouch.serving.inputs import DEFAULT_POLICY
 from foretouch.serving.policies import check_policy
 
 LOOK_SECONDS = 1.0
+
+T = TypeVar("T", bound=Contract)
 
 
 class PolicySet(Contract):
@@ -103,12 +106,17 @@ def read_settings(workspace: Workspace) -> Settings:
     for spec in policies.values():
         check_policy(spec)
     return Settings(
-        config=workspace.config,
-        contact_policy=workspace.contact_policy(),
-        policies=PolicySet(policies=policies),
-        experiments=experiments,
-        catalogue=load_catalogue(workspace),
+        config=as_kept(workspace.config),
+        contact_policy=as_kept(workspace.contact_policy()),
+        policies=as_kept(PolicySet(policies=policies)),
+        experiments=as_kept(experiments),
+        catalogue=as_kept(load_catalogue(workspace)),
     )
+
+
+def as_kept(value: T) -> T:
+    """A value as it reads back from the log: a decision is made with exactly what its replay will be made with."""
+    return type(value).from_line(canonical_json(value))
 
 
 class SettingsReader:
