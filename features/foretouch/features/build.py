@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from foretouch.core import columns as c
 from foretouch.core.config import Config
@@ -28,7 +29,7 @@ EVENT_TIMESTAMP, BUILT_AT = "event_timestamp", "built_at"
 Say = Callable[[str], None]
 
 
-def offline_file(workspace: Workspace, view: str) -> Any:
+def offline_file(workspace: Workspace, view: str) -> Path:
     """The Parquet file of a feature view's history."""
     return workspace.features_folder / "offline" / f"{view}.parquet"
 
@@ -105,18 +106,22 @@ def _rhythm(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
     total = purchases.sum(axis=1)
     weekend = purchases[:, 5 * 24 :].sum(axis=1)
     share = np.divide(weekend, total, out=np.full(rows, np.nan), where=total > 0)
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * HOURS)
+    offsets: Any = pa.array(np.arange(rows + 1, dtype=np.int32) * HOURS)
     table = pa.table(
         {
             "row_id": pa.array(np.arange(rows, dtype=np.int64)),
-            "purchase_hours": pa.ListArray.from_arrays(offsets, pa.array(counts[0].reshape(-1))),
-            "engagement_hours": pa.ListArray.from_arrays(offsets, pa.array(counts[1].reshape(-1))),
+            "purchase_hours": pa.ListArray.from_arrays(offsets, _flat(counts[0])),
+            "engagement_hours": pa.ListArray.from_arrays(offsets, _flat(counts[1])),
             "weekend_share": pa.array(np.round(share, 9), mask=total == 0),
         }
     )
     connection.register("rhythm", table)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE f_{RHYTHM} AS SELECT * FROM rhythm")
     connection.unregister("rhythm")
+
+
+def _flat(counts: NDArray[np.int32]) -> Any:
+    return pa.array(counts.reshape(-1))
 
 
 def snapshot_times(workspace: Workspace) -> list[datetime]:
@@ -208,9 +213,3 @@ def stored_column(spec: FeatureSpec) -> str:
     """A feature as it is stored: numbers as doubles, categories as text, arrays as they are."""
     name = quoted(spec.name)
     return f"{name}::DOUBLE AS {name}" if spec.kind == "number" else name
-
-
-def parquet_rows(path: Any) -> int:
-    """Number of rows of a Parquet file, from its footer."""
-    rows: int = pq.ParquetFile(path).metadata.num_rows
-    return rows

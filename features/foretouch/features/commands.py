@@ -12,6 +12,7 @@ from foretouch.features import commands_simulate
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
     app.command("init")(init)
+    app.command("ingest")(ingest)
     features = typer.Typer(name="features", help="As-of features: history, Feast, online.", no_args_is_help=True)
     features.command("build")(build)
     features.command("apply")(apply)
@@ -30,11 +31,51 @@ def init(
 ) -> None:
     """Makes a workspace ready to run: configuration, keys and, on request, sample data."""
     from foretouch.features.initialise import initialise
-    from foretouch.features.output import show_initialised, waiting
+    from foretouch.features.output import progress, show_initialised
 
-    with waiting(f"making {folder}"):
-        made = initialise(folder, sample)
+    with progress(f"making {folder}") as say:
+        made = initialise(folder, sample, say=say)
     show_initialised(made, as_json=json)
+
+
+FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="CSV, Parquet, or a folder of Parquet parts.")]
+
+
+def ingest(  # noqa: PLR0917 - options, never positional
+    customers: FileOption = None,
+    consents: FileOption = None,
+    aliases: FileOption = None,
+    events: FileOption = None,
+    offers: FileOption = None,
+    treatments: FileOption = None,
+    touches: FileOption = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Changed customers, offers, treatments and aliases replace stored ones.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Takes tables in: validates, deduplicates, quarantines with reasons, and reports the quality of the data."""
+    given = {
+        "customers": customers,
+        "consents": consents,
+        "aliases": aliases,
+        "events": events,
+        "offers": offers,
+        "treatments": treatments,
+        "touches": touches,
+    }
+    sources = {table: file for table, file in given.items() if file is not None}
+    if not sources:
+        raise typer.BadParameter("name at least one table, for example --events FILE")
+    from foretouch.core.workspace import Workspace
+    from foretouch.features.ingest import ingest_tables
+    from foretouch.features.output import progress, show_quality
+
+    opened = Workspace.open(workspace)
+    with progress("ingesting") as say:
+        report = ingest_tables(opened, sources, update=update, say=say)
+    show_quality(report, opened, as_json=json)
 
 
 def build(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:

@@ -197,7 +197,8 @@ def _preferences(config: Config) -> str:
                     THEN ([{labels}])[list_position([{listed}], list_max([{listed}]))] END AS favourite_category,
                discount_share, coupon_share, coupon_saved_365d
         FROM (SELECT row_id{shares},
-                     round(greatest(categorised - ({known}), 0.0) / nullif(categorised, 0.0), 9) AS category_share_other,
+                     round(greatest(categorised - ({known}), 0.0) / nullif(categorised, 0.0), 9)
+                     AS category_share_other,
                      round(retail / nullif(paid + retail, 0.0), 9) AS discount_share,
                      coupon_share, coupon_saved_365d
               FROM (SELECT s.row_id{sums}, round(sum(x.categorised) {year}, 6) AS categorised,

@@ -2,6 +2,7 @@
 """``foretouch init``: a folder that is ready to run."""
 
 import os
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from foretouch.core.state.access import create_key
 from foretouch.core.state.db import State
 from foretouch.core.workspace import CONFIG_FILE, Workspace
 from foretouch.features import templates
-from foretouch.features.people import register_people
+from foretouch.features.ingest import Say, ingest_tables
 from foretouch.features.sample import NOW, ZONE, complete_journey
 from foretouch.features.schemas import literal
 from foretouch.features.simulation import Progress, Simulation, load_simulated, simulation_files
@@ -45,6 +46,7 @@ def initialise(
     *,
     simulation: Simulation | None = None,
     progress: Progress | None = None,
+    say: Say = lambda _: None,
 ) -> Initialised:
     """Makes a workspace: configuration, folders, secrets, the state database, the first API key, and sample data.
 
@@ -53,6 +55,7 @@ def initialise(
         sample: Load these data; ``None`` leaves the tables empty.
         simulation: Which world, for the sample ``simulated``.
         progress: Told how far the simulation is.
+        say: Receives one line per step of loading the other sample.
 
     Raises:
         ConfigError: There is a workspace already.
@@ -79,7 +82,7 @@ def initialise(
         workspace.secret(secret)
     rows: dict[str, int] = {}
     if sample == "complete-journey":
-        rows = _load_sample(workspace)
+        rows = _load_sample(workspace, say)
     elif sample == "simulated":
         rows = load_simulated(workspace, world, progress=progress)
     return Initialised(workspace=workspace, key_file=_first_key(workspace), rows=rows)
@@ -103,17 +106,17 @@ def _sample_files() -> dict[str, str]:
     }
 
 
-def _load_sample(workspace: Workspace) -> dict[str, int]:
-    written = complete_journey(workspace.data)
-    rows: dict[str, int] = {}
-    with closing(open_duckdb()) as connection:
-        for name, path in written.items():
-            rows[name] = first_row(connection, f"SELECT count(*) FROM {literal(str(path))}")[0]
-        offer = literal(str(written[c.OFFERS]))
-        value, cost = first_row(connection, f"SELECT max(value), max(cost) FROM {offer}")
-    workspace.assumptions_file.write_text(templates.sample_assumptions(value, cost), encoding="utf-8")
-    register_people(workspace)
-    return rows
+def _load_sample(workspace: Workspace, say: Say) -> dict[str, int]:
+    """Maps the sample to canonical tables and takes them in like anybody's data."""
+    with tempfile.TemporaryDirectory(dir=workspace.data) as staging:
+        say("reading The Complete Journey")
+        written = complete_journey(Path(staging))
+        with closing(open_duckdb()) as connection:
+            offer = literal(str(written[c.OFFERS]))
+            value, cost = first_row(connection, f"SELECT max(value), max(cost) FROM {offer}")
+        workspace.assumptions_file.write_text(templates.sample_assumptions(value, cost), encoding="utf-8")
+        report = ingest_tables(workspace, written, say=say)
+    return {table.table: table.stored for table in report.tables}
 
 
 def _first_key(workspace: Workspace) -> Path:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -108,6 +109,6 @@ class OnlineFeatures:
             connection.close()
 
 
-def online_file(workspace: Workspace) -> Any:
+def online_file(workspace: Workspace) -> Path:
     """The online store's SQLite file."""
     return workspace.features_folder / "online.db"

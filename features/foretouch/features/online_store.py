@@ -24,7 +24,7 @@ from foretouch.features.packed import FeatureRow, forget_views, open_packed, rea
 EntityRow = tuple[EntityKeyProto, dict[str, ValueProto], datetime, datetime | None]
 
 
-class PackedOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
+class PackedOnlineStoreConfig(FeastConfigBaseModel):
     """The store's settings in ``feature_store.yaml``."""
 
     type: Literal["foretouch.features.online_store.PackedOnlineStore"] = (
@@ -34,7 +34,7 @@ class PackedOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     """The SQLite file; relative to the folder of ``feature_store.yaml``."""
 
 
-class PackedOnlineStore(OnlineStore):  # type: ignore[misc]
+class PackedOnlineStore(OnlineStore):
     """One SQLite file; see ``packed``."""
 
     _connection: sqlite3.Connection | None = None

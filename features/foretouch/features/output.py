@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from foretouch.core.canonical import canonical_json
+from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import GROUPS
 from foretouch.features.initialise import Initialised
 from foretouch.features.profile import Profile
+from foretouch.features.quality import QualityReport, TableQuality
 
 
 @contextmanager
@@ -86,3 +88,42 @@ def show_counts(title: str, counts: Mapping[str, int], following: str, *, as_jso
         table.add_row(name, f"{count:,}")
     console.print(table)
     console.print(f"next  {following}")
+
+
+def show_quality(report: QualityReport, workspace: Workspace, *, as_json: bool) -> None:
+    """Prints the data-quality report and where refused rows lie."""
+    if as_json:
+        print_json(report.as_json())
+        return
+    console = Console()
+    counts = Table("table", "in", "accepted", "duplicates", "quarantined", "stored", "newest", title="ingested")
+    for table in report.tables:
+        newest = "" if table.newest is None else f"{table.newest:%Y-%m-%d} ({table.age_days:.1f} days)"
+        numbers = (table.rows_in, table.accepted, table.duplicates, table.quarantined, table.stored)
+        counts.add_row(table.table, *(f"{number:,}" for number in numbers), newest)
+    console.print(counts)
+    details = Table("table", "finding", "how many", title="data quality")
+    for table in report.tables:
+        for finding, amount in _findings(table):
+            details.add_row(table.table, finding, amount)
+    if details.row_count:
+        console.print(details)
+    if report.quarantined:
+        console.print(f"refused rows  {workspace.quarantine}")
+    console.print(f"report        {workspace.data / 'quality.json'}")
+    console.print("next          foretouch features build")
+
+
+def _findings(table: TableQuality) -> Iterator[tuple[str, str]]:
+    for reason, count in table.reasons.items():
+        yield f"quarantined, {reason}", f"{count:,}"
+    for name, share in table.missing.items():
+        if share > 0:
+            yield f"missing {name}", f"{share:.1%}"
+    for name, count in table.outliers.items():
+        if count:
+            yield f"outliers in {name}", f"{count:,}"
+    if table.bot_share:
+        yield "events by bots", f"{table.bot_share:.1%}"
+    if table.unknown_customers:
+        yield "rows of unknown customers", f"{table.unknown_customers:.1%}"

@@ -187,7 +187,7 @@ def _preferences(values: Mapping[str, Any], config: Config) -> Iterator[Tag]:
 
 
 def favourite_hour(counts: Any) -> int | None:
-    """The local hour of week (0 is Monday 00h) with the most purchases, the earliest of equals; ``None`` without two."""
+    """The local hour of week (0 is Monday 00h) with the most purchases; ``None`` without two in one hour."""
     if not counts or max(counts) < 2:
         return None
     return int(max(range(len(counts)), key=lambda hour: (counts[hour], -hour)))

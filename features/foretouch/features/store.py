@@ -36,7 +36,7 @@ from foretouch.features.online import OnlineFeatures, online_file
 __all__ = ["OnlineFeatures", "apply", "feast_objects", "materialize", "open_store", "repo_config", "training_frame"]
 
 PROJECT = "foretouch"
-TYPES = {"number": Float64, "category": String, "array": Array(Int32)}
+TYPES: dict[str, Any] = {"number": Float64, "category": String, "array": Array(Int32)}
 ONLINE_STORE = "foretouch.features.online_store.PackedOnlineStore"
 
 
@@ -127,9 +127,8 @@ def apply(workspace: Workspace) -> dict[str, int]:
     with _locked(workspace.features_folder / ".apply.lock"), _quiet():
         store = open_store(workspace)
         known = {item.name for item in objects}
-        gone = [
-            item for item in [*store.list_feature_services(), *store.list_feature_views()] if item.name not in known
-        ]
+        registered: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
+        gone = [item for item in registered if item.name not in known]
         store.apply(objects, objects_to_delete=gone, partial=not gone)
     return {
         "entities": 1,

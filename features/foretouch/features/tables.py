@@ -129,8 +129,8 @@ def _events_source(connection: duckdb.DuckDBPyConnection, *, with_posted: bool) 
     if not with_posted:
         return ingested
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE new_events AS SELECT * FROM posted_events"
-        " WHERE event_id NOT IN (SELECT event_id FROM raw_events WHERE event_id IN (SELECT event_id FROM posted_events))"
+        "CREATE OR REPLACE TEMP TABLE new_events AS SELECT * FROM posted_events ANTI JOIN"
+        " (SELECT event_id FROM raw_events SEMI JOIN posted_events USING (event_id)) USING (event_id)"
     )
     return f"{ingested} UNION ALL SELECT {listed}, is_bot FROM new_events"
 
@@ -163,7 +163,8 @@ def _touches_source(
         + [(name, moment) for name in (c.SENT_AT, c.RESPONDED_AT, RESPONSE_RECEIVED_AT)]
     )
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    live = pa.table([pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)], schema)
+    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
+    live = pa.Table.from_arrays(arrays, schema=schema)
     connection.register("live_touches", live)
     return (
         f"SELECT *, responded_at AS {RESPONSE_RECEIVED_AT} FROM raw_touches"
@@ -214,7 +215,7 @@ def resolve_aliases(pairs: dict[str, str]) -> dict[str, str]:
     return roots
 
 
-_ARROW = {
+_ARROW: dict[str, Any] = {
     c.OCCURRED_AT: pa.timestamp("us", tz="UTC"),
     c.RECEIVED_AT: pa.timestamp("us", tz="UTC"),
     c.VALUE: pa.float64(),

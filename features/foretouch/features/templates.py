@@ -236,8 +236,10 @@ def sample_assumptions(value: float, cost: float) -> str:
         ),
         (
             "consent",
-            "The data hold no consent. Every household is taken to have agreed to e-mail for marketing, retention "
-            "and service from the day it was first seen; to nothing on any other channel.",
+            (
+                "The data hold no consent. Every household is taken to have agreed to e-mail for marketing, retention "
+                "and service from the day it was first seen; to nothing on any other channel."
+            ),
             "数据不含同意记录；假定每个家庭自首次出现之日起同意接收营销、挽留和服务类电子邮件，其他渠道一律视为未同意。",
             '"email: marketing, retention, service"',
         ),
@@ -249,8 +251,10 @@ def sample_assumptions(value: float, cost: float) -> str:
         ),
         (
             "offer_value",
-            "An accepted campaign is taken to be worth the margin of the average basket with a coupon discount "
-            "(before that discount), in USD, the same for every campaign.",
+            (
+                "An accepted campaign is taken to be worth the margin of the average basket with a coupon discount "
+                "(before that discount), in USD, the same for every campaign."
+            ),
             "接受一次活动的价值取使用优惠券的购物篮（折扣前）平均边际贡献（美元），所有活动相同。",
             f"{value}",
         ),
@@ -268,8 +272,10 @@ def sample_assumptions(value: float, cost: float) -> str:
         ),
         (
             "redemption_time",
-            "A redemption has a date only. It is placed at that day's first basket with a coupon discount, else at "
-            "that day's first basket, else at noon in the shops' zone.",
+            (
+                "A redemption has a date only. It is placed at that day's first basket with a coupon discount, else at "
+                "that day's first basket, else at noon in the shops' zone."
+            ),
             "兑换记录只有日期；取当日首个含优惠券折扣的购物篮时间，否则取当日首个购物篮，再否则取门店当地正午。",
             '"first basket with a coupon discount"',
         ),
@@ -281,15 +287,19 @@ def sample_assumptions(value: float, cost: float) -> str:
         ),
         (
             "time_zone",
-            "Timestamps carry no zone. They are read as UTC, which agrees with every redemption date; households "
-            "are taken to live in the shops' zone, US Eastern time.",
+            (
+                "Timestamps carry no zone. They are read as UTC, which agrees with every redemption date; households "
+                "are taken to live in the shops' zone, US Eastern time."
+            ),
             "时间戳不含时区；按 UTC 读取（与全部兑换日期一致），家庭所在时区取门店所在的美国东部时间。",
             f'"{ZONE}"',
         ),
         (
             "created_at",
-            "A household is taken to exist from its first basket, redemption or send in the data; its real age is "
-            "unknown.",
+            (
+                "A household is taken to exist from its first basket, redemption or send in the data; its real age is "
+                "unknown."
+            ),
             "家庭的建立时间取数据中首次购物、兑换或被发送活动的时间；真实时长未知。",
             '"first seen"',
         ),
