@@ -7,7 +7,7 @@ from foretouch.experiments import numbers
 from foretouch.experiments.charts import Dot, Series, cumulative_plot, interval_plot
 from foretouch.experiments.labels import label
 from foretouch.experiments.results import Look, MetricResult, Results, SegmentResult
-from foretouch.experiments.verdict import difference, title_of
+from foretouch.experiments.verdict import differences, title_of
 
 MOST_ROWS = 60
 
@@ -72,8 +72,8 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
     for row in rows:
         title = title_of(results, row.name)[language]
         role = "" if secondary else f" ({label(row.role, language)})"
-        lifts = row.anytime_lift_ci if anytime else row.lift_ci
         interval = row.anytime_ci if anytime else row.ci
+        lifts = _relative(row, interval, anytime=anytime)
         if row.lift is not None and lifts is not None and row.control_mean > 0:
             dots.append(
                 Dot(
@@ -85,18 +85,18 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
                     margin=_margin(row),
                 )
             )
-        shown = [difference(results, row, item)[language] for item in (row.difference, *interval)]
+        change, low, high = differences(results, row, (row.difference, *interval))
         relative = "–"
         if row.lift is not None and lifts is not None:
-            text = numbers.percents((row.lift, *lifts))
-            relative = f"{text[0][language]} ({text[1][language]} … {text[2][language]})"
+            texts = numbers.percents((row.lift, *lifts))
+            relative = f"{texts[0][language]} ({numbers.span(texts[1], texts[2])[language]})"
         cells = [
             f"{title}{role}",
             row.contrast,
             level_value(results, row, row.control_mean, language),
             level_value(results, row, row.treatment_mean, language),
-            shown[0],
-            f"{shown[1]} … {shown[2]}",
+            change[language],
+            numbers.span(low, high)[language],
             relative,
         ]
         if not secondary:
@@ -125,6 +125,15 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
         chart=chart,
         texts=frozenset({1, 7}),
     )
+
+
+def _relative(row: MetricResult, interval: tuple[float, float], *, anytime: bool) -> tuple[float, float] | None:
+    """The relative interval; beside a limit, which is absolute, the absolute one as a share of the control."""
+    if row.non_inferiority is None:
+        return row.anytime_lift_ci if anytime else row.lift_ci
+    if row.control_mean <= 0:
+        return None
+    return (interval[0] / row.control_mean, interval[1] / row.control_mean)
 
 
 def _tone(row: MetricResult, alpha: float) -> str:
@@ -214,9 +223,9 @@ def segments_block(results: Results, language: str) -> Block | None:
     dots = [_segment_dot(cell) for cell in cells if cell.control_mean > 0]
     rows = []
     for cell in cells:
-        change = [difference(results, primary, item)[language] for item in (cell.difference, *cell.ci_fcr)]
+        change, low, high = differences(results, primary, (cell.difference, *cell.ci_fcr))
         customers = numbers.count(cell.n_control + cell.n_treatment)[language]
-        rows.append([f"{cell.segment}: {cell.value}", customers, change[0], f"{change[1]} … {change[2]}"])
+        rows.append([f"{cell.segment}: {cell.value}", customers, change[language], numbers.span(low, high)[language]])
     centre = None if primary.lift is None else 100 * primary.lift
     level = f"{100 * (1 - results.alpha):.4g}%"
     return Block(

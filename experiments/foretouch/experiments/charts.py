@@ -99,8 +99,8 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         name: Makes ids in the document unique.
     """
     with _settings(name):
-        figure = Figure(figsize=(WIDTH, 3.5))
-        axes = figure.add_axes((0.09, 0.26, 0.88, 0.62))
+        figure = Figure(figsize=(WIDTH, 3.3))
+        axes = figure.add_axes((0.09, 0.1, 0.88, 0.76))
         x = list(range(len(series.days)))
         axes.fill_between(
             x,
@@ -117,9 +117,10 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         axes.axhline(0.0, color="#222222", linewidth=1.1)
         step = max(1, (len(x) + 6) // 7)
         axes.set_xticks(x[::step], [series.days[i] for i in x[::step]])
-        widest = [item for pair in series.fixed[len(x) // 4 :] for item in pair]
-        span = max(abs(item) for item in [*widest, *series.values[len(x) // 4 :]]) * 2.2
-        axes.set_ylim(-span, span)
+        settled = len(x) // 4
+        ends = [0.0, *series.values, *(item for pair in series.anytime[settled:] for item in pair)]
+        room = 0.08 * (max(ends) - min(ends))
+        axes.set_ylim(min(ends) - room, max(ends) + room)
         axes.set_ylabel(axis)
         axes.grid(axis="y", color="#e3e3e3", linewidth=0.8)
         axes.set_axisbelow(True)

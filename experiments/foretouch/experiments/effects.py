@@ -13,6 +13,9 @@ from foretouch.experiments.sequential import anytime_half_width, anytime_p
 
 Range = tuple[float, float]
 
+WIDEST_LOG_LIFT = 50.0
+"""A log-scale interval that reaches further says nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -106,13 +109,22 @@ def fieller(pair: Pair, critical: float) -> Range | None:
 
 
 def log_delta(pair: Pair, critical: float) -> Range | None:
-    """The interval of the lift by the delta method on the log scale; ``None`` unless both means are positive."""
+    """The interval of the lift by the delta method on the log scale.
+
+    Returns:
+        The interval, or ``None`` unless both means are positive and told from zero.
+    """
     c, t = pair.control, pair.treatment
     if c.mean <= 0.0 or t.mean <= 0.0:
         return None
-    variance = t.variance / t.mean**2 + c.variance / c.mean**2 - 2.0 * pair.covariance / (t.mean * c.mean)
+    relative_c, relative_t = math.sqrt(c.variance) / c.mean, math.sqrt(t.variance) / t.mean
+    if not max(relative_c, relative_t) < WIDEST_LOG_LIFT:
+        return None
+    variance = relative_t**2 + relative_c**2 - 2.0 * pair.covariance / (t.mean * c.mean)
     spread = critical * math.sqrt(max(variance, 0.0))
     centre = math.log(t.mean / c.mean)
+    if not centre + spread < WIDEST_LOG_LIFT:
+        return None
     return (math.expm1(centre - spread), math.expm1(centre + spread))
 
 
@@ -130,6 +142,7 @@ def effect_of(pair: Pair, *, alpha: float, tuning: float) -> Effect:
     df = satterthwaite(pair) if pair.df is None else pair.df
     critical = t_quantile(1.0 - alpha / 2.0, df)
     n = control.n + treatment.n
+    lift = difference / control.mean if control.mean != 0.0 else math.inf
     half = anytime_half_width(se=se, n=n, alpha=alpha, tuning=tuning)
     return Effect(
         control_mean=control.mean,
@@ -141,7 +154,7 @@ def effect_of(pair: Pair, *, alpha: float, tuning: float) -> Effect:
         df=df,
         ci=(difference - critical * se, difference + critical * se),
         p=min(1.0, 2.0 * t_tail(abs(difference) / se, df)),
-        lift=difference / control.mean if control.mean != 0.0 else None,
+        lift=lift if math.isfinite(lift) else None,
         lift_ci=fieller(pair, critical),
         lift_ci_log_delta=log_delta(pair, critical),
         anytime_ci=(difference - half, difference + half),

@@ -41,8 +41,8 @@ LABELS: dict[str, dict[str, str]] = {
     "main": {"en": "Primary metrics and guardrails", "zh": "主要指标与护栏指标"},
     "main_note": {
         "en": "Dots are estimates, bars are {level} intervals. The black line is no change. A dotted red mark is the "
-        "limit you set.",
-        "zh": "圆点为估计值，横线为 {level} 区间；黑线表示无变化，红色虚线为你设定的界限。",
+        "limit you set; beside it, changes are shares of the control.",
+        "zh": "圆点为估计值，横线为 {level} 区间；黑线表示无变化，红色虚线为你设定的界限（此处变化按对照组的占比表示）。",
     },
     "main_note_anytime": {
         "en": "The test still runs: bars are the wider intervals that stay valid however often you look.",
@@ -65,11 +65,11 @@ LABELS: dict[str, dict[str, str]] = {
     },
     "q_same": {
         "en": "No sign that the effect on {metric} differs by {segment}.",
-        "zh": "没有迹象表明{metric}的效果因{segment}而不同。",
+        "zh": "没有迹象表明{metric}的效果因 {segment} 而不同。",
     },
     "q_differs": {
-        "en": "The effect on {metric} differs by {segment}.",
-        "zh": "{metric}的效果因{segment}而不同。",
+        "en": "There are signs that the effect on {metric} differs by {segment}: worth a test of its own.",
+        "zh": "有迹象表明{metric}的效果因 {segment} 而不同，值得单独验证。",
     },
     "groups": {"en": "Who took part", "zh": "参与情况"},
     "appendix": {"en": "Appendix: definitions and how to reproduce this", "zh": "附录：定义与复现方法"},

@@ -8,12 +8,13 @@ from babel.numbers import format_currency, format_decimal
 from foretouch.experiments.texts import LANGUAGES, Phrase
 
 LOCALES = {"en": "en_US", "zh": "zh_CN"}
+POINTS = {"en": " points", "zh": " 个百分点"}
 
 
 def digits(values: Sequence[float]) -> int:
     """Decimals that show the largest of some percentages with at least two figures: one, or two below 1 %."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    return 1 if largest >= 1.0 else 2
+    return 2 if 0.0 < largest < 1.0 else 1
 
 
 def percents(values: Sequence[float], *, sign: bool = True) -> list[Phrase]:
@@ -29,9 +30,18 @@ def percents(values: Sequence[float], *, sign: bool = True) -> list[Phrase]:
 
 def points(values: Sequence[float], *, sign: bool = False) -> list[Phrase]:
     """Differences of shares as percentage points: 0.005 is 0.5 points."""
-    unit = {"en": " points", "zh": " 个百分点"}
     plain = percents(values, sign=sign)
-    return [{code: item[code].removesuffix("%") + unit[code] for code in LANGUAGES} for item in plain]
+    return [{code: item[code].removesuffix("%") + POINTS[code] for code in LANGUAGES} for item in plain]
+
+
+def span(low: Phrase, high: Phrase) -> Phrase:
+    """Two ends of an interval; a unit that both carry is said once."""
+    found = {}
+    for code in LANGUAGES:
+        unit = POINTS[code]
+        first = low[code].removesuffix(unit) if high[code].endswith(unit) else low[code]
+        found[code] = f"{first} … {high[code]}"
+    return found
 
 
 def money(value: float, currency: str | None, *, sign: bool = True) -> Phrase:

@@ -63,7 +63,11 @@ def overall(found: Sequence[Verdict]) -> Verdict:
 
 def split_lights(split: Split, units: Units) -> tuple[Check, ...]:
     """Lights for the sizes of the arms and for units in arms where they should not be."""
-    text = ", ".join(f"{arm} {seen:,} ({split.expected[arm]:,.0f})" for arm, seen in split.observed.items())
+    sizes = [(arm, f"{seen:,}", f"{split.expected[arm]:,.0f}") for arm, seen in split.observed.items()]
+    text = {
+        "en": ", ".join(f"{arm} {seen} (planned {due})" for arm, seen, due in sizes),
+        "zh": "，".join(f"{arm} {seen}（计划 {due}）" for arm, seen, due in sizes),
+    }
     code = "split_ok" if split.ok else "split_bad"
     bad = bool({item.code for item in units.refused})
     arms = "arms_bad" if bad else "arms_ok"
@@ -124,7 +128,7 @@ def _guardrail_harm(results: Results, row: MetricResult) -> Verdict | None:
     values: dict[str, object] = {
         "metric": title_of(results, row.name),
         "moved": phrase("rose" if row.difference > 0 else "fell"),
-        "low": {code: item.removesuffix(" points").removesuffix(" 个百分点") for code, item in sizes[0].items()},
+        "low": {code: item.removesuffix(numbers.POINTS[code]) for code, item in sizes[0].items()},
         "high": sizes[1],
     }
     if limit is None:
@@ -208,7 +212,7 @@ def _effect(results: Results, row: MetricResult) -> dict[str, object]:
         effect, low, high = numbers.percents((row.lift, *lifts))
     else:
         interval = row.anytime_ci if anytime else row.ci
-        effect, low, high = (difference(results, row, item) for item in (row.difference, *interval))
+        effect, low, high = differences(results, row, (row.difference, *interval))
     return {
         "metric": title_of(results, row.name),
         "moves": phrase("raises" if row.difference > 0 else "lowers"),
@@ -219,13 +223,13 @@ def _effect(results: Results, row: MetricResult) -> dict[str, object]:
     }
 
 
-def difference(results: Results, row: MetricResult, value: float) -> Phrase:
-    """A signed difference in the metric's own unit."""
+def differences(results: Results, row: MetricResult, values: Sequence[float]) -> list[Phrase]:
+    """Signed differences in the metric's own unit, proportions with the same decimals."""
     if row.kind == "proportion":
-        return numbers.points([value], sign=True)[0]
+        return numbers.points(values, sign=True)
     if row.money is not None and row.money.kind == "revenue":
-        return numbers.money(value, results.currency)
-    return numbers.amount(value, sign=True)
+        return [numbers.money(value, results.currency) for value in values]
+    return [numbers.amount(value, sign=True) for value in values]
 
 
 def _size(results: Results, row: MetricResult, value: float) -> Phrase:
