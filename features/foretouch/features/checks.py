@@ -81,7 +81,7 @@ def schema_of(table: str, config: Config, now: datetime, offers: Collection[str]
 
 def _rules(table: str, config: Config, now: datetime, offers: set[str]) -> dict[str, list[tuple[str, Rule]]]:
     latest = pd.Timestamp(now + FUTURE)
-    not_future = ("in the future", f"be at or before {now.isoformat(timespec='seconds')}", lambda s: s <= latest)
+    not_future = ("in the future", "not be later than the workspace's now", lambda s: s <= latest)
     known_offer = ("unknown offer", "name an offer of the offers table", lambda s: s.isin(offers))
     at_least_0 = ("negative", "be at least 0", lambda s: s >= 0)
     currency = config.workspace.currency

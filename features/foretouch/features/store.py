@@ -107,6 +107,25 @@ def repo_config(workspace: Workspace) -> RepoConfig:
     )
 
 
+def _write_repo_file(workspace: Workspace) -> None:
+    """``features/feature_store.yaml`` of the workspace, so that ``feast -c <workspace>/features ui`` works."""
+    body = f"""# Written by `foretouch features apply`; read it with: feast -c {workspace.features_folder} ui
+project: {PROJECT}
+provider: local
+registry:
+  registry_type: sql
+  path: sqlite:///{workspace.features_folder / "registry.db"}
+  cache_ttl_seconds: 3600
+offline_store:
+  type: duckdb
+online_store:
+  type: {ONLINE_STORE}
+  path: online.db
+entity_key_serialization_version: 3
+"""
+    (workspace.features_folder / "feature_store.yaml").write_text(body, encoding="utf-8")
+
+
 def open_store(workspace: Workspace) -> FeatureStore:
     """Feast's store of a workspace."""
     with _quiet():
@@ -130,6 +149,7 @@ def apply(workspace: Workspace) -> dict[str, int]:
         registered: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
         gone = [item for item in registered if item.name not in known]
         store.apply(objects, objects_to_delete=gone, partial=not gone)
+    _write_repo_file(workspace)
     return {
         "entities": 1,
         "feature_views": len(VIEWS),
