@@ -166,17 +166,8 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> PlantedMaker:
                 at = first + timedelta(days=2 * again)
                 records.append(record_of(customer, at, 10 * number + again, arm, known))
             rate = taste * (1.0 + effect * (arm != "holdout"))
-            moments = rng.uniform(-28, 40, size=int(rng.poisson(rate * 68 / 14)))
-            own = purchases.setdefault(customer, [])
-            for index, day in enumerate(moments):
-                at = first + timedelta(days=float(day))
-                # before the exposure both arms bought alike: thin the treated back to their taste
-                if day < 0 and arm != "holdout" and rng.random() > 1.0 / (1.0 + effect):
-                    continue
-                if at > NOW:
-                    continue
-                value = round(float(rng.gamma(4.0, 5.0)), 2)
-                own.append((at, value))
+            own = purchases[customer] = _purchases(rng, first, rate, 0.0 if arm == "holdout" else effect)
+            for index, (at, value) in enumerate(own):
                 events.append(_event(f"p{number}-{index}", customer, "purchase", at, value))
             events.append(_event(f"b{number}", customer, "purchase", first + timedelta(days=1), 1000.0, bot=True))
             if rng.random() < 0.02 + harm * (arm != "holdout"):
@@ -194,6 +185,17 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> PlantedMaker:
         return Planted(workspace=workspace, spec=read, now=NOW, purchases=purchases, exposed=exposed)
 
     return make
+
+
+def _purchases(rng: np.random.Generator, first: datetime, rate: float, effect: float) -> list[tuple[datetime, float]]:
+    """Purchases from 28 days before the exposure on; before it, both arms buy alike."""
+    found = []
+    for day in rng.uniform(-28, 40, size=int(rng.poisson(rate * 68 / 14))):
+        at = first + timedelta(days=float(day))
+        too_early = day < 0 and rng.random() > 1.0 / (1.0 + effect)
+        if not too_early and at <= NOW:
+            found.append((at, round(float(rng.gamma(4.0, 5.0)), 2)))
+    return found
 
 
 def _event(

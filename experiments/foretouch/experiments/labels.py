@@ -42,7 +42,8 @@ LABELS: dict[str, dict[str, str]] = {
     "main_note": {
         "en": "Dots are estimates, bars are {level} intervals. The black line is no change. A dotted red mark is the "
         "limit you set; beside it, changes are shares of the control.",
-        "zh": "圆点为估计值，横线为 {level} 区间；黑线表示无变化，红色虚线为你设定的界限（此处变化按对照组的占比表示）。",
+        "zh": "圆点为估计值，横线为 {level} 区间；黑线表示无变化，红色虚线为你设定的界限"
+        "（此处变化按对照组的占比表示）。",
     },
     "main_note_anytime": {
         "en": "The test still runs: bars are the wider intervals that stay valid however often you look.",
