@@ -37,6 +37,8 @@ BASELINE = "category_base_rate"
 ROUNDS = 600
 PATIENCE = 50
 FOLDS = 5
+ONE_THREAD_ROWS = 50_000
+"""Below this many rows a second thread waits more than it works: on a busy machine it made training 20 times slower."""
 MIN_OFFERS = 20
 """With fewer offers in the fit rows, numbers of an offer only name it; its category and the crosses are used alone."""
 SINCE_THE_BEGINNING = ("tenure_days", "first_purchase_days", "purchases_total", "monetary_total", "goal_total")
@@ -100,6 +102,7 @@ class OfferTask:
     def fit(self, run: TrainingRun, split: Split) -> Fitted:
         """Tunes on calibrate, fits again on both parts, calibrates across customers."""
         inputs = offer_inputs(run.workspace, split.fit.frame)
+        threads = run.threads if len(split.fit) + len(split.calibrate) > ONE_THREAD_ROWS else 1
         space = read_space(self.name)
         digest = dataset_hash(split.fit, split.calibrate, inputs=inputs)
         first, second = encode(split.fit.frame, inputs), encode(split.calibrate.frame, inputs)
@@ -112,7 +115,7 @@ class OfferTask:
                 parameters=attempt.parameters,
                 rounds=ROUNDS,
                 seed=run.seed,
-                threads=run.threads,
+                threads=threads,
                 valid=(second, split.calibrate.label),
                 patience=PATIENCE,
                 report=attempt.report,
@@ -135,7 +138,7 @@ class OfferTask:
                     parameters=tuned.parameters,
                     rounds=rounds,
                     seed=run.seed,
-                    threads=run.threads,
+                    threads=threads,
                 )
             )
 
