@@ -7,6 +7,7 @@ import typer
 
 from foretouch.core.bundle import MODEL_NAMES, ModelName
 from foretouch.core.cli import JsonOption, WorkspaceOption
+from foretouch.training import commands_bench
 
 
 class Model(StrEnum):
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     app.command("promote")(promote)
     app.command("rollback")(rollback)
     app.command("models")(models)
+    commands_bench.register(app)
 
 
 def _names(model: str) -> tuple[ModelName, ...]:

@@ -1,0 +1,72 @@
+# ruff: noqa: PLC0415 - imports inside commands keep --help fast
+"""``foretouch bench``: this part's jobs. Heavy imports happen inside each command, so that ``--help`` stays fast."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foretouch.core.cli import JsonOption
+from foretouch.core.groups import command_group
+
+IdOption = Annotated[str, typer.Option("--id", help="Column with the customer's id.")]
+OutJson = Annotated[Path, typer.Option("--out", help="JSON file to write.")]
+OutTable = Annotated[Path, typer.Option("--out", help="Parquet (.parquet) or CSV (.csv) file to write.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of every draw.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this part's bench jobs to the root application."""
+    group = command_group(app, "bench", "Benchmarks through the public door: any table of the shape.")
+    group.command("ope")(ope)
+    group.command("qini")(qini)
+    group.command("calibration")(calibration)
+
+
+def ope(
+    *,
+    log: Annotated[Path, typer.Option("--log", help="Rows: action, reward, pscore, position?, pi_<a>?, qhat_<a>?.")],
+    out: OutJson,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="One row per action: action, pi or pi_pos<k>, qhat?.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Value a policy from the log of another: eleven estimators, or a refusal with its reasons."""
+    from foretouch.training import bench_output
+    from foretouch.training.bench_ope import run
+
+    bench_output.show_ope(run(log, policy, out), out, as_json=json)
+
+
+def qini(
+    *,
+    rows: Annotated[Path, typer.Option("--rows", help="Scored rows of a randomised comparison.")],
+    score: Annotated[str, typer.Option("--score", help="Column with the score; higher is treated first.")],
+    treatment: Annotated[str, typer.Option("--treatment", help="Column with 0 (control) and 1 (treated).")],
+    outcome: Annotated[str, typer.Option("--outcome", help="Column with the outcome.")],
+    out: OutJson,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Qini, gain and uplift of a score, with intervals: is it better than random?"""
+    from foretouch.training import bench_output
+    from foretouch.training.bench_qini import run
+
+    made = run(rows, score=score, treatment=treatment, outcome=outcome, out=out, seed=seed)
+    bench_output.show_qini(made, out, as_json=json)
+
+
+def calibration(
+    *,
+    rows: Annotated[Path, typer.Option("--rows", help="Scored rows with what happened.")],
+    score: Annotated[str, typer.Option("--score", help="Column with the probability.")],
+    label: Annotated[str, typer.Option("--label", help="Column with 0 or 1.")],
+    out: OutJson,
+    json: JsonOption = False,
+) -> None:
+    """Whether probabilities can be taken at their word."""
+    from foretouch.training import bench_output
+    from foretouch.training.bench_calibration import run
+
+    bench_output.show_calibration(run(rows, score=score, label=label, out=out), out, as_json=json)
