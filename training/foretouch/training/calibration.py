@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from foretouch.core.bundle import Band, Calibration, ScoreIntervals
+from foretouch.training.evaluation import cluster_weights
 from foretouch.training.metrics import calibration_line, row_log_loss
 from foretouch.training.task import FloatArray
 
@@ -84,10 +85,21 @@ def fit_isotonic(raw: FloatArray, label: FloatArray, *, smallest: float | None =
     )
 
 
-def scale_amount(raw: FloatArray, label: FloatArray) -> Calibration:
-    """One factor that makes the mean right."""
-    mean = float(raw.mean())
-    return Calibration(method="scale", y=(float(label.mean()) / mean,)) if mean > 0 else Calibration()
+def scale_amount(
+    raw: FloatArray, label: FloatArray, cluster: NDArray[np.object_], *, seed: int, draws: int = 1000
+) -> Calibration:
+    """One factor that makes the mean right, where the calibration rows show that it is wrong.
+
+    The factor is mean label over mean score. If its 95 % bootstrap interval by customer holds 1, the rows cannot tell
+    it from no factor, and there is none.
+    """
+    if raw.mean() <= 0 or label.sum() <= 0:
+        return Calibration()
+    factors = [float((weight @ label) / (weight @ raw)) for weight in cluster_weights(cluster, draws=draws, seed=seed)]
+    low, high = np.percentile(factors, [2.5, 97.5])
+    if low <= 1.0 <= high:
+        return Calibration()
+    return Calibration(method="scale", y=(float(label.mean() / raw.mean()),))
 
 
 def probability_intervals(score: FloatArray, label: FloatArray, *, level: float = 0.95) -> ScoreIntervals:

@@ -6,6 +6,7 @@ own format, JSON, Markdown and PNG. Nothing is pickled, and reading pickles is s
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from foretouch.training.task import Fitted, Split
 
 EXAMPLE_ROWS = 5
 PARAMETER_LENGTH = 500
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+_OWN_URIS: set[str] = set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +42,6 @@ class RunFigures:
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoggedRun:
-    """A run and the model version it registered."""
-
-    run_id: str
-    version: str
 
 
 def registered_name(model: str) -> str:
@@ -59,13 +54,21 @@ def connect(workspace: Workspace) -> MlflowClient:
     os.environ.update(QUIET_LIBRARIES)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if not uri:
+    warnings.filterwarnings("ignore", message=".*noload.*", module=r"mlflow\..*")  # theirs, of SQLAlchemy
+    uri = _given_uri()
+    if uri is None:
         workspace.mlflow_folder.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{workspace.mlflow_folder / 'mlflow.db'}"
+        _OWN_URIS.add(uri)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _given_uri() -> str | None:
+    """The tracking server that the environment names; MLflow itself writes there what it was told by us."""
+    uri = os.environ.get(TRACKING_VARIABLE)
+    return uri if uri and uri not in _OWN_URIS else None
 
 
 @contextmanager
@@ -75,7 +78,7 @@ def start_run(client: MlflowClient, workspace: Workspace, model: str, figures: R
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         experiment_id = experiment.experiment_id
-    elif os.environ.get("MLFLOW_TRACKING_URI"):
+    elif _given_uri() is not None:
         experiment_id = client.create_experiment(name)
     else:
         experiment_id = client.create_experiment(
@@ -94,19 +97,20 @@ def register_model(client: MlflowClient, model: str, run_id: str, fitted: Fitted
     A model without trees has no flavour of MLflow's: its version points at the bundle that is logged with the run.
     """
     name = registered_name(model)
+    _ensure_model(client, name)
     if not fitted.model_text:
-        _ensure_model(client, name)
         source = f"{client.get_run(run_id).info.artifact_uri}/bundle"
-        return str(client.create_model_version(name, source, run_id=run_id).version)
+        return str(client.create_model_version(name, source, run_id=run_id, await_creation_for=0).version)
     info = mlflow.lightgbm.log_model(
         lgb.Booster(model_str=fitted.model_text),
         name="model",
         pip_requirements=[f"lightgbm=={package_version('lightgbm')}"],
         signature=_signature(fitted, split),
-        registered_model_name=name,
-        await_registration_for=0,
     )
-    return str(info.registered_model_version)
+    made = client.create_model_version(
+        name, info.model_uri, run_id=run_id, model_id=info.model_id, await_creation_for=0
+    )
+    return str(made.version)
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:
