@@ -128,7 +128,7 @@ def compile_expression(
         expression = _compile(source)
     except ValueError as error:
         raise ConfigError(
-            f"{where}: {error}", hint="mend the rule; docs/decisions/eligibility-language.md shows the language"
+            f"{where}: {error}", hint="mend the rule; docs/decisions/0003-eligibility-language.md shows the language"
         ) from None
     for namespace, name in expression.fields:
         names = (known or {}).get(namespace)

@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foretouch.core.decisions import Action, DecisionRecord, Reason
+from foretouch.core.decisions import Action, DecisionRecord, Reason, Suppression
 from foretouch.serving.replay import Replay
 
 COLOURS = {"decided": "green", "degraded": "yellow", "fallback": "yellow", "suppressed": "red", "control": "cyan"}
 SHOWN = 12
 """Candidates and differences listed before "and n more"."""
+NAMED = 4
+"""Offers named per rule before "and n more"."""
 
 
 def show_decision(record: DecisionRecord, console: Console) -> None:
@@ -97,13 +99,17 @@ def _show_suppressed(record: DecisionRecord, console: Console) -> None:
         return
     dropped = sum(candidate.dropped_by is not None for candidate in record.candidates)
     console.print(f"  {dropped} of {len(record.candidates) - 1} candidates dropped by rules:", highlight=False)
-    for item in record.suppressed[:SHOWN]:
-        what = "every offer" if item.offer_id == "*" else item.offer_id
-        channel = f" by {item.channel}" if item.channel else ""
-        until = f", until {_local(item.until, record)}" if item.until is not None else ""
-        console.print(f"    {what}{channel}: {item.stage}/{item.rule}{until}: {item.text}", highlight=False)
-    if len(record.suppressed) > SHOWN:
-        console.print(f"    and {len(record.suppressed) - SHOWN} more", style="dim", highlight=False)
+    groups: dict[tuple[str, str, str | None], list[Suppression]] = {}
+    for item in record.suppressed:
+        groups.setdefault((item.stage, item.rule, item.channel), []).append(item)
+    for (stage, rule, channel), items in groups.items():
+        names = ["every offer" if item.offer_id == "*" else item.offer_id for item in items]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        where = f" by {channel}" if channel else ""
+        until = f", until {_local(items[0].until, record)}" if items[0].until is not None and not more else ""
+        console.print(
+            f"    {', '.join(names[:NAMED])}{more}{where}: {stage}/{rule}{until}: {items[0].text}", highlight=False
+        )
 
 
 def show_replay(found: Replay, record: DecisionRecord, policy: str | None, console: Console) -> None:

@@ -156,12 +156,12 @@ def _prior(
 def prior_rate(offer: Offer, card: ModelCard | None) -> float | None:
     """How often an offer like this is accepted: its attribute ``prior_propensity``, else its category's base rate.
 
-    The card's ``extras["base_rates"]`` holds rates by category, ``*`` for the rest; None where neither is known.
+    The card's ``extras["category_rates"]`` holds rates by category, ``*`` for the rest; None where neither is known.
     """
     own = offer.attributes.get("prior_propensity")
     if isinstance(own, (int, float)) and not isinstance(own, bool) and 0.0 <= own <= 1.0:
         return float(own)
-    rates = card.extras.get("base_rates") if card is not None else None
+    rates = card.extras.get("category_rates") if card is not None else None
     if not isinstance(rates, Mapping):
         return None
     rate = rates.get(offer.category, rates.get("*"))

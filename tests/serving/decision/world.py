@@ -68,7 +68,7 @@ OFFER_MODEL = LogisticScorer(
         ("recency_days", "offer_value"),
         intervals=ScoreIntervals(upper_edges=(0.5, 1.0), low=(0.01, 0.4), high=(0.5, 0.99)),
         calibration=Calibration(method="isotonic", x=(0.0, 1.0), y=(0.0, 0.5)),
-        extras={"base_rates": {"a": 0.1, "*": 0.02}, "uplift_reason": "campaigns were targeted"},
+        extras={"category_rates": {"a": 0.1, "*": 0.02}, "uplift_reason": "campaigns were targeted"},
     ),
     weights=(-0.05, 0.2),
     intercept=-1.0,
