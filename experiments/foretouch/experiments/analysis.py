@@ -86,6 +86,8 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
     segments, heterogeneity, problems = segment_results(units, contrasts)
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
     lights = (*verdict.split_lights(split, units), *_balance(units, spec), *context.checks)
+    if any(check.code == "arms_some" for check in lights):
+        lights = tuple(check for check in lights if check.code != "arms_ok")
     families = {"decisions": "holm", "secondary": "benjamini-hochberg", "segments": "benjamini-hochberg"}
     sizes = {
         "decisions": sum(item.role != "secondary" for item in metrics),

@@ -68,6 +68,7 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
     anytime = results.basis == "anytime"
     level = f"{100 * (1 - results.alpha):.4g}%"
     many = len(results.arms) > 2
+    limited = any(row.non_inferiority is not None for row in rows)
     dots, table = [], []
     for row in rows:
         title = title_of(results, row.name)[language]
@@ -99,7 +100,7 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
             numbers.span(low, high)[language],
             relative,
         ]
-        if not secondary:
+        if limited:
             limit = row.non_inferiority
             state = "–"
             if limit is not None:
@@ -109,10 +110,12 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
         table.append(cells)
     header = [label(name, language) for name in ("metric", "arm", "control", "treatment", "change")]
     header += [label("anytime_interval" if anytime else "interval", language, level=level), label("lift", language)]
-    if not secondary:
+    if limited:
         header.append(label("state", language))
     name = "secondary" if secondary else "main"
     note = label("secondary_note" if secondary else "main_note", language, level=level)
+    if limited:
+        note += ("" if language == "zh" else " ") + label("limit_note", language)
     if anytime and not secondary:
         note += ("" if language == "zh" else " ") + label("main_note_anytime", language)
     chart = interval_plot(dots, axis=label("change_percent", language), name=f"{name}-{language}") if dots else ""

@@ -125,6 +125,7 @@ def metric_result(
 ) -> MetricResult:
     """The entry of ``metrics[]``."""
     metric, effect, pair = contrast.metric, contrast.effect, contrast.pair
+    interval = effect.anytime_ci if running else effect.ci
     plain = contrast.uncapped
     explained = None
     if metric.covariates and pair.raw_variance:
@@ -152,8 +153,8 @@ def metric_result(
         anytime_ci=effect.anytime_ci,
         anytime_lift_ci=effect.anytime_lift_ci,
         anytime_p=effect.anytime_p,
-        non_inferiority=_non_inferiority(metric, effect, effect.anytime_ci if running else effect.ci),
-        money=_money(metric, effect, currency=currency, revenue=metric.name in revenue),
+        non_inferiority=_non_inferiority(metric, effect, interval),
+        money=_money(metric, effect, interval, currency=currency, revenue=metric.name in revenue),
         variance_explained=explained,
         cap=contrast.rows.cap,
         without_cap=None if plain is None else {"difference": plain.difference, "ci": plain.ci, "p": plain.p},
@@ -170,13 +171,15 @@ def _non_inferiority(metric: Metric, effect: Effect, interval: tuple[float, floa
     return NonInferiority.model_validate({"margin": metric.margin, "p": t_tail(distance, effect.df), "status": status})
 
 
-def _money(metric: Metric, effect: Effect, *, currency: str | None, revenue: bool) -> Money | None:
+def _money(
+    metric: Metric, effect: Effect, interval: tuple[float, float], *, currency: str | None, revenue: bool
+) -> Money | None:
     """Money where the metric has a price, or is revenue itself; never for quantiles, which do not add up."""
     if metric.kind == "quantile" or (metric.value_per_unit is None and not revenue):
         return None
     price = 1.0 if metric.value_per_unit is None else metric.value_per_unit
     cost = metric.cost_per_unit or 0.0
-    worth = [price * item - cost for item in (effect.difference, *effect.ci)]
+    worth = [price * item - cost for item in (effect.difference, *interval)]
     per, (low, high) = worth[0], sorted(worth[1:])
     audience = effect.n_control + effect.n_treatment
     return Money(

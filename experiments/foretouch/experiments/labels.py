@@ -34,16 +34,19 @@ LABELS: dict[str, dict[str, str]] = {
         "en": "Contribution margin in {currency}, at the value per unit that the spec states.",
         "zh": "边际贡献（{currency}），按设定中的单位价值计算。",
     },
+    "own_units": {"en": "the spec's own units", "zh": "设定的单位"},
     "money_none": {
         "en": "No money figure: no metric of this test is revenue or has a value per unit in the spec.",
         "zh": "无金额：本实验没有收入指标，设定中也未给出单位价值。",
     },
     "main": {"en": "Primary metrics and guardrails", "zh": "主要指标与护栏指标"},
     "main_note": {
-        "en": "Dots are estimates, bars are {level} intervals. The black line is no change. A dotted red mark is the "
-        "limit you set; beside it, changes are shares of the control.",
-        "zh": "圆点为估计值，横线为 {level} 区间；黑线表示无变化，红色虚线为你设定的界限"
-        "（此处变化按对照组的占比表示）。",
+        "en": "Dots are estimates, bars are {level} intervals. The black line is no change.",
+        "zh": "圆点为估计值，横线为 {level} 区间；黑线表示无变化。",
+    },
+    "limit_note": {
+        "en": "A dotted red mark is the limit you set; beside it, changes are shares of the control.",
+        "zh": "红色虚线为你设定的界限（此处变化按对照组的占比表示）。",
     },
     "main_note_anytime": {
         "en": "The test still runs: bars are the wider intervals that stay valid however often you look.",

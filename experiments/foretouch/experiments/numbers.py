@@ -12,9 +12,9 @@ POINTS = {"en": " points", "zh": " 个百分点"}
 
 
 def digits(values: Sequence[float]) -> int:
-    """Decimals that show the largest of some percentages with at least two figures: one, or two below 1 %."""
+    """Decimals that show the largest of some percentages with at least two figures: one, or two below 2 %."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    return 2 if 0.0 < largest < 1.0 else 1
+    return 2 if 0.0 < largest < 2.0 else 1
 
 
 def percents(values: Sequence[float], *, sign: bool = True) -> list[Phrase]:

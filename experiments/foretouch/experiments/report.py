@@ -114,7 +114,7 @@ def _money_line(results: Results, row: MetricResult, language: str) -> dict[str,
     audience = label("money_audience", language, n=count, value=shown(worth.audience_total), low=low, high=high)
     if len(results.arms) > 2:
         per = f"“{row.contrast}” · {title_of(results, row.name)[language]}: {per}"
-    note = label(f"money_{worth.kind}_note", language, currency=worth.currency or "")
+    note = label(f"money_{worth.kind}_note", language, currency=worth.currency or label("own_units", language))
     return {"per": per, "audience": audience, "note": note}
 
 
