@@ -19,6 +19,9 @@ service answers what it answered before and stores nothing twice.
 import argparse
 import http.client
 import json
+import shlex
+import subprocess
+import sys
 import time
 import tomllib
 from collections import Counter, defaultdict
@@ -208,13 +211,14 @@ class Engine:
         self._queue: list[tuple[datetime, int, str, Json]] = []
         self._order = 0
 
-    def run(self, days: int, follow_up: int, first_day: int | None = None) -> Json:
+    def run(self, days: int, follow_up: int, first_day: int | None = None, weekly: Sequence[str] | None = None) -> Json:
         """Runs the campaign, then lets life go on without it, so that late conversions are seen.
 
         Args:
             days: Days on which customers are contacted.
             follow_up: Days afterwards.
             first_day: Day of the world on which it begins; None is right after the data.
+            weekly: A command to run after every seventh day, as a scheduler would.
         """
         first = self.replies.days if first_day is None else first_day
         for day in range(first, first + days + follow_up):
@@ -224,13 +228,16 @@ class Engine:
             self._organic(day)
             self.clock.set(data_end(day + 1))
             self._post_until(data_end(day + 1))
+            if weekly and (day - first) % 7 == 6:
+                subprocess.run(weekly, check=True, stdout=subprocess.DEVNULL)
             print(
                 f"\r  day {day - first + 1} of {days + follow_up}: {self.counts.decisions} decisions, "
                 f"{self.counts.contacts} contacts, {self.counts.conversions} conversions ",
                 end="",
                 flush=True,
+                file=sys.stderr,
             )
-        print()
+        print(file=sys.stderr)
         return self.counts.summary(self)
 
     def _campaign(self, day: int) -> None:
@@ -353,11 +360,13 @@ def main() -> None:
     parser.add_argument("--follow-up", type=int, default=7, help="days afterwards, so that late conversions are seen")
     parser.add_argument("--first-day", type=int, help="day of the world; default: right after the data")
     parser.add_argument("--customers", type=int, help="how many take part; default: all")
+    parser.add_argument("--weekly", help="command after every seventh day, e.g. 'foretouch features materialize -w …'")
     parser.add_argument("--out", type=Path, help="write the counts here as JSON")
     given = parser.parse_args()
     key = (given.key_file or given.workspace / "secrets" / "api.key").read_text(encoding="utf-8").strip()
     engine = Engine(given.workspace, Service(given.url, key), given.customers)
-    summary = engine.run(given.days, given.follow_up, given.first_day)
+    weekly = shlex.split(given.weekly) if given.weekly else None
+    summary = engine.run(given.days, given.follow_up, given.first_day, weekly)
     text = json.dumps(summary, indent=1)
     print(text)
     if given.out:

@@ -7,6 +7,7 @@ engine, an experiment and its report. A second run skips what is done and checks
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from demo_service import Door, serving
-from demo_steps import REPOSITORY, Steps, foretouch, foretouch_json, run
+from demo_steps import BIN, REPOSITORY, Steps, foretouch, foretouch_json, run
 
 Json = Any
 MODELS = ("lead", "churn", "value", "offer", "send-time")
@@ -244,7 +245,8 @@ def _campaign(workspace: Path) -> Json:
     out = workspace / "reports" / "campaign.json"
     with serving(workspace) as door:
         engine = REPOSITORY / "examples" / "campaign_engine.py"
-        print(run(sys.executable, engine, "--workspace", workspace, "--url", door.url, "--out", out), end="")
+        weekly = shlex.join([str(BIN / "foretouch"), "features", "materialize", "--workspace", str(workspace)])
+        run(sys.executable, engine, "--workspace", workspace, "--url", door.url, "--out", out, "--weekly", weekly)
     return json.loads(out.read_text(encoding="utf-8"))
 
 

@@ -78,6 +78,7 @@ coupon_event = "conversion"
 categories = [{categories}]
 attributes = ["age", "source"]
 snapshot_days = 7
+max_age_hours = 192             # online features are materialised once a week, and after each posted event
 """
 
 
@@ -136,6 +137,7 @@ kind = "policy"
 
 [[metrics]]
 name = "conversion"
+title = {{ en = "conversion rate", zh = "转化率" }}
 kind = "proportion"
 event = "conversion"
 measure = "occurred"
@@ -146,12 +148,25 @@ value_per_unit = 11.0
 
 [[metrics]]
 name = "revenue"
+title = {{ en = "revenue per customer", zh = "人均收入" }}
 kind = "mean"
 event = "purchase"
 measure = "value"
 window_days = 14
 winsor = 0.99
+covariates = ["purchase:value"]
 role = "secondary"
+better = "up"
+
+[[metrics]]
+name = "buyers"
+title = {{ en = "share of buyers", zh = "购买者占比" }}
+kind = "proportion"
+event = "purchase"
+measure = "occurred"
+window_days = 14
+role = "guardrail"
+margin = 0.03
 better = "up"
 """
 

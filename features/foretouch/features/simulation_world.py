@@ -8,7 +8,7 @@ holds the first 1,000 of a world of 1,000, value by value):
 - *Activity*: page views and purchases are Poisson by day, with gamma rates, times a weekly pattern; the local hour
   follows 0.75 x a von Mises bump around the person's own peak + 0.25 x everyone's pattern (``hour_shape``).
 - *Intent*: once in a life, for 21 days, a person means to buy: four times the page views, twelve times the forms, and
-  3.5 added to the logit of converting (``untreated``).
+  3 added to the logit of converting (``untreated``).
 - *Occasions*: every person has one a week. Without a contact, they convert with probability ``untreated``. With a
   delivered contact, conversions have two independent causes (``treated``)::
 
@@ -38,7 +38,7 @@ START = datetime(2025, 1, 6, tzinfo=UTC)
 NIGHT_HOURS = 6
 """The data end this many hours after midnight UTC, when day is over in every zone of the world."""
 INTENT_DAYS = 21.0
-INTENT_LOGIT = 3.5
+INTENT_LOGIT = 3.0
 WEEK = 7
 RESPONSE_DAYS = 7.0
 """A conversion belongs to an occasion when it falls within these days."""
@@ -252,7 +252,7 @@ def draw_people(days: int, seed: int, *, block: int) -> People:
         affinity_sports=affinity[:, 3],
         persuadability=np.where(annoyed, 0.0, persuasion),
         stays=np.where(annoyed, 0.4, 1.0),
-        base_logit=rng.normal(-5.2, 0.6, n),
+        base_logit=rng.normal(-4.7, 0.6, n),
         intent_day=np.maximum(created, 0) + rng.exponential(np.asarray(SOURCE_INTENT_DAYS)[source]),
         peak_hour=(peaks + rng.normal(0.0, 0.7, n)) % 24,
         concentration=rng.uniform(2.0, 8.0, n),
@@ -291,7 +291,7 @@ class WorldOffer:
 
 WAVE_DAYS = 28
 RUN_ON_DAYS = 90
-_PULL = (0.1, 0.07, 0.05, 0.08)
+_PULL = (0.08, 0.055, 0.04, 0.065)
 _VALUE = (14.0, 9.0, 18.0, 12.0)
 _COST = (2.0, 1.0, 3.0, 1.5)
 
