@@ -6,6 +6,7 @@ calls LightGBM's C API without importing its Python package, and writes one verd
 
 import ctypes
 import math
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,10 +56,12 @@ def probe(library: ctypes.CDLL, text: str, rows: list[list[float | None]]) -> st
 
 def main() -> None:
     """Probes every model on stdin."""
-    library = load_library()
-    for item in orjson.loads(sys.stdin.buffer.read()):
-        sys.stdout.write(orjson.dumps(probe(library, item["text"], item["rows"])).decode() + "\n")
-        sys.stdout.flush()
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as verdicts:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # LightGBM writes its warnings to standard output
+        library = load_library()
+        for item in orjson.loads(sys.stdin.buffer.read()):
+            verdicts.write(orjson.dumps(probe(library, item["text"], item["rows"])) + b"\n")
+            verdicts.flush()
 
 
 if __name__ == "__main__":

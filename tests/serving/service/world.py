@@ -32,12 +32,12 @@ from foretouch.core.bundle import (
 )
 from foretouch.core.state.access import create_key
 from foretouch.core.state.db import State
-from foretouch.core.state.people import Person, upsert_customers
 from foretouch.core.workspace import Workspace
 from foretouch.features.initialise import initialise
 from foretouch.features.online import OnlineFeatures
 from foretouch.features.simulation import Simulation
 from foretouch.features.tables import read_table
+from foretouch.serving.assignment import assign
 
 BIN = Path(sys.executable).parent
 CUSTOMERS = 60
@@ -128,10 +128,22 @@ def consenting(workspace: Workspace, channel: str = "email") -> list[str]:
         return [str(name) for (name,) in rows]
 
 
-def add_person(workspace: Workspace, person: Person) -> None:
-    """Puts a customer on record."""
-    with State(workspace.state_file) as state:
-        state.write(lambda connection: upsert_customers(connection, [person]))
+def treated(workspace: Workspace) -> list[str]:
+    """Consenting customers whom no experiment holds out."""
+    return [
+        name
+        for name in consenting(workspace)
+        if not any(
+            assignment.holdout
+            for assignment, _ in assign(
+                workspace.experiments(),
+                customer_id=name,
+                household_id=None,
+                touchpoint="default",
+                at=workspace.clock.now(),
+            )
+        )
+    ]
 
 
 def make_key(workspace: Workspace, *scopes: str) -> str:
@@ -213,9 +225,9 @@ def _reply(status: int, raw: bytes, headers: Any) -> Reply:
 
 
 @contextmanager
-def serving(workspace: Workspace, *, workers: int = 1) -> Iterator[Service]:
-    """The service on a free port, from start to a clean stop."""
-    key = make_key(workspace, "decide")
+def serving(workspace: Workspace, *, workers: int = 1, key: str = "") -> Iterator[Service]:
+    """The service on a free port, from start to a clean stop; the caller's key is made if none is given."""
+    key = key or make_key(workspace, "decide")
     port = free_port()
     log = (workspace.root / "serve.log").open("ab")
     arguments = [str(BIN / "foretouch"), "serve", "--workspace", str(workspace.root), "--port", str(port)]

@@ -1,0 +1,61 @@
+"""``foretouch serve`` and ``foretouch keys`` as a person uses them."""
+
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from foretouch.core.workspace import Workspace
+from tests.serving.service.world import BIN, consenting, serving
+
+
+def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(BIN / "foretouch"), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_taken_port_is_said_at_once(fresh: Workspace) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("serve", "--workspace", fresh.root, "--port", str(port))
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_a_folder_that_is_no_workspace_is_said_at_once(tmp_path: Path) -> None:
+    done = run("serve", "--workspace", tmp_path, "--port", "65000")
+    assert done.returncode == 1
+    assert "foretouch init" in done.stderr
+
+
+def test_an_untrained_workspace_is_served_with_fallbacks_until_it_is_told_to_stop(fresh: Workspace) -> None:
+    for path in fresh.bundles.glob("*/aliases.json"):
+        path.unlink()
+    with serving(fresh) as service:
+        ready = service.call("GET", "/readyz", key=None)
+        assert (ready.status, ready.json["status"]) == (200, "degraded")
+        assert set(ready.json["missing"]) == {"lead", "churn", "value", "offer", "send-time"}
+        statuses = {service.decide(name)["status"] for name in consenting(fresh)[:6]}
+        assert "fallback" in statuses
+        assert statuses <= {"fallback", "control"}
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(20) == 0
+
+
+def test_keys_are_made_listed_and_revoked(fresh: Workspace) -> None:
+    made = json.loads(run("keys", "create", "--workspace", fresh.root, "--scope", "decide", "--json").stdout)
+    assert set(made) == {"id", "key"}
+    listed = {row["id"]: row for row in json.loads(run("keys", "list", "--workspace", fresh.root, "--json").stdout)}
+    assert (listed[made["id"]]["usable"], listed[made["id"]]["scopes"]) == (True, ["decide"])
+    assert run("keys", "revoke", made["id"], "--workspace", fresh.root).returncode == 0
+    listed = {row["id"]: row for row in json.loads(run("keys", "list", "--workspace", fresh.root, "--json").stdout)}
+    assert not listed[made["id"]]["usable"]
+    unknown = run("keys", "revoke", "nobody", "--workspace", fresh.root)
+    assert (unknown.returncode, "keys list" in unknown.stderr) == (1, True)
+    wrong = run("keys", "create", "--workspace", fresh.root, "--scope", "everything")
+    assert (wrong.returncode, "must be among" in wrong.stderr) == (1, True)
