@@ -201,6 +201,7 @@ kind = "policy"
 
 [[metrics]]
 name = "revenue per customer, 28 days"
+title = {{ en = "revenue per customer, 28 days", zh = "28 天人均收入" }}
 kind = "mean"
 event = "{goal_event}"
 measure = "value"
@@ -211,6 +212,7 @@ winsor = 0.999
 
 [[metrics]]
 name = "customers who bought, 28 days"
+title = {{ en = "share of customers who bought, 28 days", zh = "28 天内购买客户占比" }}
 kind = "proportion"
 event = "{goal_event}"
 measure = "occurred"
