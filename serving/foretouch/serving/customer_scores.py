@@ -10,6 +10,7 @@ from foretouch.serving.scoring import Scorer, level, score
 
 CUSTOMER_MODELS = ("churn", "value", "lead")
 PREFIX = "score_"
+SCORE_FEATURES = tuple(PREFIX + name for name in CUSTOMER_MODELS)
 """Rules may name them as ``feature.score_churn``, ``feature.score_value`` and ``feature.score_lead``."""
 
 

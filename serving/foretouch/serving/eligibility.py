@@ -50,19 +50,20 @@ def check_eligibility(option: Option, values: Values) -> Suppression | None:
     return option.drop("eligibility", "eligibility", f"{rule}: {verdict.text}")
 
 
-def check_catalogue(catalogue: Catalogue, known_features: Container[str] | None = None) -> None:
+def check_catalogue(catalogue: Catalogue, known_features: Container[str]) -> None:
     """Compiles every rule of a catalogue, so that a mistake is found when it is loaded.
 
     Args:
         catalogue: The offers.
-        known_features: Names that ``feature.`` may be followed by; None takes any.
+        known_features: Names that ``feature.`` may be followed by, the scores among them.
 
     Raises:
         ConfigError: A rule cannot be compiled or names what is not known; with offer, line and column.
     """
     for offer in catalogue.offers:
         if offer.eligibility:
-            known: dict[str, Container[str]] = {"offer": {*OFFER_FIELDS, *offer.attributes}}
-            if known_features is not None:
-                known["feature"] = known_features
+            known: dict[str, Container[str]] = {
+                "offer": {*OFFER_FIELDS, *offer.attributes},
+                "feature": known_features,
+            }
             compile_expression(offer.eligibility, where=f"offer {offer.offer_id!r}, eligibility", known=known)

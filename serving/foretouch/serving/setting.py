@@ -13,6 +13,9 @@ from foretouch.serving.contact import Touch
 from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
 from foretouch.serving.send_time import zone_of
 
+WORKSPACE_POLICY = frozenset({DEFAULT_POLICY, "policy"})
+"""Names by which an arm may call the workspace's own policy."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -67,7 +70,7 @@ def set_out(request: DecisionRequest, inputs: DecisionInputs) -> Setting:
 def _policy(arms: Sequence[Arm], inputs: DecisionInputs) -> tuple[PolicySpec, tuple[str, ...]]:
     """The policy of the first arm that names one, else the workspace's."""
     named = [arm.policy for arm in arms if arm.kind == "policy" and arm.policy is not None]
-    if not named:
+    if not named or named[0] in WORKSPACE_POLICY:
         return inputs.policies[DEFAULT_POLICY], ()
     warnings = []
     if len(set(named)) > 1:

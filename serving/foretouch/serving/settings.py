@@ -22,6 +22,8 @@ from foretouch.core.schema import Contract
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import features_of
 from foretouch.features.offers import load_catalogue
+from foretouch.serving.customer_scores import SCORE_FEATURES
+from foretouch.serving.eligibility import check_catalogue
 from foretouch.serving.inputs import DEFAULT_POLICY
 from foretouch.serving.policies import check_policy
 
@@ -105,12 +107,14 @@ def read_settings(workspace: Workspace) -> Settings:
         policies[name] = workspace.policy(name)
     for spec in policies.values():
         check_policy(spec)
+    catalogue = load_catalogue(workspace)
+    check_catalogue(catalogue, {*features_of(workspace.config), *SCORE_FEATURES})
     return Settings(
         config=as_kept(workspace.config),
         contact_policy=as_kept(workspace.contact_policy()),
         policies=as_kept(PolicySet(policies=policies)),
         experiments=as_kept(experiments),
-        catalogue=as_kept(load_catalogue(workspace)),
+        catalogue=as_kept(catalogue),
     )
 
 

@@ -17,7 +17,9 @@ from foretouch.core.errors import ConfigError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import ContextWeight, Factors, PolicySpec, ScoreWeight
+from foretouch.serving.customer_scores import SCORE_FEATURES
 from foretouch.serving.decide import decide
+from foretouch.serving.eligibility import check_catalogue
 from tests.serving.decision.world import (
     CHURN_MODEL,
     NOW,
@@ -262,6 +264,30 @@ def test_eligibility_shows_the_values_it_saw() -> None:
     assert drop.text.endswith('not met: feature.recency_days == 5, customer.region == "south"')
     unknown = decided(catalogue=Catalogue(offers=(strict,)), features=FeatureSnapshot(known=True))
     assert "value unknown" in unknown.suppressed[0].text
+
+
+def test_a_catalogues_rules_are_checked_when_it_is_loaded() -> None:
+    good = OFFERS[0].replace(eligibility="feature.score_churn > 0.5 && offer.brand == 'x'", attributes={"brand": "x"})
+    check_catalogue(Catalogue(offers=(good,)), SCORE_FEATURES)
+    for rule, place in (
+        ("feature.nope > 1", "line 1, column 1"),
+        ("offer.brand ==", "line 1"),
+        ("offer.hue == 1", "hue"),
+    ):
+        bad = Catalogue(offers=(OFFERS[0].replace(eligibility=rule),))
+        with pytest.raises(ConfigError, match=place) as caught:
+            check_catalogue(bad, SCORE_FEATURES)
+        assert "offer 'tea', eligibility" in caught.value.message
+    broken = decided(catalogue=Catalogue(offers=(OFFERS[0].replace(eligibility="feature."),)))
+    assert broken.suppressed[0].rule == "broken_rule"
+
+
+def test_an_arm_may_call_the_workspaces_policy_by_name() -> None:
+    for name in ("default", "policy"):
+        arms = {"held": {"kind": "policy", "policy": name}}
+        record = decided(experiments=(experiment("policy", arms=arms),), policies=GREEDY)
+        assert record.status == "decided"
+        assert not any("policy" in warning for warning in record.warnings)
 
 
 def test_requested_offers_only_and_unknown_names_are_reported() -> None:
