@@ -12,6 +12,7 @@ import pandas as pd
 
 from foretouch.core import columns as c
 from foretouch.core.decisions import FeatureSnapshot
+from foretouch.core.errors import StateError
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import compute, set_spine, stored_column
 from foretouch.features.catalogue import VIEWS, view_features
@@ -46,7 +47,7 @@ class OnlineFeatures:
         at = now or self.workspace.clock.now()
         try:
             rows = read_rows(self._connection(), customer_id)
-        except (sqlite3.Error, ValueError, OSError) as error:
+        except (sqlite3.Error, StateError, ValueError, OSError) as error:
             self._drop_connection()
             return FeatureSnapshot(error=f"the online features cannot be read: {error}")
         if not rows:

@@ -56,13 +56,16 @@ def open_packed(path: Path) -> sqlite3.Connection:
     Raises:
         StateError: The file cannot be opened.
     """
+    connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(TABLE)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
         raise StateError(f"{path} cannot be opened: {error}", hint="foretouch features materialize") from error
     return connection
 
