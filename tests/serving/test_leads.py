@@ -1,65 +1,23 @@
 """The hand-off to sales against a real local receiver that verifies every signature."""
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from foretouch.core.clock import ManualClock
 from foretouch.core.errors import ConfigError
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from foretouch.serving.leads import ScoredLead, checked_address, hand_off, lead_data, signing_secret
-
-
-@dataclass
-class Receiver:
-    """Fails the first ``failures`` calls, then takes what is signed with ``secret``."""
-
-    secret: str = ""
-    failures: int = 0
-    calls: int = 0
-    taken: list[tuple[str, bytes]] = field(default_factory=list)
-    refused: int = 0
-    url: str = ""
+from tests.serving.receiver import Receiver, receiving
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    state = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            state.calls += 1
-            status = 204
-            if state.calls <= state.failures:
-                status = 503
-            else:
-                try:
-                    Webhook(state.secret).verify(body, dict(self.headers.items()))
-                    state.taken.append((self.headers["webhook-id"], body))
-                except WebhookVerificationError:
-                    state.refused += 1
-                    status = 401
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/leads"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as running:
+        yield running
 
 
 def workspace_at(folder: Path, url: str, attempts: int = 5) -> Workspace:

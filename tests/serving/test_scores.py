@@ -29,8 +29,10 @@ from foretouch.features.build import build_features
 from foretouch.features.initialise import initialise
 from foretouch.features.simulation import Simulation
 from foretouch.features.tables import read_table
+from foretouch.serving.leads import lead_data, signing_secret
 from foretouch.serving.score_file import formula_safe, read_audience
 from foretouch.serving.scores import encode_frame, score_everyone
+from tests.serving.receiver import receiving
 
 INPUTS = (
     ModelInput(name="recent_page_view", view="customer_activity"),
@@ -157,3 +159,26 @@ def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     assert sum(result["bands"].values()) == result["scored"]
     assert result["hand_off"]["address"] is None
     assert out.is_file()
+
+
+def test_the_command_hands_leads_to_sales_once(workspace: Workspace, tmp_path: Path) -> None:
+    config = workspace.root / "foretouch.toml"
+    before = config.read_text("utf-8")
+    call = ["score", "lead", "-w", str(workspace.root), "--out", str(tmp_path / "leads.parquet"), "--json"]
+    with receiving() as receiver:
+        receiver.secret = signing_secret(workspace)
+        config.write_text(f'{before}\n[lead_alert]\nurl = "{receiver.url}"\nthreshold = 0.3\n', "utf-8")
+        try:
+            first = json.loads(CliRunner().invoke(build_app(), call).stdout)["hand_off"]
+            again = json.loads(CliRunner().invoke(build_app(), call).stdout)["hand_off"]
+        finally:
+            config.write_text(before, "utf-8")
+    scored = pd.read_parquet(tmp_path / "leads.parquet").set_index("customer_id")
+    hot = set(scored.index[scored["score"] >= 0.3])
+    told = [lead_data(body) for _, body in receiver.taken]
+    assert hot
+    assert {item["customer_id"] for item in told} == hot
+    assert first["delivered"] == first["crossed"] == len(hot) == receiver.calls
+    assert (again["delivered"], again["crossed"]) == (0, 0)
+    assert all(item["score"] == scored.loc[item["customer_id"], "score"] for item in told)
+    assert all(item["origin"] == "simulated" and item["band"] == "hot" and item["reasons"] for item in told)
