@@ -29,8 +29,8 @@ def serve(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=256)] = 1,
 ) -> None:
     """Run the service in the foreground until it gets SIGTERM or Ctrl-C."""
-    from foretouch.core.workspace import Workspace  # noqa: PLC0415
-    from foretouch.serving.run import run  # noqa: PLC0415
+    from foretouch.core.workspace import Workspace
+    from foretouch.serving.run import run
 
     run(Workspace.open(workspace), host=host, port=port, workers=workers)
 
@@ -43,11 +43,11 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once; only its hash is kept."""
-    from datetime import timedelta  # noqa: PLC0415
+    from datetime import timedelta
 
-    from foretouch.core.state.access import create_key  # noqa: PLC0415
-    from foretouch.core.state.db import State  # noqa: PLC0415
-    from foretouch.core.workspace import Workspace  # noqa: PLC0415
+    from foretouch.core.state.access import create_key
+    from foretouch.core.state.db import State
+    from foretouch.core.workspace import Workspace
 
     opened = Workspace.open(workspace)
     now = opened.clock.now()
@@ -63,9 +63,9 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a key; it is refused from now on."""
-    from foretouch.core.state.access import revoke_key  # noqa: PLC0415
-    from foretouch.core.state.db import State  # noqa: PLC0415
-    from foretouch.core.workspace import Workspace  # noqa: PLC0415
+    from foretouch.core.state.access import revoke_key
+    from foretouch.core.state.db import State
+    from foretouch.core.workspace import Workspace
 
     opened = Workspace.open(workspace)
     now = opened.clock.now()
@@ -77,30 +77,30 @@ def revoke(
 
 def list_all(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Show every key without its secret."""
-    from foretouch.core.state.access import list_keys  # noqa: PLC0415
-    from foretouch.core.state.db import State  # noqa: PLC0415
-    from foretouch.core.workspace import Workspace  # noqa: PLC0415
+    from foretouch.core.state.access import list_keys
+    from foretouch.core.state.db import State
+    from foretouch.core.workspace import Workspace
 
     opened = Workspace.open(workspace)
     now = opened.clock.now()
     with State(opened.state_file) as state:
         keys = list_keys(state.read())
-    rows = [
-        {
-            "id": key.id,
-            "scopes": list(key.scopes),
-            "created_at": key.created_at.isoformat(),
-            "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
-            "usable": key.usable(now),
-            "note": key.note,
-        }
-        for key in keys
-    ]
     if as_json:
+        rows = [
+            {
+                "id": key.id,
+                "scopes": list(key.scopes),
+                "created_at": key.created_at.isoformat(),
+                "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
+                "usable": key.usable(now),
+                "note": key.note,
+            }
+            for key in keys
+        ]
         typer.echo(json.dumps(rows))
         return
-    for row in rows:
-        state_text = "usable" if row["usable"] else "ended"
-        typer.echo(f"{row['id']}  {state_text:7}  {','.join(row['scopes']):24}  {row['created_at']}  {row['note']}")
-    if not rows:
+    for key in keys:
+        shown = "usable" if key.usable(now) else "ended"
+        typer.echo(f"{key.id}  {shown:7}  {','.join(key.scopes):24}  {key.created_at:%Y-%m-%d %H:%M}  {key.note}")
+    if not keys:
         typer.echo("no keys yet; next: foretouch keys create --scope decide")

@@ -9,6 +9,7 @@ from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.http_routes import Api
 from foretouch.serving.intake import Intake
 from foretouch.serving.refresh import RefreshQueue
+from foretouch.serving.upkeep import Upkeep, catch_up
 from foretouch.serving.warm_up import warm_up
 
 
@@ -22,11 +23,14 @@ def start() -> tuple[Api, Callable[[], None]]:
     refresh = RefreshQueue(plane.store, plane.clock.now, plane.telemetry)
     api = Api(plane=plane, intake=Intake(plane, refresh=refresh.add), answers=Answers(plane))
     warm_up(api)
+    catch_up(plane, refresh.add)
     plane.bundles.watch()
+    upkeep = Upkeep(plane)
     gc.collect()
     gc.freeze()
 
     def stop() -> None:
+        upkeep.close()
         refresh.close()
         plane.close()
 

@@ -13,6 +13,8 @@ from foretouch.core.bundle import read_bundle, write_aliases, write_bundle
 from foretouch.core.clock import utc_now
 from foretouch.core.decisions import CandidateRef, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import BundleError
+from foretouch.core.events import CustomerEvent
+from foretouch.core.state.log import append_event
 from foretouch.core.workspace import Workspace
 from foretouch.serving.bundles import BundleStore, check_text, load_scorer, load_scorers
 from foretouch.serving.dataplane import Dataplane
@@ -20,6 +22,7 @@ from foretouch.serving.feature_read import Breaker, FeatureReader
 from foretouch.serving.intake import settle_time
 from foretouch.serving.log_write import Claim
 from foretouch.serving.telemetry import Telemetry
+from foretouch.serving.upkeep import catch_up
 from tests.serving.service.world import LEAD_INPUTS, count, treated, write_model
 
 
@@ -239,3 +242,19 @@ def test_the_store_swaps_whole_and_tries_a_refused_version_once(fresh: Workspace
     assert (third.scorers["lead"].card.version, dict(third.refused)) == ("v2", {})
     assert first.scorers["lead"].card.version == "v1", "who holds the earlier champions keeps them"
     assert told == [("lead", "None>v1"), ("offer", "None>v1"), ("lead", "refused"), ("lead", "v1>v2")]
+
+
+def test_events_of_before_a_crash_are_caught_up_with(fresh: Workspace, plane: Dataplane) -> None:
+    someone, other = treated(fresh)[:2]
+    now = plane.clock.now()
+    events = [
+        CustomerEvent(event_id="e1", customer_id=someone, event="page_view", occurred_at=now, received_at=now),
+        CustomerEvent(
+            event_id="e2", customer_id=other, event="page_view", occurred_at=now, received_at=now - timedelta(hours=2)
+        ),
+    ]
+    for event in events:
+        plane.state.write(lambda connection, event=event: append_event(connection, event, now))  # type: ignore[misc]
+    queued: list[str] = []
+    assert catch_up(plane, queued.append) == 1
+    assert queued == [someone]
