@@ -16,6 +16,7 @@ hash has its keys sorted, and a replay from it must find the same arm.
 from datetime import datetime
 
 from foretouch.core.decisions import Assignment
+from foretouch.core.events import Purpose
 from foretouch.core.experiment import Arm, ExperimentSpec
 from foretouch.core.rng import bucket
 
@@ -36,9 +37,15 @@ def arm_of(spec: ExperimentSpec, unit: str) -> str:
     return last
 
 
-def runs(spec: ExperimentSpec, touchpoint: str, at: datetime) -> bool:
-    """Whether an experiment takes part in a decision: its touchpoints (none named is all) and its dates."""
+def runs(spec: ExperimentSpec, touchpoint: str, at: datetime, purpose: Purpose = "marketing") -> bool:
+    """Whether an experiment takes part in a decision: its touchpoints (none named is all), its dates, the purpose.
+
+    A transactional contact is owed to the customer: no experiment that runs everywhere holds it back, only one that
+    names the touchpoint.
+    """
     if spec.touchpoints and touchpoint not in spec.touchpoints:
+        return False
+    if purpose == "transactional" and not spec.touchpoints:
         return False
     return (spec.starts_at is None or spec.starts_at <= at) and (spec.ends_at is None or at < spec.ends_at)
 
@@ -55,11 +62,12 @@ def assign(
     household_id: str | None,
     touchpoint: str,
     at: datetime,
+    purpose: Purpose = "marketing",
 ) -> tuple[tuple[Assignment, Arm], ...]:
     """Every running experiment's arm for a customer, in the order of the specs, with what the arm does."""
     found = []
     for spec in experiments:
-        if runs(spec, touchpoint, at):
+        if runs(spec, touchpoint, at, purpose):
             name = arm_of(spec, unit_of(spec, customer_id, household_id))
             arm = spec.arms.get(name, POLICY_ARM)
             found.append((Assignment(key=spec.key, arm=name, holdout=arm.kind != "policy"), arm))

@@ -52,6 +52,7 @@ def set_out(request: DecisionRequest, inputs: DecisionInputs) -> Setting:
         household_id=counters.household_id,
         touchpoint=request.touchpoint,
         at=now,
+        purpose=request.purpose,
     )
     spec, warnings = _policy([arm for _, arm in assigned], inputs)
     touch = Touch(request=request, policy=inputs.contact_policy, counters=counters, config=inputs.config, now=now)

@@ -324,6 +324,14 @@ def test_rules_come_before_holdouts() -> None:
     assert decided(experiments=(experiment("no_contact"),), **UNKNOWN).status == "suppressed"
 
 
+def test_what_is_owed_to_the_customer_is_not_held_back_unless_the_experiment_names_it() -> None:
+    ask = {"purpose": "transactional"}
+    everywhere = decided(ask, experiments=(experiment("no_contact"),))
+    assert (everywhere.status, everywhere.experiments) == ("decided", ())
+    named = decided(ask, experiments=(experiment("no_contact", touchpoints=["weekly"]),))
+    assert named.status == "control"
+
+
 def test_an_arm_can_name_a_policy() -> None:
     arms = {"held": {"kind": "policy", "policy": "bold"}}
     record = decided(

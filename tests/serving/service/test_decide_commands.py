@@ -1,0 +1,67 @@
+"""``foretouch decide`` and ``foretouch replay`` on a workspace with real models, features and log."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from foretouch.core.cli import build_app
+from foretouch.core.errors import ConfigError, NotFoundError
+from foretouch.core.workspace import Workspace
+from tests.serving.service.world import consenting, count
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(build_app(), [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def decided(workspace: Workspace, customer: str, *more: str) -> Any:
+    return json.loads(run("decide", "--customer", customer, "--workspace", workspace.root, "--json", *more))
+
+
+def test_a_decision_is_explained_logged_and_replayed(fresh: Workspace) -> None:
+    customer = consenting(fresh)[0]
+    before = count(fresh, "decisions")
+    text = run("decide", "--customer", customer, "--workspace", fresh.root, "--channel", "email")
+    assert "no contact" in text
+    assert "probability" in text
+    assert count(fresh, "decisions") == before + 1
+    record = decided(fresh, customer, "--touchpoint", "weekly", "--channel", "email", "--channel", "sms")
+    assert record["touchpoint"] == "weekly"
+    assert record["request"]["channels"] == ["email", "sms"]
+    assert "identical" in run("replay", record["decision_id"], "--workspace", fresh.root)
+
+
+def test_replay_is_identical_after_the_policy_was_edited_and_shows_what_another_would_change(fresh: Workspace) -> None:
+    record = decided(fresh, consenting(fresh)[0])
+    (fresh.root / "policies").mkdir(exist_ok=True)
+    (fresh.root / "policies" / "silent.toml").write_text('name = "silent"\nkind = "noop"\n', encoding="utf-8")
+    (fresh.root / "policy.toml").write_text('kind = "greedy"\nfatigue_cost = 3.0\n', encoding="utf-8")
+    again = json.loads(run("replay", record["decision_id"], "--workspace", fresh.root, "--json"))
+    assert again["identical"] is True
+    changed = json.loads(run("replay", record["decision_id"], "-w", fresh.root, "--policy", "silent", "--json"))
+    assert changed["identical"] is False
+    assert changed["decision"]["action"] == []
+    assert "changed under policy silent" in run("replay", record["decision_id"], "-w", fresh.root, "--policy", "silent")
+
+
+def test_a_dry_run_logs_nothing(fresh: Workspace) -> None:
+    before = count(fresh, "decisions")
+    record = decided(fresh, consenting(fresh)[0], "--dry-run")
+    assert record["logged"] is False
+    assert count(fresh, "decisions") == before
+
+
+def test_an_unknown_customer_is_answered(fresh: Workspace) -> None:
+    assert decided(fresh, "nobody")["status"] == "suppressed"
+    assert decided(fresh, "nobody", "--purpose", "transactional")["status"] == "fallback"
+
+
+def test_mistakes_name_what_is_wrong(fresh: Workspace) -> None:
+    with pytest.raises(ConfigError, match="purpose"):
+        run("decide", "--customer", "1", "--purpose", "fun", "--workspace", fresh.root)
+    with pytest.raises(NotFoundError, match="no decision 'gone'"):
+        run("replay", "gone", "--workspace", fresh.root)
