@@ -8,6 +8,7 @@ engine, an experiment and its report. A second run skips what is done and checks
 import argparse
 import json
 import shlex
+import shutil
 import sys
 import time
 from datetime import datetime
@@ -57,7 +58,7 @@ def _real(steps: Steps, workspace: Path, trials: int) -> tuple[Json, Json]:
     """Part 1; returns the training results and the decisions."""
 
     def init() -> Json:
-        steps.fresh(workspace, "real-init")
+        steps.fresh(workspace)
         return foretouch_json("init", workspace, "--sample", "complete-journey")
 
     steps.step("real-init", "Sample data into a workspace", after=None, code=FEATURES, work=init)
@@ -106,10 +107,13 @@ def _simulated(steps: Steps, workspace: Path, customers: int, days: int) -> Json
     size = ("--customers", str(customers), "--days", str(days))
 
     def init() -> Json:
-        steps.fresh(workspace, "simulated-init")
+        steps.fresh(workspace)
+        shutil.rmtree(steps.folder / "simulated-before-campaign", ignore_errors=True)
         return foretouch_json("simulate", "--workspace", workspace, *size)
 
-    steps.step("simulated-init", f"Simulate {customers} people over {days} days", after=None, code=FEATURES, work=init)
+    # All code counts here: a campaign changes its workspace, so that nothing after it can be done anew by itself.
+    heading = f"Simulate {customers} people over {days} days"
+    steps.step("simulated-init", heading, after=None, code=(*MODELLING, "examples"), work=init)
     steps.step(
         "simulated-features",
         "Features of the simulated people",
@@ -133,14 +137,14 @@ def _simulated(steps: Steps, workspace: Path, customers: int, days: int) -> Json
         "Promote them",
         after="simulated-train",
         code=MODELLING,
-        work=lambda: _promote_winners(workspace, trained),
+        work=lambda: _promote_winners(workspace, trained, steps.folder / "simulated-before-campaign"),
     )
     campaign = steps.step(
         "simulated-campaign",
         "Serve; a campaign engine asks, contacts and posts back over 14 simulated days and 7 more",
         after="simulated-promote",
         code=SERVING,
-        work=lambda: _campaign(workspace),
+        work=lambda: _campaign(workspace, steps.folder / "simulated-before-campaign"),
     )
     analysis = steps.step(
         "simulated-analyze",
@@ -172,8 +176,9 @@ def _features(workspace: Path) -> Json:
     return {}
 
 
-def _promote_winners(workspace: Path, trained: Json) -> Json:
+def _promote_winners(workspace: Path, trained: Json, before: Path) -> Json:
     """Promotes the models that beat their baselines; the gate would refuse the others anyway."""
+    shutil.rmtree(before, ignore_errors=True)
     winners = [item["model"] for item in trained if item["beats_baselines"]]
     for model in winners:
         foretouch("promote", model, "--workspace", workspace)
@@ -241,7 +246,15 @@ def _ask_and_replay(door: Door, customer: str) -> Json:
     return {"status": decision["status"], "decision_id": decision["decision_id"], "replay": again["identical"]}
 
 
-def _campaign(workspace: Path) -> Json:
+def _campaign(workspace: Path, before: Path) -> Json:
+    """The campaign, always from the same beginning: an interrupted one is taken back first."""
+    if (before / "complete").is_file():
+        shutil.rmtree(workspace)
+        shutil.copytree(before / "workspace", workspace)
+    else:
+        shutil.rmtree(before, ignore_errors=True)
+        shutil.copytree(workspace, before / "workspace")
+        (before / "complete").touch()
     out = workspace / "reports" / "campaign.json"
     with serving(workspace) as door:
         engine = REPOSITORY / "examples" / "campaign_engine.py"

@@ -125,14 +125,14 @@ class Steps:
         print(f"        {seconds:.1f} s", flush=True)
         return result
 
-    def fresh(self, workspace: Path, marker: str) -> None:
+    def fresh(self, workspace: Path) -> None:
         """Makes room for a workspace: what the demo made is removed, what somebody else made is moved aside."""
-        if not workspace.exists():
-            return
-        if (self.folder / f"{marker}.json").is_file():
+        mine = self.folder / f"{workspace.name}.made-here"
+        if workspace.exists() and mine.is_file():
             shutil.rmtree(workspace)
-            (self.folder / f"{marker}.json").unlink()
-            return
-        aside = workspace.with_name(f"{workspace.name}.kept-{time.strftime('%Y%m%d-%H%M%S')}")
-        workspace.rename(aside)
-        print(f"        {workspace} was not made by this demo; it is kept as {aside}", flush=True)
+        elif workspace.exists():
+            aside = workspace.with_name(f"{workspace.name}.kept-{time.strftime('%Y%m%d-%H%M%S')}")
+            workspace.rename(aside)
+            print(f"        {workspace} was not made by this demo; it is kept as {aside}", flush=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mine.touch()
