@@ -94,6 +94,8 @@ def test_a_broken_experiment_has_no_verdict(code: str, spec: dict[str, Any], cha
     results = analyze(change(base_rows()), spec_of(**spec))
     assert code in {item.code for item in results.refusals}
     assert results.verdict.code == "broken"
+    assert not results.metrics
+    assert not results.segments
 
 
 def test_without_units_there_is_a_reason_and_no_number() -> None:
@@ -101,6 +103,14 @@ def test_without_units_there_is_a_reason_and_no_number() -> None:
     assert "no_units" in {item.code for item in results.refusals}
     assert not results.metrics
     assert results.verdict.code == "unclear"
+
+
+def test_arms_named_by_numbers_are_found_whatever_their_type() -> None:
+    spec = spec_of(control="0", weights={"0": 0.5, "1": 0.5})
+    for kind in ("int64", "float64", "str"):
+        number = (np.arange(400) % 2).astype("int64")
+        results = analyze(base_rows().assign(arm=number.astype(kind)), spec)
+        assert results.arms == {"0": 200, "1": 200}
 
 
 def test_a_sound_experiment_is_refused_nothing() -> None:

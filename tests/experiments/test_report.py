@@ -94,7 +94,7 @@ def test_both_languages_show_the_same_table_of_numbers(results: Results) -> None
     assert len(cells("en")) > 40
 
 
-def test_a_broken_experiment_shows_no_number(planted: Any, results: Results) -> None:
+def test_a_broken_experiment_shows_no_number(results: Results) -> None:
     broken = results.replace(
         verdict=results.verdict.replace(code="broken", text_en="Do not read the results.", text_zh="请勿采信结果。"),
         verdicts=(),

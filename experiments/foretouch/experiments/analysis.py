@@ -57,7 +57,8 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         context: What the rows do not say.
 
     Returns:
-        Results; broken inputs appear in ``refusals`` with a named reason and carry no number.
+        Results; what is broken appears in ``refusals`` with a named reason and has no number. Where the whole is
+        broken (``verdict.BREAKING``) there is no metric at all.
 
     Raises:
         DataError: The unit or arm column is not in the table.
@@ -70,11 +71,14 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         whole.append(Refused("no_units"))
     elif not split.ok:
         whole.append(Refused("split_mismatch", value=_split_text(split.observed, split.expected)))
+    if whole:
+        small = [arm for arm, size in units.counts.items() if size < 2 and spec.weights[arm] > 0.0]
+        whole += [Refused("arm_too_small", column=arm, value=units.counts[arm]) for arm in small]
     refusals = [_refusal(item) for item in whole]
-    prepared = _prepared(units, refusals)
+    readable = len(units.rows) > 0 and not any(item.code in verdict.BREAKING for item in whole)
+    prepared = _prepared(units, refusals) if readable else []
     contrasts: list[Contrast] = []
-    unreadable = {"duplicate_units", "unit_in_two_arms", "missing_arm"} & {item.code for item in whole}
-    for metric, values in prepared if not unreadable else []:
+    for metric, values in prepared:
         for arm in range(1, len(units.arms)):
             if spec.weights[units.arms[arm]] == 0.0:
                 continue
@@ -83,7 +87,7 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
             except Refused as reason:
                 refusals.append(_refusal(reason, metric=metric.name, contrast=units.arms[arm]))
     metrics = _adjusted(contrasts, context)
-    segments, heterogeneity, problems = segment_results(units, contrasts)
+    segments, heterogeneity, problems = segment_results(units, contrasts if readable else [])
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
     lights = (*verdict.split_lights(split, units), *_balance(units, spec), *context.checks)
     if any(check.code == "arms_some" for check in lights):
@@ -186,4 +190,4 @@ def _split_text(observed: dict[str, int], expected: dict[str, float]) -> str:
 
 def _hash(rows: pd.DataFrame) -> str:
     digest = pd.util.hash_pandas_object(rows, index=False).to_numpy()
-    return content_hash([list(map(str, rows.columns)), f"{int(np.bitwise_xor.reduce(digest)) if len(digest) else 0:x}"])
+    return content_hash([list(map(str, rows.columns)), f"{int(np.add.reduce(digest)):x}"])

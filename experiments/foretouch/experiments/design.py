@@ -16,7 +16,7 @@ from foretouch.experiments.table import column_of
 from foretouch.experiments.workspace import spec_of
 from foretouch.features.tables import connect
 
-LIFTS = (0.01, 0.02, 0.05, 0.10, 0.20)
+LIFTS = (0.02, 0.05, 0.10, 0.20)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ class Units:
         if missing.any():
             refused.append(Refused("missing_arm", value=int(missing.sum())))
             rows = rows[~missing]
-        arm = rows[spec.arm].astype(str)
+        arm = _names(rows[spec.arm])
         repeated = rows[spec.unit].duplicated(keep=False)
         if repeated.any():
             arms_of = arm[repeated].groupby(rows.loc[repeated, spec.unit]).nunique()
@@ -115,6 +115,13 @@ class Units:
             levels.append(MISSING)
             codes[codes < 0] = len(levels) - 1
         return levels, codes
+
+
+def _names(arm: pd.Series) -> pd.Series:
+    """Arms as text; 0.0 and 1.0, as a table with gaps holds them, are the arms 0 and 1."""
+    if pd.api.types.is_float_dtype(arm) and (arm % 1 == 0).all():
+        return arm.astype("int64").astype(str)
+    return arm.astype(str)
 
 
 def _twice(rows: pd.DataFrame, spec: ExperimentSpec) -> Refused:

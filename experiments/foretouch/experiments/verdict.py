@@ -33,7 +33,7 @@ BREAKING = (
     "missing_arm",
     "assignment_mismatch",
 )
-"""Refusals of the whole that take the verdict away."""
+"""Refusals of the whole that take numbers and verdict away."""
 WAITING = ("none_mature", "no_units")
 ORDER = ("broken", "win", "harm", "unclear", "equivalent")
 """Which arm's verdict is the one to act on."""
@@ -62,14 +62,16 @@ def overall(found: Sequence[Verdict]) -> Verdict:
 
 
 def split_lights(split: Split, units: Units) -> tuple[Check, ...]:
-    """Lights for the sizes of the arms and for units in arms where they should not be."""
+    """Lights for the sizes of the arms and for units in arms where they should not be; none without units."""
+    if len(units.rows) == 0:
+        return ()
     sizes = [(arm, f"{seen:,}", f"{split.expected[arm]:,.0f}") for arm, seen in split.observed.items()]
     text = {
         "en": ", ".join(f"{arm} {seen} (planned {due})" for arm, seen, due in sizes),
         "zh": "，".join(f"{arm} {seen}（计划 {due}）" for arm, seen, due in sizes),
     }
     code = "split_ok" if split.ok else "split_bad"
-    bad = bool({item.code for item in units.refused})
+    bad = bool(units.refused)
     arms = "arms_bad" if bad else "arms_ok"
     return (
         Check(code=code, light="green" if split.ok else "red", **say(code, split=text)),
