@@ -23,7 +23,7 @@ ZONES = (
     *("Pacific/Apia", "Africa/Casablanca", "America/St_Johns", "UTC"),
 )
 DST_DAYS = tuple(datetime.fromisoformat(day).replace(tzinfo=UTC) for day in ("2026-03-08", "2026-03-28", "2026-10-25"))
-SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def rarely(value: object, otherwise: object) -> st.SearchStrategy[Any]:
