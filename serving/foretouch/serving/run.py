@@ -5,11 +5,15 @@ import shutil
 import socket
 import tempfile
 from importlib import import_module
+from pathlib import Path
 
 from foretouch.core.cli import QUIET_LIBRARIES
 from foretouch.core.errors import ConfigError
 from foretouch.core.workspace import WORKSPACE_VARIABLE, Workspace
 
+RUN_VARIABLE = "FORETOUCH_RUN_FOLDER"
+"""Where a worker that cannot start says why."""
+FAILED_FILE, STARTED_FILE = "failed", "started"
 SERVICE = "foretouch.serving.service"
 RUN_SETTINGS = {"OTEL_SDK_DISABLED": "true"}
 """BentoML traces every request, exporter or not: a third of a millisecond for nothing."""
@@ -51,11 +55,15 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int) -> None:
     workspace.experiments()
     folder = tempfile.mkdtemp(prefix="foretouch-run-")
     os.environ.update(QUIET_LIBRARIES)
-    os.environ.update({WORKSPACE_VARIABLE: str(workspace.root), **RUN_SETTINGS})
+    os.environ.update({WORKSPACE_VARIABLE: str(workspace.root), RUN_VARIABLE: folder, **RUN_SETTINGS})
     os.environ.setdefault("BENTOML_HOME", folder)  # its metrics folder is emptied at start: never share it
     try:
         service = import_module(SERVICE).Foretouch
         service.config["workers"] = workers
-        service.serve_http(host=host, port=port, working_dir=None)
+        service.serve_http(host=host, port=port)
+        failed = Path(folder) / FAILED_FILE
+        if failed.exists():
+            message, _, hint = failed.read_text(encoding="utf-8").partition("\n")
+            raise ConfigError(message, hint=hint or "foretouch doctor")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -38,7 +38,7 @@ class Running:
         """Opens the workspace, loads the champions, and starts the background work."""
         if self._api is None:
             start = import_module("foretouch.serving.start")  # the supervisor never gets here, and starts quickly
-            self._api, self._close = start.start()
+            self._api, self._close = start.start_or_say_why()
         return self._api
 
     def stop(self) -> None:

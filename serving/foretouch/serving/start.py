@@ -1,16 +1,42 @@
 """Starts the data plane of one worker: opened, warm, watching for promotions, its memory out of the collector's way."""
 
 import gc
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
+from foretouch.core.errors import ForetouchError
 from foretouch.core.workspace import Workspace
 from foretouch.serving.answers import Answers
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.http_routes import Api
 from foretouch.serving.intake import Intake
 from foretouch.serving.refresh import RefreshQueue
+from foretouch.serving.run import FAILED_FILE, RUN_VARIABLE, STARTED_FILE
 from foretouch.serving.upkeep import Upkeep, catch_up
 from foretouch.serving.warm_up import warm_up
+
+
+def start_or_say_why() -> tuple[Api, Callable[[], None]]:
+    """Starts; a first worker that cannot start tells the supervisor why and ends it, instead of being started for ever.
+
+    Once a worker has started, one that comes later and fails leaves the others at work.
+
+    Raises:
+        ForetouchError: See ``start``.
+    """
+    folder = os.environ.get(RUN_VARIABLE)
+    try:
+        started = start()
+    except ForetouchError as error:
+        if folder is not None and not (Path(folder) / STARTED_FILE).exists():
+            (Path(folder) / FAILED_FILE).write_text(f"{error.message}\n{error.hint or ''}", encoding="utf-8")
+            os.kill(os.getppid(), signal.SIGTERM)
+        raise
+    if folder is not None:
+        (Path(folder) / STARTED_FILE).touch()
+    return started
 
 
 def start() -> tuple[Api, Callable[[], None]]:

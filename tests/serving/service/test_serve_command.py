@@ -6,8 +6,10 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pandas as pd
+
 from foretouch.core.workspace import Workspace
-from tests.serving.service.world import BIN, consenting, serving
+from tests.serving.service.world import BIN, consenting, free_port, serving
 
 
 def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -31,6 +33,16 @@ def test_a_folder_that_is_no_workspace_is_said_at_once(tmp_path: Path) -> None:
     done = run("serve", "--workspace", tmp_path, "--port", "65000")
     assert done.returncode == 1
     assert "foretouch init" in done.stderr
+
+
+def test_offers_that_cannot_be_read_end_the_service_and_say_why(fresh: Workspace) -> None:
+    path = fresh.table("offers")
+    frame = pd.read_parquet(path)
+    frame.loc[0, "eligibility"] = "feature.recency_days <<"
+    frame.to_parquet(path)
+    done = run("serve", "--workspace", fresh.root, "--port", str(free_port()))
+    assert done.returncode == 1, done.stderr
+    assert str(frame.loc[0, "offer_id"]) in done.stderr.splitlines()[-2] + done.stderr.splitlines()[-1]
 
 
 def test_an_untrained_workspace_is_served_with_fallbacks_until_it_is_told_to_stop(fresh: Workspace) -> None:
