@@ -75,19 +75,20 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
         role = "" if secondary else f" ({label(row.role, language)})"
         interval = row.anytime_ci if anytime else row.ci
         lifts = _relative(row, interval, anytime=anytime)
-        if row.lift is not None and lifts is not None and row.control_mean > 0:
+        drawn = (lifts or _of_control(row, interval)) if row.control_mean > 0 else None
+        if row.lift is not None and drawn is not None:
             dots.append(
                 Dot(
                     label=f"{title} · {row.contrast}" if many else title,
                     value=100 * row.lift,
-                    low=100 * lifts[0],
-                    high=100 * lifts[1],
+                    low=100 * drawn[0],
+                    high=100 * drawn[1],
                     tone=_tone(row, results.alpha),
                     margin=_margin(row),
                 )
             )
         change, low, high = differences(results, row, (row.difference, *interval))
-        relative = "–"
+        relative = "–" if row.lift is None else numbers.percents([row.lift])[0][language]
         if row.lift is not None and lifts is not None:
             texts = numbers.percents((row.lift, *lifts))
             relative = f"{texts[0][language]} ({numbers.span(texts[1], texts[2])[language]})"
@@ -134,6 +135,11 @@ def _relative(row: MetricResult, interval: tuple[float, float], *, anytime: bool
     """The relative interval; beside a limit, which is absolute, the absolute one as a share of the control."""
     if row.non_inferiority is None:
         return row.anytime_lift_ci if anytime else row.lift_ci
+    return _of_control(row, interval)
+
+
+def _of_control(row: MetricResult, interval: tuple[float, float]) -> tuple[float, float] | None:
+    """An absolute interval as a share of the control mean, which is taken as known."""
     if row.control_mean <= 0:
         return None
     return (interval[0] / row.control_mean, interval[1] / row.control_mean)

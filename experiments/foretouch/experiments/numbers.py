@@ -36,12 +36,12 @@ def points(values: Sequence[float], *, sign: bool = False) -> list[Phrase]:
 
 def span(low: Phrase, high: Phrase) -> Phrase:
     """Two ends of an interval; a unit that both carry is said once."""
-    found = {}
-    for code in LANGUAGES:
-        unit = POINTS[code]
-        first = low[code].removesuffix(unit) if high[code].endswith(unit) else low[code]
-        found[code] = f"{first} … {high[code]}"
-    return found
+    return {code: f"{bare(low)[code]} … {high[code]}" for code in LANGUAGES}
+
+
+def bare(value: Phrase) -> Phrase:
+    """A difference without its unit, as the first of two that share it."""
+    return {code: value[code].removesuffix(POINTS[code]) for code in LANGUAGES}
 
 
 def money(value: float, currency: str | None, *, sign: bool = True) -> Phrase:

@@ -22,12 +22,12 @@ SENTENCES: dict[str, dict[str, str]] = {
     },
     "unclear": {
         "en": "We cannot tell yet. The effect of “{arm}” on {metric} is likely between {low} and {high}. {needed}",
-        "zh": "目前还无法下结论。“{arm}”对{metric}的效果可能在 {low} 至 {high} 之间。{needed}",
+        "zh": "目前还无法下结论。“{arm}”对{metric}的效果可能在 {low} 至 {high}之间。{needed}",
     },
     "unclear_many": {
         "en": "We cannot tell yet. The effect of “{arm}” on {metric} is likely between {low} and {high}; with "
         "{count} comparisons made at once, that is not certain enough. {needed}",
-        "zh": "目前还无法下结论。“{arm}”对{metric}的效果可能在 {low} 至 {high} 之间；由于同时进行了 {count} 项比较，"
+        "zh": "目前还无法下结论。“{arm}”对{metric}的效果可能在 {low} 至 {high}之间；由于同时进行了 {count} 项比较，"
         "把握还不够。{needed}",
     },
     "unclear_refused": {

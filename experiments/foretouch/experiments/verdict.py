@@ -38,7 +38,7 @@ WAITING = ("none_mature", "no_units")
 ORDER = ("broken", "win", "harm", "unclear", "equivalent")
 """Which arm's verdict is the one to act on."""
 POWER = 0.8
-TARGETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+TARGETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3)
 PENDING = Verdict(code="unclear", text_en="", text_zh="")
 
 
@@ -130,7 +130,7 @@ def _guardrail_harm(results: Results, row: MetricResult) -> Verdict | None:
     values: dict[str, object] = {
         "metric": title_of(results, row.name),
         "moved": phrase("rose" if row.difference > 0 else "fell"),
-        "low": {code: item.removesuffix(numbers.POINTS[code]) for code, item in sizes[0].items()},
+        "low": numbers.bare(sizes[0]),
         "high": sizes[1],
     }
     if limit is None:
@@ -215,6 +215,7 @@ def _effect(results: Results, row: MetricResult) -> dict[str, object]:
     else:
         interval = row.anytime_ci if anytime else row.ci
         effect, low, high = differences(results, row, (row.difference, *interval))
+        low = numbers.bare(low)
     return {
         "metric": title_of(results, row.name),
         "moves": phrase("raises" if row.difference > 0 else "lowers"),
