@@ -121,7 +121,7 @@ def _cuts(values: list[float]) -> list[float]:
     return [ordered[math.ceil(share * len(ordered) / 5) - 1] for share in range(1, 5)]
 
 
-def _profile(
+def _profile(  # noqa: C901 - as long as the description it repeats
     world: World, person: Person | None, bought: list[Event], values: dict[str, Any], as_of: datetime
 ) -> dict[str, Any]:
     month = as_of.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

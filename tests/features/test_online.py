@@ -1,3 +1,4 @@
+# ruff: noqa: PD011 - the values of a snapshot, not of a frame
 """The online snapshot: the same numbers as offline, the newest wins, fresh after an event."""
 
 import time
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from feast import FeatureStore
 
 from foretouch.core.errors import NotReadyError
 from foretouch.core.events import CustomerEvent
@@ -136,7 +138,7 @@ def test_late_push_through_feast(make_workspace: MakeWorkspace, kind: str, kept:
     config = store.repo_config(workspace).model_copy(
         update={"online_config": {"type": kind, "path": str(workspace.root / "pushed.db")}}
     )
-    feast = store.FeatureStore(config=config)
+    feast = FeatureStore(config=config)
     feast.apply(store.feast_objects(workspace))
     for at, value in ((NOW, 7.0), (NOW - timedelta(days=5), 1.0)):
         values = {

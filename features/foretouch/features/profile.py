@@ -133,7 +133,13 @@ def _attributes(values: Mapping[str, Any], config: Config) -> Iterator[Tag]:
             )
     tenure = values.get("tenure_days")
     if tenure is not None:
-        yield Tag(group="attributes", text_en=f"known for {tenure:.0f} days", text_zh=f"成为客户 {tenure:.0f} 天")
+        yield Tag(
+            group="attributes", text_en=f"known for {_plural(tenure, 'day')}", text_zh=f"成为客户 {tenure:.0f} 天"
+        )
+
+
+def _plural(count: float, word: str) -> str:
+    return f"{count:.0f} {word}" if round(count) == 1 else f"{count:.0f} {word}s"
 
 
 def _behaviour(values: Mapping[str, Any]) -> Iterator[Tag]:
@@ -143,7 +149,7 @@ def _behaviour(values: Mapping[str, Any]) -> Iterator[Tag]:
     if recency is not None:
         yield Tag(
             group="behaviour",
-            text_en=f"bought {recency:.0f} days ago, {month:.0f} times in 28 days",
+            text_en=f"bought {_plural(recency, 'day')} ago, {_plural(month, 'time')} in 28 days",
             text_zh=f"{recency:.0f} 天前购买，近 28 天 {month:.0f} 次",
         )
     sends, rate = values.get("sends_365d") or 0, values.get("response_rate_365d")

@@ -59,7 +59,7 @@ def settle(
     known = firsts[is_known]
     same_as_stored = same_content(known, stored.iloc[position[is_known]], content)
     changed = known[~same_as_stored]
-    accepted = pd.concat([firsts[~is_known], changed]) if update else firsts[~is_known]
+    accepted = firsts[~is_known | np.isin(firsts.index, changed.index)] if update else firsts[~is_known]
     conflicts = [*repeats.index[~same_as_first], *([] if update else changed.index)]
     return Settled(
         accepted=accepted.sort_index(),
@@ -93,3 +93,31 @@ def _plain_text(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def stack(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames under each other, also where a column is of another type, or empty, in one of them.
+
+    A column keeps its type if all parts that say something agree on it; otherwise it becomes text.
+    """
+    names = list(dict.fromkeys(name for part in parts for name in part.columns))
+    return pd.DataFrame({name: _stacked([_column(part, name) for part in parts]) for name in names})
+
+
+def _stacked(pieces: Sequence["pd.Series[Any]"]) -> "pd.Series[Any]":
+    telling = [piece for piece in pieces if piece.notna().any()]
+    kinds = {piece.dtype for piece in telling} or {np.dtype(object)}
+    if len(kinds) == 1:
+        (kind,) = kinds
+        alike = [
+            piece.astype(kind) if piece.notna().all() or kind == np.dtype(object) else _retyped(piece, kind)
+            for piece in pieces
+        ]
+        return pd.concat(alike, ignore_index=True)
+    texts = [piece.map(_plain_text, na_action="ignore").astype(object) for piece in pieces]
+    return pd.concat(texts, ignore_index=True)
+
+
+def _retyped(piece: "pd.Series[Any]", kind: Any) -> "pd.Series[Any]":
+    """A piece with gaps in another type; a flag with gaps stays an object."""
+    return piece.astype(object if kind == np.bool_ else kind)
