@@ -81,7 +81,7 @@ def _real(steps: Steps, workspace: Path, trials: int) -> tuple[Json, Json]:
         "Promote what beats its baselines",
         after="real-train",
         code=MODELLING,
-        work=lambda: [foretouch_json("promote", model, "--workspace", workspace) for model in MODELS],
+        work=lambda: foretouch_json("promote", "all", "--workspace", workspace),
     )
     answers = steps.step(
         "real-decisions",
