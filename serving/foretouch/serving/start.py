@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from foretouch.serving.refresh import RefreshQueue
 from foretouch.serving.run import FAILED_FILE, RUN_VARIABLE, STARTED_FILE
 from foretouch.serving.upkeep import Upkeep, catch_up
 from foretouch.serving.warm_up import warm_up
+
+PARENT_SECONDS = 1.0
 
 
 def start_or_say_why() -> tuple[Api, Callable[[], None]]:
@@ -36,7 +40,15 @@ def start_or_say_why() -> tuple[Api, Callable[[], None]]:
         raise
     if folder is not None:
         (Path(folder) / STARTED_FILE).touch()
+        threading.Thread(target=end_with, args=(os.getppid(),), name="parent-watch", daemon=True).start()
     return started
+
+
+def end_with(parent: int) -> None:
+    """Ends this worker, cleanly, when the supervisor is gone: a killed service leaves nobody behind on its port."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def start() -> tuple[Api, Callable[[], None]]:
