@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -328,8 +329,10 @@ def _show_decision(decision: Json, note: str = "") -> None:
             print(f"      - {sign}{reason['text']}")
     if not decision["action"]:
         print("    no contact")
-    for rule in decision["suppressed"][:3]:
-        print(f"      - {rule['offer_id']} dropped by {rule['stage']}/{rule['rule']}: {rule['text']}")
+    dropped = Counter((rule["stage"], rule["rule"]) for rule in decision["suppressed"])
+    texts = {(rule["stage"], rule["rule"]): rule["text"] for rule in decision["suppressed"]}
+    for (stage, rule), count in dropped.items():
+        print(f"      - {count} dropped by {stage}/{rule}, e.g. {texts[stage, rule]}")
 
 
 def _show_campaign(made: Json) -> None:
