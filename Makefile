@@ -14,6 +14,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export FEAST_USAGE := False
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
+# Two busy threads that spin for each other lose on a machine that does anything else.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help demo test serve lint format bench lock environment test-environment clean
 
