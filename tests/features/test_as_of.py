@@ -67,6 +67,11 @@ def random_world(seed: int, customers: int = 14) -> World:
                 properties,
             )
         )
+    for person, habit in (("c0", 0.95), ("c1", 0.65), ("c2", 0.55)):  # people who buy most weeks, and not quite
+        for week in range(26):
+            if draw.random() < habit:
+                at = NOW - timedelta(weeks=week, hours=draw.randrange(1, 160))
+                events.append(Event(f"{person}-{week}", person, "purchase", at, at, round(draw.uniform(1, 99), 2)))
     touches = []
     for index in range(customers * 3):
         sent = moment()
@@ -120,6 +125,7 @@ def random_spine(world: World, seed: int, count: int) -> pd.DataFrame:
             [event.occurred_at, event.received_at, FIRST + timedelta(seconds=draw.randrange(int(SPAN / 1e6)))]
         )
         rows.append((event.customer_id, at))
+    rows += [(name, NOW - timedelta(days=days)) for name in ("c0", "c1", "c2") for days in (0, 9, 30, 55)]
     rows.append(("nobody", NOW))
     return spine_of(rows)
 
