@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
+import statsmodels.api as sm  # type: ignore[import-untyped]
 from scipy.stats import spearmanr
-from sklearn import metrics as sk
+from sklearn import metrics as sk  # type: ignore[import-untyped]
 
 from foretouch.training import metrics as m
 from foretouch.training.task import FloatArray

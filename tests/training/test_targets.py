@@ -99,16 +99,15 @@ def test_data_end_at_the_last_human_goal_event_before_now(
 
 
 @pytest.mark.parametrize("window", [7, 28, 90])
-@pytest.mark.parametrize("snapshots", [20, 35, 45])
+@pytest.mark.parametrize("snapshots", [16, 20, 35, 45])
 def test_no_label_is_open_when_the_test_part_begins(window: int, snapshots: int) -> None:
     times = [START + 7 * DAY * index for index in range(snapshots)]
     span = window * DAY
-    try:
-        plan = plan_split(times, span)
-    except DataError as error:
-        assert window == 90
-        assert "history must be longer" in error.message
+    if (snapshots, window) == (16, 90):
+        with pytest.raises(DataError, match="history must be longer"):
+            plan_split(times, span)
         return
+    plan = plan_split(times, span)
     rows = pd.DataFrame(
         [(f"c{index}", time) for index in range(40) for time in times], columns=["customer_id", "as_of"]
     )

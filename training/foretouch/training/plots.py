@@ -1,5 +1,6 @@
 """Plots of a trained model: what drives it, whether its probabilities hold, what its order is worth."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ mpl.use("Agg")
 import lightgbm as lgb
 import matplotlib.pyplot as plt
 import numpy as np
-import shap  # type: ignore[import-untyped]
 
 from foretouch.core.bundle import ModelInput
 from foretouch.training.metrics import gain_curve
@@ -51,14 +51,18 @@ def shap_summary(path: Path, text: str, matrix: FloatArray, inputs: Sequence[Mod
     rows = matrix[np.unique(np.linspace(0, len(matrix) - 1, num=min(SHAP_ROWS, len(matrix))).astype(int))]
     contributions = np.asarray(lgb.Booster(model_str=text).predict(rows, pred_contrib=True))[:, :-1]
     plt.close("all")
-    shap.summary_plot(
-        contributions,
-        rows,
-        feature_names=[column.name for column in inputs],
-        max_display=20,
-        show=False,
-        rng=np.random.default_rng(0),
-    )
+    with warnings.catch_warnings():  # shap uses what the next matplotlib and NumPy will not have
+        warnings.simplefilter("ignore")
+        import shap  # type: ignore[import-untyped] # noqa: PLC0415
+
+        shap.summary_plot(
+            contributions,
+            rows,
+            feature_names=[column.name for column in inputs],
+            max_display=20,
+            show=False,
+            rng=np.random.default_rng(0),
+        )
     figure = plt.gcf()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
