@@ -22,6 +22,7 @@ Job = Callable[[sqlite3.Connection], T]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GROUP_SIZE = 64
+SWITCH_TRIES, SWITCH_SECONDS = 100, 0.05
 
 
 def to_micros(at: datetime) -> int:
@@ -50,12 +51,25 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA busy_timeout = 5000")
         if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
             _create(connection)
     except sqlite3.Error as error:
         raise StateError(f"{path} cannot be opened: {error}", hint="foretouch doctor") from error
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switches to WAL; SQLite does not wait here by itself when another process is just switching the same file."""
+    for patience in range(SWITCH_TRIES, -1, -1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if patience == 0:
+                raise
+            threading.Event().wait(SWITCH_SECONDS)
+        else:
+            return
 
 
 def _create(connection: sqlite3.Connection) -> None:
