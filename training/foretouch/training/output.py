@@ -57,24 +57,18 @@ def show_trained(trained: Sequence[Trained], *, as_json: bool) -> None:
             ]
         )
         return
-    table = Table(title="On later data, beside the baselines (95 % paired bootstrap by customer)")
-    for column in ("model", "metric", "model's", "baseline", "baseline's", "difference", "interval", ""):
-        table.add_column(column, justify="right" if column in {"model's", "baseline's", "difference"} else "left")
+    console = Console(soft_wrap=True, highlight=False)
+    console.print("On later data, the model beside its baselines (95 % paired bootstrap):")
     for item in trained:
-        for index, line in enumerate(item.comparisons):
-            table.add_row(
-                f"{item.card.model} {item.card.version}" if index == 0 else "",
-                line.metric,
-                _number(line.model),
-                line.baseline,
-                _number(line.reference),
-                f"{line.difference:+.4g}",
-                f"{line.low:+.4g} … {line.high:+.4g}",
-                "better" if line.wins else ("not better" if line.decisive else "beside"),
-                end_section=index == len(item.comparisons) - 1,
+        console.print(f"{item.card.model} {item.card.version}", style="bold")
+        for line in item.comparisons:
+            verdict = "better" if line.wins else ("not better" if line.decisive else "no say")
+            interval = f"[{line.low:+.4g}, {line.high:+.4g}]"
+            console.print(
+                f"  {line.metric:<18} {_number(line.model):>8}  {line.baseline} {_number(line.reference)}"
+                f"  {line.difference:+.4g} {interval} by {line.cluster}: {verdict}",
+                markup=False,
             )
-    console = Console()
-    console.print(table)
     for item in trained:
         console.print(f"{item.card.model} {item.card.version}: {item.seconds:.0f} s, plots and card in {item.reports}")
     console.print("next: foretouch promote MODEL, then foretouch serve; runs: mlflow ui", highlight=False)
