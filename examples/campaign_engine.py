@@ -218,7 +218,7 @@ class Engine:
             days: Days on which customers are contacted.
             follow_up: Days afterwards.
             first_day: Day of the world on which it begins; None is right after the data.
-            weekly: A command to run after every seventh day, as a scheduler would.
+            weekly: Commands to run after every seventh day, as a scheduler would.
         """
         first = self.replies.days if first_day is None else first_day
         for day in range(first, first + days + follow_up):
@@ -228,8 +228,9 @@ class Engine:
             self._organic(day)
             self.clock.set(data_end(day + 1))
             self._post_until(data_end(day + 1))
-            if weekly and (day - first) % 7 == 6:
-                subprocess.run(weekly, check=True, stdout=subprocess.DEVNULL)
+            if (day - first) % 7 == 6 and day + 1 < first + days:
+                for command in weekly:
+                    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             print(
                 f"\r  day {day - first + 1} of {days + follow_up}: {self.counts.decisions} decisions, "
                 f"{self.counts.contacts} contacts, {self.counts.conversions} conversions ",
@@ -360,12 +361,17 @@ def main() -> None:
     parser.add_argument("--follow-up", type=int, default=7, help="days afterwards, so that late conversions are seen")
     parser.add_argument("--first-day", type=int, help="day of the world; default: right after the data")
     parser.add_argument("--customers", type=int, help="how many take part; default: all")
-    parser.add_argument("--weekly", help="command after every seventh day, e.g. 'foretouch features materialize -w …'")
+    parser.add_argument(
+        "--weekly",
+        action="append",
+        default=[],
+        help="command after every seventh day, e.g. 'foretouch features build …'",
+    )
     parser.add_argument("--out", type=Path, help="write the counts here as JSON")
     given = parser.parse_args()
     key = (given.key_file or given.workspace / "secrets" / "api.key").read_text(encoding="utf-8").strip()
     engine = Engine(given.workspace, Service(given.url, key), given.customers)
-    weekly = shlex.split(given.weekly) if given.weekly else None
+    weekly = [shlex.split(command) for command in given.weekly]
     summary = engine.run(given.days, given.follow_up, given.first_day, weekly)
     text = json.dumps(summary, indent=1)
     print(text)

@@ -259,8 +259,11 @@ def _campaign(workspace: Path, before: Path) -> Json:
     out = workspace / "reports" / "campaign.json"
     with serving(workspace) as door:
         engine = REPOSITORY / "examples" / "campaign_engine.py"
-        weekly = shlex.join([str(BIN / "foretouch"), "features", "materialize", "--workspace", str(workspace)])
-        run(sys.executable, engine, "--workspace", workspace, "--url", door.url, "--out", out, "--weekly", weekly)
+        command = [sys.executable, engine, "--workspace", workspace, "--url", door.url, "--out", out]
+        for verb in ("build", "materialize"):
+            text = shlex.join([str(BIN / "foretouch"), "features", verb, "--workspace", str(workspace)])
+            command += ["--weekly", text]
+        run(*command)
     return json.loads(out.read_text(encoding="utf-8"))
 
 

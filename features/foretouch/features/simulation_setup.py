@@ -78,7 +78,7 @@ coupon_event = "conversion"
 categories = [{categories}]
 attributes = ["age", "source"]
 snapshot_days = 7
-max_age_hours = 192             # online features are materialised once a week, and after each posted event
+max_age_hours = 192             # features are built and materialised once a week, and after each posted event
 """
 
 
