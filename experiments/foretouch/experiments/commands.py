@@ -42,7 +42,7 @@ def analyze(
         print_results(results)
 
 
-def report(  # noqa: PLR0917 - typer reads the signature
+def report(
     key: KeyArgument,
     workspace: WorkspaceOption = None,
     out: Annotated[

@@ -41,7 +41,7 @@ def init(
 FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="CSV, Parquet, or a folder of Parquet parts.")]
 
 
-def ingest(  # noqa: PLR0917 - options, never positional
+def ingest(
     customers: FileOption = None,
     consents: FileOption = None,
     aliases: FileOption = None,

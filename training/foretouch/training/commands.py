@@ -71,7 +71,7 @@ def train(
     show_trained(trained, as_json=json)
 
 
-def promote(  # noqa: PLR0917 - options of a command
+def promote(
     model: Annotated[Trainable, typer.Argument(help="Which model.")],
     to: Annotated[Target, typer.Option("--to", help="The alias that moves.")] = Target.champion,
     version: Annotated[str | None, typer.Option("--version", help="Another version than the challenger.")] = None,
