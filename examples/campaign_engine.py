@@ -211,7 +211,9 @@ class Engine:
         self._queue: list[tuple[datetime, int, str, Json]] = []
         self._order = 0
 
-    def run(self, days: int, follow_up: int, first_day: int | None = None, weekly: Sequence[str] | None = None) -> Json:
+    def run(
+        self, days: int, follow_up: int, first_day: int | None = None, weekly: Sequence[Sequence[str]] = ()
+    ) -> Json:
         """Runs the campaign, then lets life go on without it, so that late conversions are seen.
 
         Args:

@@ -259,7 +259,7 @@ def _campaign(workspace: Path, before: Path) -> Json:
     out = workspace / "reports" / "campaign.json"
     with serving(workspace) as door:
         engine = REPOSITORY / "examples" / "campaign_engine.py"
-        command = [sys.executable, engine, "--workspace", workspace, "--url", door.url, "--out", out]
+        command: list[str | Path] = [sys.executable, engine, "--workspace", workspace, "--url", door.url, "--out", out]
         for verb in ("build", "materialize"):
             text = shlex.join([str(BIN / "foretouch"), "features", verb, "--workspace", str(workspace)])
             command += ["--weekly", text]
