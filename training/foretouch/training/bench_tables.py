@@ -31,7 +31,7 @@ def read_table(path: Path, *, texts: Iterable[str] = ()) -> pd.DataFrame:
         frame = (
             pd.read_parquet(path)
             if path.suffix == ".parquet"
-            else pd.read_csv(path, dtype=dict.fromkeys(texts, "str"), encoding="utf-8")
+            else pd.read_csv(path, dtype=dict.fromkeys(texts, "str"), float_precision="round_trip", encoding="utf-8")
         )
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(

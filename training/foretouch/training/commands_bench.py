@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415 - imports inside commands keep --help fast
 """``foretouch bench``: this part's jobs. Heavy imports happen inside each command, so that ``--help`` stays fast."""
 
 from pathlib import Path
@@ -18,9 +17,52 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of every draw.")
 def register(app: typer.Typer) -> None:
     """Adds this part's bench jobs to the root application."""
     group = command_group(app, "bench", "Benchmarks through the public door: any table of the shape.")
+    group.command("lead")(lead)
+    group.command("uplift")(uplift)
     group.command("ope")(ope)
     group.command("qini")(qini)
     group.command("calibration")(calibration)
+
+
+def lead(
+    *,
+    train: Annotated[Path, typer.Option("--train", help="Rows with the label.")],
+    test: Annotated[Path, typer.Option("--test", help="Rows to score; the label may be absent.")],
+    id_column: IdOption,
+    label: Annotated[str, typer.Option("--label", help="Column with 0 or 1.")],
+    out: OutTable,
+    trials: Annotated[int, typer.Option("--trials", min=0, help="Tuning trials; 0 takes the defaults.")] = 12,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Learn a label from one table and give its probability for every row of another."""
+    from foretouch.training import bench_output
+    from foretouch.training.bench_lead import run
+
+    with bench_output.waiting("searching, fitting, calibrating"):
+        summary = run(train, test, id_column, label, out, trials, seed)
+    bench_output.show_table(summary, out, as_json=json)
+
+
+def uplift(
+    *,
+    train: Annotated[Path, typer.Option("--train", help="Randomised rows with arm and outcome.")],
+    test: Annotated[Path, typer.Option("--test", help="Rows to score; only its columns are inputs.")],
+    id_column: IdOption,
+    treatment: Annotated[str, typer.Option("--treatment", help="Column with the arm.")],
+    control: Annotated[str, typer.Option("--control", help="The arm that got nothing.")],
+    outcome: Annotated[str, typer.Option("--outcome", help="Column with the outcome: 0/1 or an amount.")],
+    out: OutTable,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Learn from randomised rows how much more each arm brings, for every row of another table."""
+    from foretouch.training import bench_output
+    from foretouch.training.bench_uplift import run
+
+    with bench_output.waiting("fitting T, X, DR and R learners"):
+        summary = run(train, test, id_column, treatment, control, outcome, out, seed)
+    bench_output.show_table(summary, out, as_json=json)
 
 
 def ope(
