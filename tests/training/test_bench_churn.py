@@ -1,4 +1,4 @@
-"""The churn benchmark: only the past is used, ids keep their text, bad input says what is wrong."""
+"""The churn benchmark: only the past is used, trees add what purchase models miss, bad input says what is wrong."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from foretouch.core.errors import DataError
-from foretouch.training.bench_churn import run
+from foretouch.training.bench_churn import predict, run
+from foretouch.training.bench_churn_factor import believe, believed, fit_base, fit_factor, purchase_days, scale
 from foretouch.training.lifetime import BetaGeometric, summarise
+from foretouch.training.metrics import row_log_loss
 
 
 @pytest.fixture(name="log")
@@ -64,13 +66,96 @@ def test_the_columns_are_those_of_the_models(log: pd.DataFrame, tmp_path: Path) 
     ("changes", "message"),
     [
         ({"horizon_days": 0}, "must be above 0"),
-        ({"as_of": "soon"}, "is no date"),
+        ({"as_of": "soon"}, "is no ISO date"),
         ({"as_of": "2020-01-01"}, "no row of log.csv is before"),
         ({"time": "when"}, "no column 'when'"),
-        ({"time": "money"}, "which is no ISO 8601 time"),
+        ({"time": "money"}, "cannot be read as times"),
     ],
 )
 def test_bad_calls_say_what_is_wrong(log: pd.DataFrame, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     log.to_csv(tmp_path / "log.csv", index=False)
     with pytest.raises(DataError, match=message):
         run(tmp_path / "log.csv", out=tmp_path / "out.csv", **{**OPTIONS, **changes})
+
+
+AS_OF = pd.Timestamp("2025-10-01", tz="UTC")
+
+
+def log_of(seed: int, n: int = 800, *, fading: bool = False) -> pd.DataFrame:
+    """Buyers of 270 days before and 120 after ``AS_OF``; ``fading`` ones buy ever more seldom, which BG/NBD ignores."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for customer in range(n):
+        at = float(rng.uniform(0, 60))
+        gap, quits = rng.gamma(3.0, 8.0), 0.08
+        drift = 1.6 if fading and customer % 2 else 1.0
+        while at < 390:
+            rows.append((f"{customer:04d}", at, float(rng.gamma(4.0, 5.0))))
+            if rng.random() < quits:
+                break
+            at += rng.exponential(gap) + 1.0
+            gap *= drift
+    table = pd.DataFrame(rows, columns=["customer_id", "day", "value"])
+    table["occurred_at"] = AS_OF - pd.Timedelta(days=270) + pd.to_timedelta(table["day"], "D")
+    return table[["customer_id", "occurred_at", "value"]].sort_values("occurred_at").reset_index(drop=True)
+
+
+def test_predictions_are_well_formed_and_near_what_happened() -> None:
+    log = log_of(1)
+    found, _ = predict(log[log["occurred_at"] < AS_OF], AS_OF, 90.0)
+    later = log[(log["occurred_at"] >= AS_OF) & (log["occurred_at"] < AS_OF + pd.Timedelta(days=90))]
+    happened = purchase_days(later, pd.Index(found["customer_id"]))
+    assert len(found) == 800
+    assert found["p_churn"].between(0, 1).all()
+    assert found["expected_purchases"].mean() == pytest.approx(happened.mean(), rel=0.15)
+    assert found["p_churn"].mean() == pytest.approx((happened == 0).mean(), abs=0.06)
+    assert np.corrcoef(found["expected_purchases"], happened)[0, 1] > 0.5
+    spend = found["expected_value"].sum() / found["expected_purchases"].sum()
+    assert spend == pytest.approx(20.0, rel=0.1)
+
+
+def test_trees_find_what_the_purchase_models_miss() -> None:
+    log = log_of(2, 1500, fading=True)
+    before = log[log["occurred_at"] < AS_OF]
+    factor = fit_factor(before, AS_OF, 90.0, seed=0)
+    assert factor is not None
+    assert factor.figures["deviance"] < factor.figures["deviance_of_bg_nbd"]
+    found, about = predict(before, AS_OF, 90.0)
+    base = fit_base(before, AS_OF, 90.0)
+    later = log[(log["occurred_at"] >= AS_OF) & (log["occurred_at"] < AS_OF + pd.Timedelta(days=90))]
+    silent = (purchase_days(later, base.customers) == 0).astype(float)
+    assert about["boosted"]
+    assert row_log_loss(silent, found["p_churn"].to_numpy()).mean() < row_log_loss(silent, base.silent).mean()
+
+
+def test_a_short_log_rests_on_the_purchase_models_alone() -> None:
+    log = log_of(4, 300)
+    before = log[(log["occurred_at"] < AS_OF) & (log["occurred_at"] >= AS_OF - pd.Timedelta(days=60))]
+    found, about = predict(before, AS_OF, 90.0)
+    assert about["boosted"] is False
+    assert found["p_churn"].to_numpy() == pytest.approx(fit_base(before, AS_OF, 90.0).silent)
+
+
+def test_factors_leave_the_sum_alone() -> None:
+    rng = np.random.default_rng(5)
+    expected, moved = rng.exponential(1.0, 50), rng.normal(0, 1, 50)
+    assert believed(expected, moved).sum() == pytest.approx(expected.sum())
+    assert scale(np.zeros(50), expected) == pytest.approx(0.0)
+    silent = rng.random(50)
+    assert believe(silent, np.zeros(50)) == pytest.approx(silent)
+    assert (believe(silent, np.full(50, 0.5)) < silent).all()
+
+
+def test_dates_without_a_time_are_read(tmp_path: Path) -> None:
+    log = log_of(6, 200)
+    plain = pd.DataFrame(
+        {"who": log["customer_id"], "day": log["occurred_at"].dt.strftime("%Y-%m-%d"), "paid": log["value"]}
+    )
+    plain.to_parquet(tmp_path / "plain.parquet")
+    call: dict[str, Any] = {"id_column": "who", "time": "day", "value": "paid", "horizon_days": 60.0}
+    about = run(tmp_path / "plain.parquet", as_of="2025-10-01", out=tmp_path / "out.csv", **call)
+    assert about["customers"] == 200
+    assert pd.read_csv(tmp_path / "out.csv", dtype={"who": str})["who"].str.len().eq(4).all()
+    plain.assign(paid="much").to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match="no finite numbers"):
+        run(tmp_path / "bad.parquet", as_of="2025-10-01", out=tmp_path / "out.csv", **call)

@@ -190,3 +190,17 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         GammaGamma.fit(PurchaseHistory(frequency=none, recency=none, age=none + 5, monetary=none))
     with pytest.raises(DataError, match="need 0 <= recency <= age"):
         PurchaseHistory(frequency=none + 1, recency=none + 6, age=none + 5, monetary=none)
+
+
+def test_expected_purchases_of_customers_who_are_all_alike_stay_finite(history: PurchaseHistory) -> None:
+    """Where leaving hardly varies, a and b run away; the integral takes over and agrees with the closed form."""
+    mild = BetaGeometric(r=1.2, alpha=3.4, a=2.0, b=27.0)
+    integral = mild._expected_if_alive(history.frequency, mild.alpha + history.age, 12.0)
+    closed = mild.expected_purchases(history, 12.0) / mild.probability_alive(history)
+    assert integral == pytest.approx(closed, rel=2e-3)
+    alike = BetaGeometric(r=1.2, alpha=3.4, a=12000.0, b=163000.0)
+    found = alike.expected_purchases(history, 12.0)
+    p = 12000.0 / 175000.0
+    at_age = alike.alpha + history.age
+    known = (1.0 - (at_age / (at_age + p * 12.0)) ** (alike.r + history.frequency)) / p
+    assert found == pytest.approx(alike.probability_alive(history) * known, rel=2e-3)

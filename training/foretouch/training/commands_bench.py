@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
     """Adds this part's bench jobs to the root application."""
     group = command_group(app, "bench", "Benchmarks through the public door: any table of the shape.")
     group.command("lead")(lead)
+    group.command("churn")(churn)
     group.command("uplift")(uplift)
+    group.command("send-time")(send_time)
     group.command("ope")(ope)
     group.command("qini")(qini)
     group.command("calibration")(calibration)
@@ -62,6 +64,61 @@ def uplift(
 
     with bench_output.waiting("fitting T, X, DR and R learners"):
         summary = run(train, test, id_column, treatment, control, outcome, out, seed)
+    bench_output.show_table(summary, out, as_json=json)
+
+
+def churn(
+    *,
+    transactions: Annotated[Path, typer.Option("--transactions", help="One row per transaction.")],
+    id_column: IdOption,
+    time: Annotated[str, typer.Option("--time", help="Column with the time or date.")],
+    value: Annotated[str, typer.Option("--value", help="Column with the amount.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Only earlier rows are used; ISO date or time.")],
+    horizon_days: Annotated[float, typer.Option("--horizon-days", min=1, help="How far to look ahead.")],
+    out: OutTable,
+    time_zone: Annotated[
+        str, typer.Option("--time-zone", help="Zone of times without an offset, and of days.")
+    ] = "UTC",
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Who will not buy again, how often and for how much, from a transaction log."""
+    from foretouch.training import bench_output
+    from foretouch.training.bench_churn import run
+
+    with bench_output.waiting("fitting the purchase models"):
+        summary = run(
+            transactions,
+            id_column=id_column,
+            time=time,
+            value=value,
+            as_of=as_of,
+            horizon_days=horizon_days,
+            out=out,
+            time_zone=time_zone,
+            seed=seed,
+        )
+    bench_output.show_table(summary, out, as_json=json)
+
+
+def send_time(
+    *,
+    events: Annotated[Path, typer.Option("--events", help="One row per event that shows activity.")],
+    id_column: IdOption,
+    time: Annotated[str, typer.Option("--time", help="Column with the time.")],
+    time_zone: Annotated[
+        str, typer.Option("--time-zone", help="The hours' zone, and that of times without an offset.")
+    ],
+    as_of: Annotated[str, typer.Option("--as-of", help="Only earlier rows are used; ISO date or time.")],
+    out: OutTable,
+    json: JsonOption = False,
+) -> None:
+    """In which local hours of the week each customer is active: 168 shares that sum to 1."""
+    from foretouch.training import bench_output
+    from foretouch.training.bench_send_time import run
+
+    with bench_output.waiting("learning hours"):
+        summary = run(events, id_column=id_column, time=time, time_zone=time_zone, as_of=as_of, out=out)
     bench_output.show_table(summary, out, as_json=json)
 
 

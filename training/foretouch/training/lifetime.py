@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import betaln, digamma, gammaln, hyp2f1
+from scipy.special import betaincinv, betaln, digamma, gammaln, hyp2f1
 
 from foretouch.core.columns import AS_OF, CUSTOMER_ID, OCCURRED_AT, VALUE
 from foretouch.core.errors import DataError
@@ -190,11 +190,26 @@ class BetaGeometric:
             return np.asarray((sides[0] + sides[1]) / 2.0)
         x = history.frequency
         z = horizon / (self.alpha + history.age + horizon)
-        tail = (1.0 - z) ** (self.a - 1.0) * hyp2f1(
-            self.a + self.b - 1.0 - self.r, self.a - 1.0, self.a + self.b + x - 1.0, z
-        )
-        if_alive = (self.a + self.b + x - 1.0) / (self.a - 1.0) * (1.0 - tail)
+        with np.errstate(invalid="ignore", over="ignore"):
+            tail = (1.0 - z) ** (self.a - 1.0) * hyp2f1(
+                self.a + self.b - 1.0 - self.r, self.a - 1.0, self.a + self.b + x - 1.0, z
+            )
+            if_alive = (self.a + self.b + x - 1.0) / (self.a - 1.0) * (1.0 - tail)
+        lost = ~np.isfinite(if_alive)  # customers so alike that a and b run away: the function overflows
+        if lost.any():
+            if_alive[lost] = self._expected_if_alive(x[lost], self.alpha + history.age[lost], horizon)
         return np.asarray(self.probability_alive(history) * if_alive)
+
+    def _expected_if_alive(self, x: FloatArray, at_age: FloatArray, horizon: float) -> FloatArray:
+        """Expected purchases of who is alive, by numerical integration over the probability of leaving, shape (n,).
+
+        Given alive, p is Beta(a, b + x) and the rate Gamma(r + x, alpha + T); with p known the expectation is
+        ``(1 - ((alpha+T) / (alpha+T + p h)) ** (r+x)) / p``. It is averaged over 200 equally likely values of p.
+        """
+        levels = (np.arange(200) + 0.5) / 200.0
+        p = betaincinv(self.a, self.b + x[:, None], levels)
+        kept = (self.r + x)[:, None] * (np.log(at_age)[:, None] - np.log(at_age[:, None] + p * horizon))
+        return np.asarray((-np.expm1(kept) / p).mean(axis=1))
 
 
 def _bg_likelihood(
