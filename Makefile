@@ -49,7 +49,7 @@ demo: $(VENV)/.run
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 serve: $(VENV)/.run
 	@test -d $(WORKSPACE)/bundles || (echo "$(WORKSPACE) has no models yet: make demo"; exit 1)

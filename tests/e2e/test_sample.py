@@ -2,15 +2,17 @@
 
 import json
 import sqlite3
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.readme import DEMO, blocks
 from tests.e2e.sample import MODELS, SampleService, foretouch
 
-pytestmark = [pytest.mark.xdist_group("sample"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def ask(service: SampleService, customer: str, **more: Any) -> dict[str, Any]:
@@ -144,3 +146,23 @@ def test_every_model_is_champion_because_it_beat_its_baselines(sample_workspace:
         assert model in text
         assert (sample_workspace / "bundles" / model / "aliases.json").is_file()
         assert "champion" in json.loads((sample_workspace / "bundles" / model / "aliases.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("index", range(len(blocks())))
+def test_the_readme_commands_work(index: int, sample_service: SampleService, tmp_path: Path) -> None:
+    needs_service, script = blocks()[index]
+    script = script.replace(DEMO, str(sample_service.workspace))
+    if needs_service:
+        script = script.replace("http://127.0.0.1:8000", sample_service.url)
+        script = script.replace("curl -s ", "curl -sS --fail-with-body ")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=sample_service.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.stdout.strip()
