@@ -16,7 +16,9 @@ class WorkspaceSection(Contract):
     """Who we are."""
 
     name: str = "workspace"
+    """For people: shown by the service and in reports."""
     currency: str = Field(default="USD", min_length=3, max_length=3)
+    """ISO 4217; every amount of money is in it."""
     time_zone: str = "UTC"
     """Where a customer without a zone of their own is taken to be; said in a warning."""
     origin: Literal["own", "complete-journey", "simulated"] = "own"
@@ -32,7 +34,9 @@ class ClockSection(Contract):
     """Which clock the workspace lives by."""
 
     kind: Literal["system", "offset", "manual"] = "system"
+    """The machine's time; that time moved by ``offset_seconds``; or one moved by hand through ``clock.json``."""
     offset_seconds: float = 0.0
+    """Added to the machine's time, in seconds, where ``kind`` is ``offset``."""
 
 
 class SourceSection(Contract):
@@ -59,33 +63,44 @@ class LeadGoal(Contract):
     """Lead: the first ``goal_event`` within ``window_days``; leads have not yet done it."""
 
     goal_event: str = "conversion"
+    """The event that makes a lead a customer."""
     window_days: float = Field(default=28.0, gt=0)
+    """Within how many days of the score."""
     points: dict[str, float] = Field(default_factory=lambda: {"page_view": 5.0, "form_submit": 10.0})
     """The points rule that marketers write, per event in the last ``points_days``; baseline and cold start."""
     points_days: float = Field(default=28.0, gt=0)
+    """How many days back the points rule looks."""
     hot_from: float = 20.0
+    """Points from which the rule calls a lead hot."""
 
 
 class ChurnGoal(Contract):
     """Churn: no ``activity_event`` within ``window_days`` among those active in the last ``active_days``."""
 
     activity_event: str = "purchase"
+    """The event whose absence is churn."""
     window_days: float = Field(default=28.0, gt=0)
+    """For how many days it must be absent."""
     active_days: float = Field(default=56.0, gt=0)
+    """Who did it within so many days before is active, and has a churn score."""
 
 
 class ValueGoal(Contract):
     """Value: the sum of ``value_event``'s value within ``window_days``: revenue; margin = revenue x ``margin_rate``."""
 
     value_event: str = "purchase"
+    """The event whose ``value`` is revenue."""
     window_days: float = Field(default=90.0, gt=0)
+    """Over how many days revenue is summed."""
     margin_rate: Share = 1.0
+    """Contribution margin per unit of revenue."""
 
 
 class OfferGoal(Contract):
     """Offer: the event that counts as acceptance, per offer category (``*`` for the rest)."""
 
     acceptance: dict[str, str] = Field(default_factory=lambda: {"*": "conversion"})
+    """Offer category to event."""
     window_days: float = Field(default=28.0, gt=0)
     """For an offer without an end date; one with an end date is accepted until then."""
 
@@ -94,30 +109,40 @@ class SendTimeGoal(Contract):
     """Send time: the event that shows a customer is active."""
 
     engagement_event: str = "purchase"
+    """``features.purchase_event`` or one of ``features.engagement_events``."""
 
 
 class Goals(Contract):
     """What each model predicts."""
 
     lead: LeadGoal = LeadGoal()
+    """Who becomes a customer."""
     churn: ChurnGoal = ChurnGoal()
+    """Who does not come back."""
     value: ValueGoal = ValueGoal()
+    """What a customer will spend."""
     offer: OfferGoal = OfferGoal()
+    """Who accepts an offer that is sent to them."""
     send_time: SendTimeGoal = SendTimeGoal()
+    """When a customer is active."""
 
 
 class ChannelSection(Contract):
     """One channel: what a contact costs, in the workspace's currency."""
 
     cost: float = Field(default=0.0, ge=0.0)
+    """Of one contact; part of the priority, whether the contact succeeds or not."""
 
 
 class FeaturesSection(Contract):
     """How features are built."""
 
     purchase_event: str = "purchase"
+    """The event that is a purchase: recency, frequency, monetary and profile features count it."""
     engagement_events: tuple[str, ...] = ("open", "click", "page_view", "form_submit", "coupon_redemption")
+    """Events counted as responses and in ``engagement_hours``."""
     coupon_event: str = "coupon_redemption"
+    """The event that is the use of a coupon."""
     categories: tuple[str, ...] = ()
     """Keys of ``properties.categories`` of purchase events whose shares become features; the rest is ``other``."""
     attributes: tuple[str, ...] = ()
@@ -132,23 +157,31 @@ class TrainingSection(Contract):
     """How models are trained."""
 
     seed: int = 20240501
+    """Of every draw: tuning, sampling, bootstrap."""
     trials: int = Field(default=12, ge=0)
+    """Tuning trials per model; 0 takes the defaults of the search space."""
     threads: int = Field(default=2, ge=1)
+    """Of LightGBM."""
 
 
 class LeadAlertSection(Contract):
     """The hand-off to sales: a signed webhook when a lead's score first reaches the threshold."""
 
     url: str | None = None
+    """Where the webhook goes; none sends nothing."""
     threshold: Share = 0.5
+    """Score from which a lead is handed over."""
     attempts: int = Field(default=5, ge=1)
+    """How often one message is tried in one run."""
 
 
 class ServingSection(Contract):
     """How the service answers."""
 
     deadline_ms: float = Field(default=150.0, gt=0)
+    """For a whole answer; a caller lowers it with ``X-Deadline-Ms``."""
     max_body_bytes: int = Field(default=1_000_000, gt=0)
+    """A larger request gets 413."""
     front: bool = True
     """Decision routes are answered before BentoML's own layers; off: by BentoML's plain endpoints."""
 
@@ -158,16 +191,25 @@ class Config(Contract):
 
     schema_version: Literal[1] = 1
     workspace: WorkspaceSection = WorkspaceSection()
+    """Who we are."""
     clock: ClockSection = ClockSection()
+    """Which clock the workspace lives by."""
     sources: dict[str, SourceSection] = Field(default_factory=dict)
     """By table name, or ``*`` for all."""
     privacy: PrivacySection = PrivacySection()
+    """Columns that identify a person."""
     goals: Goals = Goals()
+    """What each model predicts."""
     channels: dict[str, ChannelSection] = Field(default_factory=lambda: {"email": ChannelSection(cost=0.01)})
+    """By channel name; a channel that is not here is never used."""
     features: FeaturesSection = FeaturesSection()
+    """How features are built."""
     training: TrainingSection = TrainingSection()
+    """How models are trained."""
     serving: ServingSection = ServingSection()
+    """How the service answers."""
     lead_alert: LeadAlertSection = LeadAlertSection()
+    """The hand-off to sales."""
 
 
 T = TypeVar("T", bound=Contract)

@@ -18,27 +18,38 @@ class Arm(Contract):
     """
 
     kind: ArmKind = "policy"
+    """What happens to its units."""
     policy: str | None = None
+    """A file in ``policies/``; none is ``policy.toml``."""
 
 
 class Metric(Contract):
     """One number per unit, and how its arms are compared."""
 
     name: str = Field(min_length=1)
+    """Unique in the spec."""
     title: dict[str, str] = Field(default_factory=dict)
     """What reports call it, by language (``en``, ``zh``); the name where there is none."""
     kind: Literal["mean", "proportion", "ratio", "quantile"]
+    """``proportion`` is a mean of 0 and 1; ``ratio`` is a ratio of two sums (delta method)."""
     column: str | None = None
+    """Of the rows, where a table of units is analysed."""
     numerator: str | None = None
+    """Column of a ratio."""
     denominator: str | None = None
+    """Column of a ratio."""
     covariates: tuple[str, ...] = ()
+    """Columns known before exposure: they narrow the interval (CUPED)."""
     winsor: float | None = Field(default=None, gt=0.5, lt=1.0)
     """Upper quantile, over all arms pooled, at which values are capped."""
     q: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Which quantile, where ``kind`` is ``quantile``."""
     role: Literal["primary", "guardrail", "secondary"] = "secondary"
+    """Primary and guardrail metrics decide; secondary ones are read with false discovery control."""
     margin: float | None = Field(default=None, ge=0.0)
     """How much worse is still acceptable: absolute, in the metric's unit (0.005 of a proportion is half a point)."""
     better: Literal["up", "down"] = "up"
+    """Which direction is good."""
     value_per_unit: float | None = None
     """Contribution margin of one unit of the metric, in the workspace's currency."""
     cost_per_unit: float | None = None
@@ -46,7 +57,9 @@ class Metric(Contract):
     event: str | None = None
     """From the decision log: the event whose count, occurrence or value within ``window_days`` is this metric."""
     measure: Literal["occurred", "count", "value"] = "occurred"
+    """Of that event: whether it occurred, how often, or the sum of its value."""
     window_days: float = Field(default=28.0, gt=0.0)
+    """From the unit's first decision in the experiment."""
 
     @model_validator(mode="after")
     def _complete(self) -> "Metric":
@@ -64,27 +77,39 @@ class ExperimentSpec(Contract):
 
     schema_version: Literal[1] = 1
     key: Id
+    """Names the experiment in decisions, files and reports."""
     unit: str = "customer_id"
+    """What is assigned: ``customer_id``, or ``household_id``; a column's name where rows are analysed."""
     arm: str = "arm"
     """The column that holds the arm, when rows are analysed."""
     control: str
+    """The arm that others are compared with."""
     weights: dict[str, Share]
+    """Share of each arm; they sum to 1."""
     arms: dict[str, Arm] = Field(default_factory=dict)
     """What each arm does in a decision; an arm without an entry follows the workspace's policy."""
     salt: str = ""
     """Defaults to the key; change it to re-randomise."""
     touchpoints: tuple[str, ...] = ()
-    """Empty: every touchpoint."""
+    """Empty: every touchpoint, but for contacts of purpose ``transactional``."""
     starts_at: Time | None = None
+    """Before it nobody is assigned."""
     ends_at: Time | None = None
+    """From then on nobody is assigned; exclusive."""
     title: dict[str, str] = Field(default_factory=dict)
     """A short title by language (``en``, ``zh``)."""
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
+    """Two-sided error rate of the whole family of decisive comparisons."""
     tuning: float = Field(default=5000.0, gt=0.0)
+    """Number of units at which the anytime-valid interval is tightest."""
     time: str | None = None
+    """Column with the first exposure, for results over time."""
     cluster: str | None = None
+    """Column whose groups vary together; errors are by group."""
     segments: tuple[str, ...] = ()
+    """Columns whose groups are shown apart."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
+    """What is compared."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "ExperimentSpec":

@@ -11,9 +11,13 @@ class Factors(Contract):
     """Which factors multiply into the priority; a factor that is off counts as 1."""
 
     propensity: bool = True
+    """The chance that the goal happens."""
     context_weight: bool = True
+    """The weights in ``context_weights``."""
     value: bool = True
+    """Value less cost of the offer, with the score weights."""
     lever: bool = True
+    """The offer's own multiplier."""
 
 
 class ContextWeight(Contract):
@@ -23,10 +27,15 @@ class ContextWeight(Contract):
     """
 
     key: str
+    """Of the request's ``context``."""
     equals: str | int | float | bool
+    """The value that it must have."""
     category: str = "*"
+    """Offers it holds for; ``*`` is every category."""
     offer_id: str = "*"
+    """Or one offer; ``*`` is every offer."""
     percent: float
+    """Added to the weight; negative lowers it."""
 
 
 class ScoreWeight(Contract):
@@ -36,8 +45,11 @@ class ScoreWeight(Contract):
     """
 
     model: Literal["lead", "churn", "value"]
+    """Whose score."""
     category: str = "*"
+    """Offers it holds for; ``*`` is every category."""
     percent: float
+    """At level 1."""
 
 
 class PolicySpec(Contract):
@@ -48,17 +60,24 @@ class PolicySpec(Contract):
 
     schema_version: Literal[1] = 1
     name: str = "default"
+    """How arms of an experiment and records name it."""
     kind: Literal["noop", "shuffle", "greedy", "epsilon", "softmax", "thompson"] = "softmax"
+    """How priorities become a distribution; ``thompson`` is refused: no model exports a posterior yet."""
     temperature: float = Field(default=0.1, gt=0.0)
     """Softmax temperature in units of the spread (max - min) of the candidates' priorities."""
     floor: Share = 0.01
     """Smallest selection probability of any candidate that no rule dropped, as a share of uniform exploration."""
     epsilon: Share = 0.05
+    """Share of uniform exploration where ``kind`` is ``epsilon``."""
     factors: Factors = Factors()
+    """Which factors count."""
     context_weights: tuple[ContextWeight, ...] = ()
+    """What the occasion changes."""
     score_weights: tuple[ScoreWeight, ...] = ()
+    """What the customer's scores change."""
     fatigue_cost: float = Field(default=0.0, ge=0.0)
     """Price of one more contact, in the workspace's currency, per contact in the last 7 days."""
     slot_exploration: Share = 0.05
     """Share of decisions whose send slot is drawn uniformly from the allowed ones."""
     expires_after_hours: float = Field(default=24.0, gt=0.0)
+    """When an answer is too old to act on; the send window ends there."""
