@@ -22,11 +22,8 @@ from pydantic import Field
 
 from foretouch.core.canonical import canonical_json, file_hash
 from foretouch.core.errors import BundleError, NotFoundError
+from foretouch.core.models import ModelName
 from foretouch.core.schema import Contract, Time
-
-ModelName = Literal["lead", "churn", "value", "offer", "send-time", "uplift"]
-MODEL_NAMES: tuple[ModelName, ...] = ("lead", "churn", "value", "offer", "send-time")
-Alias = Literal["champion", "challenger", "previous"]
 
 MODEL_FILE, CARD_FILE, GOLDEN_FILE, MANIFEST_FILE = "model.txt", "card.json", "golden.json", "manifest.json"
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from foretouch.core.errors import ForetouchError
+from foretouch.core.hints import note_workspace, with_workspace
 
 QUIET_LIBRARIES = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -24,9 +25,19 @@ QUIET_LIBRARIES = {
 """Set in every process: no telemetry, no pickle, and LightGBM's threads sleep while they wait (spinning made training
 ten times slower on a busy machine)."""
 
+
+def _noted(context: typer.Context, value: str | None) -> str | None:
+    """Keeps what the option said, so that the next command can be written out whole."""
+    source = context.get_parameter_source("workspace")
+    note_workspace(value if source is not None and source.name == "COMMANDLINE" else None)
+    return value
+
+
 WorkspaceOption = Annotated[
     str | None,
-    typer.Option("--workspace", "-w", help="Folder with foretouch.toml.", envvar="FORETOUCH_WORKSPACE"),
+    typer.Option(
+        "--workspace", "-w", help="Folder with foretouch.toml.", envvar="FORETOUCH_WORKSPACE", callback=_noted
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
@@ -61,7 +72,7 @@ def main() -> None:
     except ForetouchError as error:
         print(f"foretouch: {error.message}", file=sys.stderr)
         if error.hint:
-            print(f"  next: {error.hint}", file=sys.stderr)
+            print(f"  next: {with_workspace(error.hint)}", file=sys.stderr)
         sys.exit(1)
 
 

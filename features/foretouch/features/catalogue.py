@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from foretouch.core.bundle import ModelName
 from foretouch.core.config import Config
+from foretouch.core.models import ModelName
 from foretouch.features.schemas import slug
 
 Kind = Literal["number", "category", "array"]

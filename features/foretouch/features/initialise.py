@@ -62,7 +62,9 @@ def initialise(
     """
     root = folder.resolve()
     if (root / CONFIG_FILE).exists():
-        raise ConfigError(f"{root} is a workspace already", hint=f"foretouch doctor --workspace {root}")
+        raise ConfigError(
+            f"{root} is a workspace already", hint=f"foretouch features build --workspace {root}, or another folder"
+        )
     (root / "experiments").mkdir(parents=True, exist_ok=True)
     for name in ("data", "features", "bundles", "reports"):
         (root / name).mkdir(exist_ok=True)

@@ -18,8 +18,8 @@ from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, File
 from feast.types import Array, Float64, Int32, String
 
 from foretouch.core import columns as c
-from foretouch.core.bundle import ModelName
 from foretouch.core.errors import DataError, NotReadyError
+from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import BUILT_AT, EVENT_TIMESTAMP, offline_file
 from foretouch.features.catalogue import (

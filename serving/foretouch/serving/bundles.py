@@ -17,8 +17,9 @@ import lightgbm
 import numpy as np
 import orjson
 
-from foretouch.core.bundle import MODEL_NAMES, Bundle, ModelCard, read_aliases, read_bundle
+from foretouch.core.bundle import Bundle, ModelCard, read_aliases, read_bundle
 from foretouch.core.errors import BundleError, ForetouchError
+from foretouch.core.models import MODEL_NAMES
 from foretouch.serving.scoring import FloatArray, Scorer
 
 PROBE_SECONDS = 30.0

@@ -64,6 +64,6 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int) -> None:
         failed = Path(folder) / FAILED_FILE
         if failed.exists():
             message, _, hint = failed.read_text(encoding="utf-8").partition("\n")
-            raise ConfigError(message, hint=hint or "foretouch doctor")
+            raise ConfigError(message, hint=hint or None)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

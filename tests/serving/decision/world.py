@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from foretouch.core.bundle import Calibration, ModelCard, ModelInput, ModelName, ScoreIntervals
+from foretouch.core.bundle import Calibration, ModelCard, ModelInput, ScoreIntervals
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import ContactPolicy, QuietHours
 from foretouch.core.decisions import CounterSnapshot, DecisionRecord, DecisionRequest, FeatureSnapshot, Versions
+from foretouch.core.models import ModelName
 from foretouch.core.offers import Catalogue, Offer, Treatment
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decide import DecisionInputs, decide, decision_seed

@@ -26,10 +26,10 @@ from foretouch.core.bundle import (
     GoldenRows,
     ModelCard,
     ModelInput,
-    ModelName,
     write_aliases,
     write_bundle,
 )
+from foretouch.core.models import ModelName
 from foretouch.core.state.access import create_key
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace

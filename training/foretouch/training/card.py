@@ -5,7 +5,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from foretouch.core.bundle import ModelCard, ModelName
+from foretouch.core.bundle import ModelCard
+from foretouch.core.models import ModelName
 from foretouch.training.task import Comparison, Evaluation, Fitted, Split
 
 Comparisons = Sequence[Comparison]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foretouch.core.bundle import ModelName
+from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.tables import connect
 from foretouch.training.evaluation import compare

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from foretouch.core.bundle import MODEL_NAMES, ModelName
 from foretouch.core.cli import JsonOption, WorkspaceOption
+from foretouch.core.models import MODEL_NAMES, ModelName
 from foretouch.training import commands_bench
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foretouch.core.bundle import ModelName
 from foretouch.core.config import LeadGoal
+from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import slug
 from foretouch.training.evaluation import compare

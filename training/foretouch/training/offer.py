@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretouch.core.bundle import Band, Calibration, ModelInput, ModelName
+from foretouch.core.bundle import Band, Calibration, ModelInput
 from foretouch.core.columns import AS_OF, CUSTOMER_ID, OFFER_ID
+from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import model_features

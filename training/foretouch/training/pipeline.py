@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from foretouch.core.bundle import (
-    MODEL_NAMES,
-    Bundle,
-    ModelCard,
-    ModelName,
-    read_aliases,
-    read_bundle,
-    write_aliases,
-    write_bundle,
-)
+from foretouch.core.bundle import Bundle, ModelCard, read_aliases, read_bundle, write_aliases, write_bundle
 from foretouch.core.clock import monotonic
 from foretouch.core.errors import BundleError, ConfigError
+from foretouch.core.models import MODEL_NAMES, ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import SERVICES
 from foretouch.training import plots, registry

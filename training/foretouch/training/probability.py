@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from foretouch.core.bundle import ModelName
+from foretouch.core.models import ModelName
 from foretouch.training.booster import golden_rows, predict_text
 from foretouch.training.calibration import apply, bands, calibrate_probability, probability_intervals
 from foretouch.training.data import encode

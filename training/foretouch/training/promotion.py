@@ -8,8 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from foretouch.core.bundle import ModelName, read_aliases, read_bundle, write_aliases
+from foretouch.core.bundle import read_aliases, read_bundle, write_aliases
 from foretouch.core.errors import ForetouchError, NotReadyError
+from foretouch.core.models import ModelName
 from foretouch.core.state.access import append_audit
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace

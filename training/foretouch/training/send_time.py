@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretouch.core.bundle import Calibration, GoldenRows, ModelName
+from foretouch.core.bundle import Calibration, GoldenRows
 from foretouch.core.columns import CUSTOMER_ID
 from foretouch.core.config import Config
 from foretouch.core.errors import ConfigError, DataError
+from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
 from foretouch.features.store import training_frame

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretouch.core.bundle import ModelInput, ModelName
+from foretouch.core.bundle import ModelInput
 from foretouch.core.errors import DataError
+from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.features.catalogue import FeatureSpec, model_features
 from foretouch.features.store import training_frame

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretouch.core.bundle import Band, Calibration, GoldenRows, ModelInput, ModelName, ScoreIntervals
+from foretouch.core.bundle import Band, Calibration, GoldenRows, ModelInput, ScoreIntervals
+from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 
 FloatArray = NDArray[np.float64]

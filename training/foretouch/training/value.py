@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from foretouch.core.bundle import ModelName
+from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.tables import connect
 from foretouch.training.booster import golden_rows, predict_text

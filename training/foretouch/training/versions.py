@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from foretouch.core.bundle import MODEL_NAMES, read_aliases, read_bundle
+from foretouch.core.bundle import read_aliases, read_bundle
 from foretouch.core.errors import BundleError, NotFoundError
+from foretouch.core.models import MODEL_NAMES
 from foretouch.core.workspace import Workspace
 from foretouch.training.card import comparisons_of
 

@@ -23,6 +23,7 @@ Job = Callable[[sqlite3.Connection], T]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GROUP_SIZE = 64
 SWITCH_TRIES, SWITCH_SECONDS = 100, 0.05
+UNUSABLE = "make the file and its folder writable, on a local disk with free space; then the same command again"
 
 
 def to_micros(at: datetime) -> int:
@@ -55,7 +56,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             _create(connection)
     except sqlite3.Error as error:
-        raise StateError(f"{path} cannot be opened: {error}", hint="foretouch doctor") from error
+        raise StateError(f"{path} cannot be opened: {error}", hint=UNUSABLE) from error
     return connection
 
 
@@ -179,7 +180,7 @@ class State:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            failure = StateError(f"{self.path} cannot be written: {error}", hint="foretouch doctor")
+            failure = StateError(f"{self.path} cannot be written: {error}", hint=UNUSABLE)
             failure.__cause__ = error
             settled = [(future, None, failure) for _, future in group]
         for future, result, failed in settled:
