@@ -11,26 +11,35 @@ import shlex
 import shutil
 import sys
 import time
-from collections import Counter
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from demo_service import Door, serving
 from demo_steps import BIN, REPOSITORY, Steps, foretouch, foretouch_json, run
+from demo_summary import summarise
 
 Json = Any
-MODELS = ("lead", "churn", "value", "offer", "send-time")
 CAMPAIGN_MODELS = ("offer", "send-time")
 FEATURES = ("core", "features")
 MODELLING = ("core", "features", "serving", "training")
 SERVING = ("core", "features", "serving", "examples")
-HOUSEHOLDS = ("1", "7", "13", "22", "67", "82", "165", "256", "371", "475", "512", "634")
+HOUSEHOLDS = ("13", "22", "67", "82", "165", "256", "371", "475", "512", "634", *map(str, range(100, 160)))
+"""Asked in this order until there are three telling answers; others than those of the README, who stay free to ask."""
+FIRST_HOUSEHOLDS = 10
 EXPERIMENT = "contact-or-not"
 
 
 def main() -> None:
+    """Runs the demo; an interruption loses the step it is in, no more."""
+    try:
+        demonstrate()
+    except KeyboardInterrupt:
+        print("\nStopped. Run it again: what is done stays done, and the demo goes on from this step.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def demonstrate() -> None:
     """Runs what is left to do, then shows everything."""
     parser = argparse.ArgumentParser(description="The main job end to end.")
     parser.add_argument("--root", type=Path, default=REPOSITORY / ".demo", help="where the demo's workspaces are kept")
@@ -51,7 +60,7 @@ def main() -> None:
         print("\nEverything was done before; asking the service once more …")
         with serving(real) as door:
             answers["check"] = _ask_and_replay(door, HOUSEHOLDS[0])
-    _summary(real, real_models, answers, made)
+    summarise(real, real_models, answers, made)
     print(f"\nDone in {time.perf_counter() - started:.0f} s.")
 
 
@@ -62,13 +71,21 @@ def _real(steps: Steps, workspace: Path, trials: int) -> tuple[Json, Json]:
         steps.fresh(workspace)
         return foretouch_json("init", workspace, "--sample", "complete-journey")
 
-    steps.step("real-init", "Sample data into a workspace", after=None, code=FEATURES, work=init)
+    steps.step(
+        "real-init",
+        "Sample data into a workspace",
+        after=None,
+        code=FEATURES,
+        work=init,
+        makes=workspace / "foretouch.toml",
+    )
     steps.step(
         "real-features",
         "Features as of every week, into Feast's offline and online stores",
         after="real-init",
         code=FEATURES,
         work=lambda: _features(workspace),
+        makes=workspace / "features",
     )
     trained = steps.step(
         "real-train",
@@ -83,6 +100,7 @@ def _real(steps: Steps, workspace: Path, trials: int) -> tuple[Json, Json]:
         after="real-train",
         code=MODELLING,
         work=lambda: foretouch_json("promote", "all", "--workspace", workspace),
+        makes=workspace / "bundles",
     )
     answers = steps.step(
         "real-decisions",
@@ -90,15 +108,16 @@ def _real(steps: Steps, workspace: Path, trials: int) -> tuple[Json, Json]:
         after="real-promote",
         code=SERVING,
         work=lambda: _decide_for_households(workspace),
+        makes=workspace / "state.db",
     )
+    scores = workspace / "reports" / "lead-scores.csv"
     steps.step(
         "real-scores",
         "Lead scores for everyone, as a CSV for the CRM",
         after="real-promote",
         code=SERVING,
-        work=lambda: foretouch_json(
-            "score", "lead", "--out", workspace / "reports" / "lead-scores.csv", "--workspace", workspace
-        ),
+        work=lambda: foretouch_json("score", "lead", "--out", scores, "--workspace", workspace),
+        makes=scores,
     )
     return trained, answers
 
@@ -114,13 +133,21 @@ def _simulated(steps: Steps, workspace: Path, customers: int, days: int) -> Json
 
     # All code counts here: a campaign changes its workspace, so that nothing after it can be done anew by itself.
     heading = f"Simulate {customers} people over {days} days"
-    steps.step("simulated-init", heading, after=None, code=(*MODELLING, "examples"), work=init)
+    steps.step(
+        "simulated-init",
+        heading,
+        after=None,
+        code=(*MODELLING, "examples"),
+        work=init,
+        makes=workspace / "foretouch.toml",
+    )
     steps.step(
         "simulated-features",
         "Features of the simulated people",
         after="simulated-init",
         code=FEATURES,
         work=lambda: _features(workspace),
+        makes=workspace / "features",
     )
     trained = steps.step(
         "simulated-train",
@@ -146,6 +173,7 @@ def _simulated(steps: Steps, workspace: Path, customers: int, days: int) -> Json
         after="simulated-promote",
         code=SERVING,
         work=lambda: _campaign(workspace, steps.folder / "simulated-before-campaign"),
+        makes=workspace / "state.db",
     )
     analysis = steps.step(
         "simulated-analyze",
@@ -160,6 +188,7 @@ def _simulated(steps: Steps, workspace: Path, customers: int, days: int) -> Json
         after="simulated-analyze",
         code=("core", "features", "serving", "experiments"),
         work=lambda: foretouch_json("experiment", "report", EXPERIMENT, "--workspace", workspace),
+        makes=workspace / "reports" / f"experiment-{EXPERIMENT}.en.html",
     )
     rank = steps.step(
         "simulated-truth",
@@ -189,13 +218,12 @@ def _promote_winners(workspace: Path, trained: Json, before: Path) -> Json:
 def _decide_for_households(workspace: Path) -> Json:
     """Three telling decisions, an unknown customer, and the loop of one decision to its replay."""
     with serving(workspace) as door:
-        asked = [_ask(door, household) for household in HOUSEHOLDS]
-        chosen = [next((item for item in asked if item["contact"]), asked[0])]
-        for telling in (_explored, _no_contact, lambda item: item["contact"]):
-            for item in asked:
-                if len(chosen) < 3 and item not in chosen and telling(item):
-                    chosen.append(item)
-                    break
+        asked: list[Json] = []
+        for household in HOUSEHOLDS:
+            asked.append(_ask(door, household))
+            if len(asked) >= FIRST_HOUSEHOLDS and len(_telling(asked)) == 3:
+                break
+        chosen = _telling(asked)
         stranger = _ask(door, "nobody")
         needed = door.call(
             "POST",
@@ -208,6 +236,8 @@ def _decide_for_households(workspace: Path) -> Json:
             },
         )
         first = chosen[0]
+        if not first["contact"]:
+            raise SystemExit("no household may be contacted now; next: rm -rf .demo, then make demo")
         outcome = {
             "outcome_id": f"demo-click-{first['decision_id']}",
             "decision_id": first["decision_id"],
@@ -233,12 +263,15 @@ def _ask(door: Door, customer: str) -> Json:
     return door.call("POST", "/v1/decisions", body)
 
 
-def _explored(decision: Json) -> bool:
-    return bool(decision["action"]) and bool(decision["action"][0]["explored"])
-
-
-def _no_contact(decision: Json) -> bool:
-    return not decision["contact"]
+def _telling(asked: Sequence[Json]) -> list[Json]:
+    """At most one contact by the highest priority, one that explored, and one decision not to contact."""
+    contacts = [item for item in asked if item["contact"]]
+    kinds = (
+        [item for item in contacts if not item["action"][0]["explored"]],
+        [item for item in contacts if item["action"][0]["explored"]],
+        [item for item in asked if not item["contact"]],
+    )
+    return [items[0] for items in kinds if items]
 
 
 def _ask_and_replay(door: Door, customer: str) -> Json:
@@ -270,103 +303,6 @@ def _campaign(workspace: Path, before: Path) -> Json:
 def _against_truth(workspace: Path) -> Json:
     """How well logged propensities agree with the planted ones; a check that only a simulation allows."""
     return json.loads(run(sys.executable, REPOSITORY / "examples" / "against_truth.py", "--workspace", workspace))
-
-
-def _summary(real: Path, trained: Json, answers: Json, made: Json) -> None:
-    print("\n" + "=" * 100)
-    print("MODELS on later data, beside their baselines (The Complete Journey, real households)")
-    _models_table(trained)
-    print("\nMODELS of the SIMULATED world, on later data")
-    _models_table(made["trained"])
-    print("\nDECISIONS for real households")
-    for decision in answers["decisions"]:
-        _show_decision(decision)
-    _show_decision(answers["stranger"])
-    _show_decision(answers["transactional"], note=" (purpose: transactional)")
-    print(f"  First decision: {answers['candidates']} candidates in its record, a click posted back, replay identical.")
-    if "check" in answers:
-        check = answers["check"]
-        print(f"  Just now: {check['decision_id']} {check['status']}, replay identical: {check['replay']}")
-    _show_campaign(made)
-    print("\nWHERE TO LOOK")
-    for language, path in made["report"]["reports"].items():
-        print(f"  report ({language}), simulated     {_short(path)}")
-    for model in MODELS:
-        print(f"  card and plots of {model:<12} {_short(real / 'reports' / 'models' / model)}")
-    print(f"  lead scores of everyone        {_short(real / 'reports' / 'lead-scores.csv')}")
-    print("\nNEXT")
-    print("  make serve")
-    key = f"$(cat {_short(real)}/secrets/api.key)"
-    print(f'  curl -s http://127.0.0.1:8000/v1/decisions -H "Authorization: Bearer {key}" \\')
-    print("       -H 'Content-Type: application/json' \\")
-    print('       -d \'{"customer_id": "1", "touchpoint": "weekly-email", "channels": ["email"]}\'')
-
-
-def _models_table(trained: Json) -> None:
-    print(f"  {'model':<10} {'metric':<22} {'model':>9}  {'baseline':<34} {'baseline':>9}  difference (95 % interval)")
-    for item in trained:
-        name = item["model"]
-        for line in item["comparisons"]:
-            interval = f"{line['difference']:+.4f} ({line['low']:+.4f} to {line['high']:+.4f})"
-            verdict = "better" if line["wins"] else ("NOT BETTER" if line.get("decisive", True) else "beside")
-            print(
-                f"  {name:<10} {line['metric']:<22} {line['model']:>9.4f}  {line['baseline']:<34}"
-                f" {line['reference']:>9.4f}  {interval}  {verdict}"
-            )
-            name = ""
-
-
-def _show_decision(decision: Json, note: str = "") -> None:
-    print(f"\n  Customer {decision['customer_id']}{note}: {decision['status']}. {decision['status_reason']}")
-    for action in decision["action"]:
-        local = datetime.fromisoformat(action["send_at"]).astimezone(ZoneInfo("America/New_York"))
-        chance = "" if action["propensity"] is None else f", propensity {action['propensity']:.2%}"
-        drawn = action["selection_probability"]
-        drawn_text = "" if drawn is None else f", drawn with probability {drawn:.2f}"
-        print(
-            f"    contact by {action['channel']} with {action['offer_id']} on {local:%a %d %b %Y, %H:%M} (local)"
-            f"{chance}{drawn_text}{', explored' if action['explored'] else ''}"
-        )
-        for reason in action["reason_codes"][:5]:
-            sign = {"up": "raises the propensity: ", "down": "lowers the propensity: "}.get(reason["direction"], "")
-            print(f"      - {sign}{reason['text']}")
-    if not decision["action"]:
-        print("    no contact")
-    dropped = Counter((rule["stage"], rule["rule"]) for rule in decision["suppressed"])
-    texts = {(rule["stage"], rule["rule"]): rule["text"] for rule in decision["suppressed"]}
-    for (stage, rule), count in dropped.items():
-        print(f"      - {count} dropped by {stage}/{rule}, e.g. {texts[stage, rule]}")
-
-
-def _show_campaign(made: Json) -> None:
-    campaign, verdict = made["campaign"], made["report"]["verdict"]
-    broken = sum(campaign["broken_promises"].values())
-    print(
-        f"\nCAMPAIGN in the SIMULATED world: {campaign['decisions']} decisions, {campaign['contacts']} contacts, "
-        f"{campaign['conversions']} conversions, {campaign['events']} events"
-    )
-    print(f"  by status: {campaign['by_status']}; one decision over HTTP: median {campaign['decision_ms_median']} ms")
-    print(
-        f"  broken promises (consent, quiet hours, caps, gaps): {broken}; "
-        f"repeated requests answered identically: {campaign['repeated_answers_identical']} of "
-        f"{campaign['repeated_requests']}"
-    )
-    truth = made["truth"]
-    print(
-        f"  against the planted truth: mean propensity {truth['predicted']:.2%} logged, {truth['planted']:.2%} planted,"
-        f" rank correlation {truth['rank_correlation']:.2f} over {truth['contacts']} contacts"
-    )
-    for metric in made["analysis"]["metrics"]:
-        print(
-            f"  {metric['name']}: {metric['control_mean']:.4g} without contact, {metric['treatment_mean']:.4g} with; "
-            f"difference {metric['difference']:+.4g} ({metric['ci'][0]:+.4g} to {metric['ci'][1]:+.4g})"
-        )
-    print(f"  {verdict['text_en']}\n  {verdict['text_zh']}")
-
-
-def _short(path: str | Path) -> str:
-    given = Path(path)
-    return str(given.relative_to(Path.cwd())) if given.is_relative_to(Path.cwd()) else str(given)
 
 
 if __name__ == "__main__":

@@ -87,10 +87,18 @@ class Steps:
     number: int = 0
     skipped: int = 0
     chain: dict[str, str] = field(default_factory=dict)
+    ancestors: dict[str, list[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def step(
-        self, name: str, heading: str, *, after: str | None, code: Sequence[str], work: Callable[[], Json]
+        self,
+        name: str,
+        heading: str,
+        *,
+        after: str | None,
+        code: Sequence[str],
+        work: Callable[[], Json],
+        makes: Path | None = None,
     ) -> Json:
         """Does a step, or tells what it gave when it was done before.
 
@@ -100,30 +108,48 @@ class Steps:
             after: The step that it builds on; done anew, this one is done anew.
             code: Top-level folders whose code it runs.
             work: Does it; returns JSON.
+            makes: A file or folder that it leaves behind; where somebody removed that, it is done anew.
         """
         self.number += 1
         before = self.chain[after] if after else ""
         key = hashlib.sha256(f"{name}|{heading}|{before}|{code_key(code)}".encode()).hexdigest()
-        marker = self.folder / f"{name}.json"
-        if marker.is_file():
-            kept = json.loads(marker.read_text(encoding="utf-8"))
-            if kept["key"] == key:
-                self.chain[name] = key
-                self.seconds[name] = kept["seconds"]
-                self.skipped += 1
-                print(f"[{self.number:>2}/{self.total}] {heading}: done before ({kept['seconds']:.0f} s)", flush=True)
-                return kept["result"]
+        self.chain[name] = key
+        self.ancestors[name] = [*self.ancestors[after], after] if after else []
+        kept = self._kept(name)
+        if kept.get("key") == key and (makes is None or makes.exists()):
+            self.seconds[name] = kept["seconds"]
+            self.skipped += 1
+            print(f"[{self.number:>2}/{self.total}] {heading}: done before ({kept['seconds']:.0f} s)", flush=True)
+            return kept["result"]
         print(f"[{self.number:>2}/{self.total}] {heading} …", flush=True)
+        self._forget(name)
         started = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - started
         self.folder.mkdir(parents=True, exist_ok=True)
+        marker = self.folder / f"{name}.json"
         draft = marker.with_suffix(".tmp")
-        draft.write_text(json.dumps({"key": key, "seconds": seconds, "result": result}), encoding="utf-8")
+        made = {"key": key, "seconds": seconds, "ancestors": self.ancestors[name], "result": result}
+        draft.write_text(json.dumps(made), encoding="utf-8")
         draft.replace(marker)
-        self.chain[name], self.seconds[name] = key, seconds
+        self.seconds[name] = seconds
         print(f"        {seconds:.1f} s", flush=True)
         return result
+
+    def _kept(self, name: str) -> dict[str, Json]:
+        """What a marker says; nothing where there is none, or where it is damaged."""
+        try:
+            kept = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        whole = isinstance(kept, dict) and kept.keys() >= {"key", "seconds", "ancestors", "result"}
+        return kept if whole else {}
+
+    def _forget(self, name: str) -> None:
+        """Removes the marker of a step and of all that builds on it: what they made is about to be replaced."""
+        for marker in self.folder.glob("*.json"):
+            if marker.stem == name or name in self._kept(marker.stem).get("ancestors", ()):
+                marker.unlink()
 
     def fresh(self, workspace: Path) -> None:
         """Makes room for a workspace: what the demo made is removed, what somebody else made is moved aside."""

@@ -82,3 +82,41 @@ def test_only_what_the_demo_made_is_removed(demo_steps: ModuleType, tmp_path: Pa
     steps.fresh(workspace)
     assert not workspace.exists()
     assert len(list(tmp_path.glob("w.kept-*"))) == 1
+
+
+def test_what_builds_on_a_lost_product_is_done_anew_even_after_an_interruption(
+    demo_steps: ModuleType, tmp_path: Path
+) -> None:
+    product = tmp_path / "product"
+    done: list[str] = []
+
+    def make() -> None:
+        done.append("first")
+        product.touch()
+
+    def go(*, stop: bool = False) -> None:
+        steps = demo_steps.Steps(folder=tmp_path / "steps", total=3)
+        steps.step("first", "First", after=None, code=(), work=make, makes=product)
+        if stop:
+            raise KeyboardInterrupt
+        steps.step("second", "Second", after="first", code=(), work=lambda: done.append("second"))
+        steps.step("third", "Third", after="second", code=(), work=lambda: done.append("third"))
+
+    go()
+    go()
+    assert done == ["first", "second", "third"]
+    product.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        go(stop=True)
+    go()
+    assert done == ["first", "second", "third", "first", "second", "third"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 1}', "\x00"])
+def test_a_damaged_marker_counts_as_none(demo_steps: ModuleType, tmp_path: Path, text: str) -> None:
+    done: list[str] = []
+    folder = tmp_path / "steps"
+    run_both(demo_steps, folder, done)
+    (folder / "first.json").write_text(text, encoding="utf-8")
+    run_both(demo_steps, folder, done)
+    assert done == ["first", "second", "first", "second"]
