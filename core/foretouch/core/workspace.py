@@ -62,8 +62,14 @@ class Workspace:
         return SystemClock()
 
     def policy(self, name: str = "policy") -> PolicySpec:
-        """A policy file of the workspace: ``policy.toml``, or ``policies/<name>.toml``."""
+        """A policy file of the workspace: ``policy.toml``, or ``policies/<name>.toml``.
+
+        Raises:
+            ConfigError: There is none of that name, or it breaks its contract.
+        """
         path = self.root / "policy.toml" if name in {"policy", "default"} else self.root / "policies" / f"{name}.toml"
+        if path.parent != self.root and not (name.replace("-", "").replace("_", "").isalnum() and path.exists()):
+            raise ConfigError(f"no policy {name!r}: policies/ has no file of that name")
         return load_toml(path, PolicySpec)
 
     def contact_policy(self) -> ContactPolicy:

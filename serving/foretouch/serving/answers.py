@@ -12,6 +12,7 @@ from foretouch.core.contact import ANY, ContactPolicy, known_zone
 from foretouch.core.decisions import Candidate, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import NotFoundError
 from foretouch.core.state.people import counter_snapshot
+from foretouch.serving.contact import in_words
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.http_models import (
     DroppedOffer,
@@ -23,6 +24,7 @@ from foretouch.serving.http_models import (
     SendTimesAnswer,
     SendTimesBody,
 )
+from foretouch.serving.moment import settle_window
 from foretouch.serving.reasons import model_reasons
 from foretouch.serving.rhythm import HOURS, hour_distribution
 from foretouch.serving.scores import ScoredModel, out_of_scope
@@ -58,7 +60,7 @@ class Answers:
             why = champions.refused.get(model, "no version was promoted")
             reason = f"the {model} model is missing ({why}); next: foretouch train {model} && foretouch promote {model}"
             return ScoreAnswer(customer_id=customer_id, model=model, reason=reason)
-        snapshot = self._plane.features.read(customer_id, self._plane.feature_seconds(deadline_ms))
+        snapshot = self._plane.read_features(customer_id, deadline_ms)
         settings = self._plane.settings.current
         answer = ScoreAnswer(
             customer_id=customer_id,
@@ -93,7 +95,7 @@ class Answers:
     def rank(self, body: RankBody, *, deadline_ms: float | None = None) -> RankAnswer:
         """Every candidate of a touchpoint by priority, and what the rules dropped. Nothing is drawn or logged."""
         request = DecisionRequest(**body.decision_request())
-        features = self._plane.features.read(body.customer_id, self._plane.feature_seconds(deadline_ms))
+        features = self._plane.read_features(body.customer_id, deadline_ms)
         record = self._plane.preview(request, features)
         left = [item for item in record.candidates if item.dropped_by is None]
         left.sort(
@@ -124,16 +126,20 @@ class Answers:
         """The hours within a window at which a customer is most active and no quiet hours hold, best first."""
         settings, now = self._plane.settings.current, self._plane.clock.now()
         zone, warning = self._zone(body, now)
-        features = self._plane.features.read(body.customer_id, self._plane.feature_seconds(deadline_ms))
+        features = self._plane.read_features(body.customer_id, deadline_ms)
         scorer = self._plane.bundles.champions.scorers.get("send-time")
         shares, support, reason = self._shares(scorer, features)
-        earliest = max(now, body.send_window.earliest or now)
+        window, moved = settle_window(settings.config.clock, body.send_window, now)
+        earliest = max(now, window.earliest or now)
         horizon = timedelta(hours=settings.policies.policies["default"].expires_after_hours)
-        latest = body.send_window.latest or earliest + horizon
+        latest = window.latest or earliest + horizon
         slots = [slot for slot in walk(earliest, latest, zone) if not _quiet(slot, zone, body, settings.contact_policy)]
         slots.sort(key=lambda slot: (-float(shares[hour_of_week(slot, zone)]), slot))
         if not slots:
-            reason = f"no slot between {earliest.isoformat()} and {latest.isoformat()} is outside quiet hours"
+            between = f"between {in_words(earliest)} and {in_words(latest)}"
+            reason = f"every slot {between} is in quiet hours" if latest > earliest else f"no time is left {between}"
+        if body.channel is not None and body.channel not in settings.config.channels:
+            moved = (*moved, f"channel {body.channel!r} is not in foretouch.toml")
         return SendTimesAnswer(
             customer_id=body.customer_id,
             time_zone=zone.key,
@@ -149,7 +155,7 @@ class Answers:
             basis="none" if scorer is None else "activity",
             version=None if scorer is None else scorer.card.version,
             reason=reason,
-            warnings=tuple(filter(None, [warning])),
+            warnings=(*moved, *filter(None, [warning])),
         )
 
     def _shares(

@@ -6,7 +6,7 @@ record forbids: the rules fail closed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from foretouch.core.config import Config
@@ -67,9 +67,9 @@ def check_dates(option: Option, now: datetime, until: datetime) -> Suppression |
     """The offer must run at some time in [now, until)."""
     offer = option.offer
     if offer.ends_at is not None and offer.ends_at <= now:
-        return option.drop("dates", "ends_at", f"the offer ended {offer.ends_at.isoformat()}")
+        return option.drop("dates", "ends_at", f"the offer ended {in_words(offer.ends_at)}")
     if offer.starts_at is not None and offer.starts_at >= until:
-        dropped = option.drop("dates", "starts_at", f"the offer starts {offer.starts_at.isoformat()}")
+        dropped = option.drop("dates", "starts_at", f"the offer starts {in_words(offer.starts_at)}")
         return dropped.model_copy(update={"until": offer.starts_at})
     return None
 
@@ -174,6 +174,11 @@ def contacts_last_week(touch: Touch) -> int:
     """Contacts of the customer in the last seven days, and those planned."""
     since = touch.now - timedelta(days=FATIGUE_DAYS)
     return sum(contact.at > since for contact in touch.own)
+
+
+def in_words(at: datetime) -> str:
+    """A moment for people, to the minute, UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def next_midnight(now: datetime, time_zone: str) -> datetime:

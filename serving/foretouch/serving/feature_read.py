@@ -80,12 +80,13 @@ class FeatureReader:
         self._free = threading.BoundedSemaphore(THREADS)
         self._breaker = Breaker()
 
-    def read(self, customer_id: str, seconds: float) -> FeatureSnapshot:
+    def read(self, customer_id: str, seconds: float, *, hurried: bool = False) -> FeatureSnapshot:
         """A customer's features, or a snapshot that says why there are none.
 
         Args:
             customer_id: Whose.
             seconds: How long to wait at most.
+            hurried: The caller gives less time than the configuration: being late is then no failure of the store.
         """
         if not self._breaker.allows(monotonic()):
             return self._failure("open", "the feature store keeps failing and is left alone for a moment")
@@ -100,8 +101,9 @@ class FeatureReader:
         try:
             snapshot = future.result(timeout=seconds)
         except LateError:
-            self._breaker.failed(monotonic())
-            return self._failure("late", f"the feature store did not answer within {seconds * 1000:.0f} ms")
+            if not hurried:
+                self._breaker.failed(monotonic())
+            return self._failure("late", f"the feature store did not answer within {seconds * 1000:g} ms")
         except Exception as error:  # noqa: BLE001 - whatever the store raises, the decision goes on
             self._breaker.failed(monotonic())
             return self._failure("error", f"the feature store cannot be read: {type(error).__name__}: {error}")

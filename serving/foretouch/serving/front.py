@@ -81,7 +81,11 @@ class Front:
             headers = _headers(scope)
             trace_id = _trace_id(headers) or trace_id
             path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
-            route, values = self._router.find("GET" if method == "HEAD" else method, path)
+            if method == "OPTIONS":
+                await _send(Answer(status=204, headers={"allow": self._router.allowed(path)}), send)
+                self._count(UNMATCHED, method, 204, started)
+                return
+            route, values = self._router.find(method, path)
             template = route.template
             call, content = await self._check(route, values, scope, body, headers)
             call = replace(call, trace_id=trace_id)

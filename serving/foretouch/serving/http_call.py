@@ -85,6 +85,7 @@ class Route:
         query: Names and descriptions of query parameters.
         loopback_without_key: Callers on this machine need no key.
         body_optional: A call without any body is fine.
+        acts: A GET that changes something, so that HEAD, which programs send to look around, is refused.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Route:
     query: Mapping[str, str] = field(default_factory=dict)
     loopback_without_key: bool = False
     body_optional: bool = False
+    acts: bool = False
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -123,13 +125,12 @@ class Router:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self.routes = routes
         self._fixed = {(route.method, route.template): route for route in routes if not route.placeholders}
-        self._open = tuple(route for route in routes if route.placeholders)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route of a method and a path, and the values of its placeholders.
 
         Args:
-            method: Upper case.
+            method: Upper case; HEAD finds the route of GET, unless that acts.
             path: As it came, percent-encoded.
 
         Raises:
@@ -138,19 +139,33 @@ class Router:
         fixed = self._fixed.get((method, path))
         if fixed is not None:
             return fixed, {}
-        allowed: set[str] = {known for known, template in self._fixed if template == path}
-        for route in self._open:
+        found = dict(self._at(path))
+        if method in found:
+            return found[method]
+        raise Problem(
+            status=405,
+            code="method",
+            detail=f"This path takes {', '.join(sorted(found))}.",
+            headers={"allow": self.allowed(path)},
+        )
+
+    def allowed(self, path: str) -> str:
+        """The methods that a path takes, as the ``Allow`` header has them.
+
+        Raises:
+            Problem: 404 where no route has this path.
+        """
+        return ", ".join(sorted({"OPTIONS", *dict(self._at(path))}))
+
+    def _at(self, path: str) -> list[tuple[str, tuple[Route, dict[str, str]]]]:
+        found = []
+        for route in self.routes:
             match = route.pattern.fullmatch(path)
-            if match is None:
-                continue
-            if route.method == method:
-                return route, {name: unquote(value) for name, value in match.groupdict().items()}
-            allowed.add(route.method)
-        if allowed:
-            raise Problem(
-                status=405,
-                code="method",
-                detail=f"This path takes {', '.join(sorted(allowed))}.",
-                headers={"allow": ", ".join(sorted(allowed))},
-            )
-        raise Problem(status=404, code="no_route", detail="There is nothing at this path; see /openapi.json.")
+            if match is not None:
+                values = {name: unquote(value) for name, value in match.groupdict().items()}
+                found.append((route.method, (route, values)))
+                if route.method == "GET" and not route.acts:
+                    found.append(("HEAD", (route, values)))
+        if not found:
+            raise Problem(status=404, code="no_route", detail="There is nothing at this path; see /openapi.json.")
+        return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from foretouch.core.decisions import Decision, DecisionRecord, DecisionRequest
-from foretouch.core.errors import ForetouchError
+from foretouch.core.errors import ConfigError, ForetouchError
 from foretouch.core.events import CustomerEvent
 from foretouch.core.ids import Id
 from foretouch.core.outcomes import Outcome
@@ -121,7 +121,12 @@ def replay_decision(api: Api, call: Call) -> Answer:
         raise Problem(
             status=422, code="validation", detail='The body is {} or {"policy": "<name>"}: a policy file of ours.'
         )
-    return Answer.of(api.plane.replay(_checked_id("decision_id", call.path["decision_id"]), policy=body.get("policy")))
+    decision_id = _checked_id("decision_id", call.path["decision_id"])
+    try:
+        return Answer.of(api.plane.replay(decision_id, policy=body.get("policy")))
+    except ConfigError as error:  # where the workspace is on our disk is no caller's business
+        detail = error.message.replace(f"{api.plane.workspace.root}/", "")
+        raise Problem(status=422, code="policy", detail=detail) from error
 
 
 def touchpoint_decision(api: Api, call: Call) -> Answer:
@@ -263,6 +268,7 @@ ROUTES: tuple[Route, ...] = (
         scopes=DECIDE,
         answer=Decision,
         query=TOUCHPOINT_QUERY,
+        acts=True,
     ),
     Route(
         name="outcomes",

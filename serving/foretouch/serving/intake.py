@@ -2,13 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from foretouch.core.canonical import canonical_json
-from foretouch.core.clock import OffsetClock, utc_now
 from foretouch.core.config import Config
 from foretouch.core.decisions import Action, DecisionRecord
+from foretouch.core.errors import DataError
 from foretouch.core.events import Consent, CustomerEvent
 from foretouch.core.offers import Catalogue
 from foretouch.core.outcomes import GOAL_TYPES, Outcome
@@ -17,13 +16,9 @@ from foretouch.core.state.contacts import reservation_id, settle_contact
 from foretouch.core.state.db import to_micros
 from foretouch.core.state.log import append_event, append_outcome, read_decision
 from foretouch.core.state.people import add_consents, read_consents
-from foretouch.core.workspace import Workspace
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.http_models import ConsentsAnswer, ConsentsBody, ItemResult
-
-FUTURE = timedelta(minutes=5)
-"""An event or outcome later than this after now is kept aside: a wrong clock must not leak into features."""
-MOVED_WITHIN = timedelta(days=30)
+from foretouch.serving.moment import FUTURE, Moment, settle_time
 
 SENT = frozenset({"delivered", "open", "click", "unsubscribe", "complaint"})
 NOT_SENT = frozenset({"bounced", "reject"})
@@ -32,36 +27,6 @@ WITHDRAWN = {
     "complaint": ("marketing", "retention", "service"),
 }
 """Purposes whose consent on the action's channel an outcome withdraws."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """A posted time as it is used.
-
-    Attributes:
-        at: The time on the workspace's clock.
-        warning: Set when it was moved.
-    """
-
-    at: datetime
-    warning: str | None = None
-
-
-def settle_time(workspace: Workspace, posted: datetime, now: datetime) -> Moment:
-    """A posted time on the workspace's clock.
-
-    In a workspace that lives at another time (an offset clock), a caller that stamps its events with the machine's
-    own time would post them into the far future. A time later than the workspace's now that lies within 30 days of
-    the machine's now is moved by the offset, and the answer says so.
-    """
-    clock = workspace.clock
-    if not isinstance(clock, OffsetClock) or posted <= now + FUTURE or abs(posted - utc_now()) > MOVED_WITHIN:
-        return Moment(at=posted)
-    moved = posted + clock.offset
-    return Moment(
-        at=moved,
-        warning=f"{posted.isoformat()} was moved to {moved.isoformat()}: this workspace's clock has an offset",
-    )
 
 
 class Intake:
@@ -85,29 +50,33 @@ class Intake:
         Raises:
             NotFoundError: It names a decision that is not in the log.
             ConflictError: Its id came before with other content.
+            DataError: A revenue without a value, or in another currency than the workspace's.
         """
         now = self._plane.clock.now()
-        moment = settle_time(self._plane.workspace, outcome.occurred_at, now)
-        warnings = tuple(filter(None, [moment.warning]))
+        settings = self._plane.settings.current
+        check_money(outcome, settings.config)
+        moment = settle_time(settings.config.clock, outcome.occurred_at, now)
         outcome = outcome.replace(occurred_at=moment.at)
         if outcome.occurred_at > now + FUTURE:
             read_decision(self._plane.state.read(), outcome.decision_id)
-            return self._quarantine("outcome", outcome.outcome_id, outcome, outcome.occurred_at, now)
-        settings = self._plane.settings.current
+            return self._quarantine("outcome", outcome.outcome_id, outcome, _future(outcome.occurred_at, now), now)
 
-        def job(connection: sqlite3.Connection) -> str | None:
+        def job(connection: sqlite3.Connection) -> DecisionRecord | None:
             if not append_outcome(connection, outcome, now):
                 return None
             record = read_decision(connection, outcome.decision_id)
             _act_on(connection, record, outcome, now)
             if outcome.type in GOAL_TYPES:
                 append_event(connection, goal_event(record, outcome, settings.config, settings.catalogue), now)
-            return record.customer_id
+            return record
 
-        customer_id = self._plane.state.write(job)
-        if customer_id is not None and outcome.type in GOAL_TYPES:
-            self._refresh(customer_id)
-        status = "duplicate" if customer_id is None else "accepted"
+        record = self._plane.state.write(job)
+        warnings = tuple(filter(None, [moment.warning]))
+        if record is not None:
+            warnings += oddities(record, outcome)
+            if outcome.type in GOAL_TYPES:
+                self._refresh(record.customer_id)
+        status = "duplicate" if record is None else "accepted"
         self._plane.telemetry.outcomes.labels(outcome.type, status).inc()
         return ItemResult(id=outcome.outcome_id, status=status, warnings=warnings)
 
@@ -117,14 +86,16 @@ class Intake:
         Raises:
             ConflictError: Its id came before with other content.
         """
-        now = self._plane.clock.now()
-        moment = settle_time(self._plane.workspace, event.occurred_at, now)
+        now, config = self._plane.clock.now(), self._plane.settings.current.config
+        moment = settle_time(config.clock, event.occurred_at, now)
         warnings = tuple(filter(None, [moment.warning]))
-        received = None if event.received_at is None else settle_time(self._plane.workspace, event.received_at, now).at
+        received = None if event.received_at is None else settle_time(config.clock, event.received_at, now).at
         event = event.replace(occurred_at=moment.at, received_at=received)
         for at in (event.occurred_at, event.received_at):
             if at is not None and at > now + FUTURE:
-                return self._quarantine("event", event.event_id, event, at, now)
+                return self._quarantine("event", event.event_id, event, _future(at, now), now)
+        if event.currency not in {None, config.workspace.currency}:
+            return self._quarantine("event", event.event_id, event, _other_currency(event.currency, config), now)
         new = self._plane.state.write(lambda connection: append_event(connection, event, now))
         if new:
             self._refresh(event.customer_id)
@@ -133,14 +104,24 @@ class Intake:
         return ItemResult(id=event.event_id, status=status, warnings=warnings)
 
     def consents(self, customer_id: str, body: ConsentsBody) -> ConsentsAnswer:
-        """Stores statements of consent and returns what holds now."""
-        now = self._plane.clock.now()
+        """Stores statements of consent and returns what holds now.
+
+        Raises:
+            DataError: A consent is given in the future. A withdrawal of the future holds from now.
+        """
+        now, config = self._plane.clock.now(), self._plane.settings.current.config
         warnings: list[str] = []
         statements: list[Consent] = []
         for item in body.consents:
-            moment = Moment(at=now) if item.at is None else settle_time(self._plane.workspace, item.at, now)
+            moment = Moment(at=now) if item.at is None else settle_time(config.clock, item.at, now)
             warnings += filter(None, [moment.warning])
-            statements.append(item.consent(customer_id, moment.at))
+            if moment.at > now + FUTURE:
+                if item.granted:
+                    raise DataError(f"consent for {item.channel}/{item.purpose}: {_future(moment.at, now)}")
+                warnings.append(f"{_future(moment.at, now)}; the withdrawal of {item.channel} holds from now")
+            if item.channel not in config.channels:
+                warnings.append(f"channel {item.channel!r} is not in foretouch.toml")
+            statements.append(item.consent(customer_id, min(moment.at, now)))
 
         def job(connection: sqlite3.Connection) -> dict[str, bool]:
             add_consents(connection, statements)
@@ -151,8 +132,7 @@ class Intake:
             customer_id=customer_id, accepted=len(statements), consents=held, warnings=tuple(warnings)
         )
 
-    def _quarantine(self, kind: str, identity: str, body: Contract, at: datetime, now: datetime) -> ItemResult:
-        reason = f"{at.isoformat()} is more than 5 minutes in the future (now is {now.isoformat()})"
+    def _quarantine(self, kind: str, identity: str, body: Contract, reason: str, now: datetime) -> ItemResult:
         self._plane.state.write(
             lambda connection: (
                 connection.execute(
@@ -166,6 +146,36 @@ class Intake:
         else:
             self._plane.telemetry.events.labels("quarantined").inc()
         return ItemResult(id=identity, status="quarantined", reason=reason)
+
+
+def _future(at: datetime, now: datetime) -> str:
+    return f"{at.isoformat()} is more than 5 minutes in the future (now is {now.isoformat()})"
+
+
+def _other_currency(currency: str | None, config: Config) -> str:
+    return f"currency == {currency!r}, must be the workspace's {config.workspace.currency}: nothing is converted here"
+
+
+def check_money(outcome: Outcome, config: Config) -> None:
+    """Refuses money that would be counted wrongly.
+
+    Raises:
+        DataError: A revenue without a value, or in another currency than the workspace's.
+    """
+    if outcome.type == "revenue" and outcome.value is None:
+        raise DataError("value is missing: an outcome of type revenue says how much")
+    if outcome.currency not in {None, config.workspace.currency}:
+        raise DataError(_other_currency(outcome.currency, config))
+
+
+def oddities(record: DecisionRecord, outcome: Outcome) -> tuple[str, ...]:
+    """What is strange about an outcome that was stored all the same."""
+    said = []
+    if outcome.type not in GOAL_TYPES and _action_of(record, outcome) is None:
+        said.append(f"the decision has no contact of rank {outcome.rank}: nothing follows from this outcome")
+    if outcome.occurred_at < record.decided_at - FUTURE:
+        said.append(f"it occurred before the decision was made ({record.decided_at.isoformat()})")
+    return tuple(said)
 
 
 def _action_of(record: DecisionRecord, outcome: Outcome) -> Action | None:
@@ -188,7 +198,7 @@ def _act_on(connection: sqlite3.Connection, record: DecisionRecord, outcome: Out
                     channel=action.channel,
                     purpose=purpose,
                     granted=False,
-                    at=min(outcome.occurred_at, now),
+                    at=min(max(outcome.occurred_at, record.decided_at), now),  # never older than what it withdraws
                     source=f"outcome:{outcome.type}",
                 )
                 for purpose in WITHDRAWN[outcome.type]

@@ -87,7 +87,10 @@ def problem_of(error: Exception) -> Problem:
 def invalid(error: ValidationError) -> Problem:
     """422 with every wrong field; values are not repeated, for they may be personal."""
     wrong = tuple(
-        {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": item["msg"]}
+        {
+            "field": ".".join(str(part) for part in item["loc"]) or "body",
+            "message": item["msg"].removeprefix("Value error, "),
+        }
         for item in error.errors(include_url=False, include_context=False, include_input=False)[:50]
     )
     named = ", ".join(item["field"] for item in wrong[:5])

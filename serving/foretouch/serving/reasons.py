@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from foretouch.core.bundle import encode_value
+from foretouch.core.bundle import ModelInput, encode_value
 from foretouch.core.config import Config
 from foretouch.core.decisions import Reason
 from foretouch.features.catalogue import FEATURES, features_of
@@ -67,27 +67,38 @@ def model_reasons(
     order = sorted(range(len(added)), key=lambda index: (-abs(added[index]), index))
     reasons = []
     for direction, sign in (("up", 1.0), ("down", -1.0)):
-        for index in [index for index in order if added[index] * sign > 0.0][:TOP]:
+        said: dict[str, Reason] = {}
+        for index in (index for index in order if added[index] * sign > 0.0):
             column = card.inputs[index]
-            value = row.get(column.name)
-            unknown = math.isnan(encode_value(column, value))
-            seen = ("未知" if language.startswith("zh") else "unknown") if unknown else _shown(value)
-            reasons.append(
-                Reason(
-                    code=f"feature_{direction}",
-                    feature=column.name,
-                    direction="up" if sign > 0.0 else "down",
-                    contribution=float(added[index]),
-                    text=f"{feature_text(column.name, config, language)}: {seen}",
-                )
+            text = value_text(column, row.get(column.name), config, language)
+            reason = Reason(
+                code=f"feature_{direction}",
+                feature=column.name,
+                direction="up" if sign > 0.0 else "down",
+                contribution=float(added[index]),
+                text=text,
             )
+            said.setdefault(text, reason)  # two features may say the same thing, e.g. where the goal is a purchase
+            if len(said) == TOP:
+                break
+        reasons.extend(said.values())
     return tuple(reasons)
 
 
+def value_text(column: ModelInput, value: object, config: Config, language: str = "en") -> str:
+    """What a feature is and what a customer has of it, in words."""
+    if math.isnan(encode_value(column, value)):
+        seen = "未知" if language.startswith("zh") else "unknown"
+    else:
+        seen = _shown(value)
+    return f"{feature_text(column.name, config, language)}: {seen}"
+
+
 def _shown(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         return str(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 or float(value).is_integer() else f"{value:.3g}"
+    number = float(value)
+    return f"{number:,.0f}" if abs(number) >= 1000 or number.is_integer() else f"{number:.3g}"
 
 
 def choice_reasons(

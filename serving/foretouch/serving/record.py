@@ -17,7 +17,7 @@ from foretouch.serving.inputs import DecisionInputs
 from foretouch.serving.reasons import choice_reasons, model_reasons
 from foretouch.serving.scoring import model_ref
 from foretouch.serving.selection import NO_CONTACT, Pick
-from foretouch.serving.summary import summarise
+from foretouch.serving.summary import is_off, summarise
 
 NO_STEP = "none"
 """Step of the ladder where rules or a holdout decided, and no step was needed."""
@@ -188,6 +188,7 @@ def _outcome(course: Course) -> str:
 
 def _why_suppressed(course: Course) -> str:
     drops = [item.dropped for item in course.probes or course.screened if item.dropped is not None]
+    drops = [drop for drop in drops if not is_off(drop)] or drops  # what says something about the customer, if any
     stages = {drop.stage for drop in drops}
     rules = {drop.rule for drop in drops}
     if stages == {"consent"} and rules == {"no_record"}:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from foretouch.features.build import build_features
 from foretouch.features.tables import connect
 from foretouch.serving.bundles import load_scorer
 from foretouch.serving.leads import ScoredLead
-from foretouch.serving.reasons import feature_text
+from foretouch.serving.reasons import value_text
 from foretouch.serving.score_file import ScoreFile, read_audience
 from foretouch.serving.scoring import Explainer, FloatArray, Scorer, band, calibrate, interval
 
@@ -233,9 +233,8 @@ def _reasons(
     config: Config, card: ModelCard, features: pd.DataFrame, contributions: FloatArray
 ) -> list[list[str | None]]:
     """The inputs that moved each score most, in words, strongest first."""
-    texts = {item.name: feature_text(item.name, config) for item in card.inputs}
     weights = contributions[:, : len(card.inputs)]
-    order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :REASONS]
+    order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, : 2 * REASONS]
     result: list[list[str | None]] = []
     values = {item.name: features[item.name].to_numpy(dtype=object) for item in card.inputs if item.name in features}
     for row, ranked in enumerate(order):
@@ -243,17 +242,16 @@ def _reasons(
         for column in ranked:
             if weights[row, column] == 0.0:
                 continue
-            name = card.inputs[column].name
+            item = card.inputs[column]
             sign = "raises" if weights[row, column] > 0 else "lowers"
-            said.append(f"{texts[name]}: {_readable(values.get(name, [None] * (row + 1))[row])} ({sign} it)")
+            value = values[item.name][row] if item.name in values else None
+            text = f"{value_text(item, None if pd.isna(value) else value, config)} ({sign} it)"
+            if text not in said:  # two features may say the same thing, e.g. where the goal is a purchase
+                said.append(text)
+            if len(said) == REASONS:
+                break
         result.append(said + [None] * (REASONS - len(said)))
     return result
-
-
-def _readable(value: Any) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return "none"
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
 def _leads(frame: pd.DataFrame) -> list[ScoredLead]:
@@ -271,6 +269,8 @@ def _leads(frame: pd.DataFrame) -> list[ScoredLead]:
 
 
 def _everyone(workspace: Workspace) -> list[str]:
-    with closing(connect(workspace, customers=())) as tables:
-        rows = tables.execute("SELECT customer_id FROM customers ORDER BY customer_id").fetchall()
+    """Customers on record, and people who are known by posted events alone, as the service knows them."""
+    query = "SELECT customer_id FROM customers UNION SELECT customer_id FROM events ORDER BY customer_id"
+    with closing(connect(workspace)) as tables:
+        rows = tables.execute(query).fetchall()
     return [str(name) for (name,) in rows]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from foretouch.core.contact import ANY, QuietHours, known_zone
 from foretouch.core.decisions import Send, Suppression
 from foretouch.serving.candidates import Option
-from foretouch.serving.contact import Touch, next_midnight
+from foretouch.serving.contact import Touch, in_words, next_midnight
 
 HOURS_OF_WEEK = 168
 HORIZON = timedelta(days=7)
@@ -138,8 +138,7 @@ def _find_slots(
 ) -> tuple[tuple[datetime, ...], Suppression | None]:
     slots = walk(earliest, until, zone)
     if not slots:
-        text = f"no time is left between {earliest.isoformat()} and {until.isoformat()}"
-        return (), option.drop("dates", "send_window", text)
+        return (), option.drop("dates", "send_window", _why_no_time(touch, earliest, until))
     quiet = quiet_rules(option, touch)
     awake = [slot for slot in slots if not any(is_quiet(slot, zone, rule) for rule in quiet)]
     if not awake:
@@ -154,6 +153,16 @@ def _find_slots(
         dropped = option.drop("caps", "minimum_gap", text)
         return (), dropped.model_copy(update={"until": max(contact.at for contact in touch.own) + gap})
     return tuple(apart), None
+
+
+def _why_no_time(touch: Touch, earliest: datetime, until: datetime) -> str:
+    """Why a window leaves no slot, whichever of its ends it is that does."""
+    window = touch.request.send_window
+    if window.latest is not None and window.latest < touch.now:
+        return f"the send window closed at {in_words(window.latest)}"
+    if window.earliest is not None and window.earliest == earliest:
+        return f"the send window opens at {in_words(earliest)}, after the latest possible time, {in_words(until)}"
+    return f"no time is left between {in_words(earliest)} and {in_words(until)}"
 
 
 def _next_awake(after: datetime, zone: ZoneInfo, quiet: Sequence[QuietHours]) -> datetime | None:

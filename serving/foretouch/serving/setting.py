@@ -11,6 +11,7 @@ from foretouch.core.policy import PolicySpec
 from foretouch.serving.assignment import assign, strictest
 from foretouch.serving.contact import Touch
 from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
+from foretouch.serving.moment import settle_window
 from foretouch.serving.send_time import zone_of
 
 WORKSPACE_POLICY = frozenset({DEFAULT_POLICY, "policy"})
@@ -55,6 +56,9 @@ def set_out(request: DecisionRequest, inputs: DecisionInputs) -> Setting:
         purpose=request.purpose,
     )
     spec, warnings = _policy([arm for _, arm in assigned], inputs)
+    window, moved = settle_window(inputs.config.clock, request.send_window, now)
+    if moved:
+        request = request.model_copy(update={"send_window": window})
     touch = Touch(request=request, policy=inputs.contact_policy, counters=counters, config=inputs.config, now=now)
     zone, warning = zone_of(touch)
     return Setting(
@@ -64,8 +68,26 @@ def set_out(request: DecisionRequest, inputs: DecisionInputs) -> Setting:
         expires_at=now + timedelta(hours=spec.expires_after_hours),
         assigned=assigned,
         holdout=strictest(assigned),
-        warnings=(*warnings, *([warning] if warning is not None else [])),
+        warnings=(
+            *warnings,
+            *moved,
+            *_unknown_names(request, inputs),
+            *([warning] if warning is not None else []),
+        ),
     )
+
+
+def _unknown_names(request: DecisionRequest, inputs: DecisionInputs) -> tuple[str, ...]:
+    """Names in the request that are probably mistyped: nothing here has them."""
+    said = [
+        f"the request names channel {name!r}, which foretouch.toml does not have"
+        for name in request.channels or ()
+        if name not in inputs.config.channels
+    ]
+    baseline = request.baseline_offer_id
+    if baseline is not None and all(offer.offer_id != baseline for offer in inputs.catalogue.offers):
+        said.append(f"baseline_offer_id {baseline!r} is not in the catalogue")
+    return tuple(said)
 
 
 def _policy(arms: Sequence[Arm], inputs: DecisionInputs) -> tuple[PolicySpec, tuple[str, ...]]:

@@ -6,10 +6,14 @@ from foretouch.core.decisions import Suppression
 from foretouch.serving.screening import Screened
 
 EVERY = "*"
+OFF = frozenset({("dates", "starts_at"), ("dates", "ends_at")})
 
 
 def summarise(screened: Sequence[Screened]) -> tuple[Suppression, ...]:
-    """What dropped what, with ``*`` where one rule dropped every offer.
+    """What dropped what, with ``*`` where one rule dropped every offer that is on.
+
+    An offer that has ended, or not begun, or that the request left out, is on no list of ``*``: it is named by itself,
+    after the rules that say something about the customer.
 
     A statement names a channel if it holds for that channel alone, and no channel if it holds for all channels that
     the offer (or, for ``*``, any offer) has here. ``until`` is the earliest time at which a part of it may end.
@@ -17,6 +21,17 @@ def summarise(screened: Sequence[Screened]) -> tuple[Suppression, ...]:
     Args:
         screened: Every option that was looked at, dropped or not.
     """
+    off = [item for item in screened if item.dropped is not None and is_off(item.dropped)]
+    on = [item for item in screened if item.dropped is None or not is_off(item.dropped)]
+    return (*_statements(on), *_statements(off, every=not on))
+
+
+def is_off(dropped: Suppression) -> bool:
+    """Whether the offer is not on at all, whoever the customer is."""
+    return dropped.stage == "requested" or (dropped.stage, dropped.rule) in OFF
+
+
+def _statements(screened: Sequence[Screened], *, every: bool = True) -> tuple[Suppression, ...]:
     drops = [item.dropped for item in screened if item.dropped is not None]
     by_channel: dict[str, int] = {}
     by_offer: dict[str, int] = {}
@@ -28,13 +43,13 @@ def summarise(screened: Sequence[Screened]) -> tuple[Suppression, ...]:
         rules.setdefault((drop.stage, drop.rule), []).append(drop)
     found: list[Suppression] = []
     for group in rules.values():
-        if len(group) == len(screened):
+        if every and len(group) == len(screened):
             found.append(_statement(group, EVERY, None if len(by_channel) > 1 else group[0].channel))
             continue
         rest: list[Suppression] = []
         for channel, count in by_channel.items():
             there = [drop for drop in group if drop.channel == channel]
-            if len(there) == count:
+            if every and len(there) == count:
                 found.append(_statement(there, EVERY, channel))
             else:
                 rest.extend(there)

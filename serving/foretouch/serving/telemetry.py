@@ -1,9 +1,12 @@
 """Metrics by route template, never by path: a fixed number of series, summed over the workers."""
 
+import logging
 import os
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+log = logging.getLogger("foretouch.models")
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -80,3 +83,24 @@ class Telemetry:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class CountingWatcher:
+    """Tells metrics and the log what happens to the models.
+
+    Args:
+        telemetry: Counts it.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def loaded(self, model: str, version: str, earlier: str | None) -> None:
+        """A version answers from now on."""
+        self._telemetry.show_model(model, version, earlier)
+        log.info("model %s: version %s answers (before: %s)", model, version, earlier or "none")
+
+    def refused(self, model: str, reason: str) -> None:
+        """A bundle was refused."""
+        self._telemetry.model_failures.labels(model).inc()
+        log.error("model %s: %s; the earlier version goes on answering", model, reason)

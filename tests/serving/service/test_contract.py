@@ -127,7 +127,7 @@ def test_unknown_paths_and_methods(either: Service) -> None:
     problem(either.call("GET", "/v1/nothing"), 404, "no_route")
     reply = either.call("GET", "/v1/decisions")
     problem(reply, 405, "method")
-    assert reply.headers["allow"] == "POST"
+    assert reply.headers["allow"] == "OPTIONS, POST"
     problem(either.call("GET", "/v1/decisions/dec_none"), 404, "not_found")
     problem(either.call("POST", "/v1/decisions/dec_none/replay", {}), 404, "not_found")
 

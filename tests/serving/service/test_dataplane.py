@@ -19,8 +19,8 @@ from foretouch.core.workspace import Workspace
 from foretouch.serving.bundles import BundleStore, check_text, load_scorer, load_scorers
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.feature_read import Breaker, FeatureReader
-from foretouch.serving.intake import settle_time
 from foretouch.serving.log_write import Claim
+from foretouch.serving.moment import settle_time
 from foretouch.serving.telemetry import Telemetry
 from foretouch.serving.upkeep import catch_up
 from tests.serving.service.world import LEAD_INPUTS, count, treated, write_model
@@ -169,12 +169,12 @@ def test_a_time_of_this_machine_is_moved_in_a_workspace_that_lives_elsewhere(fre
     path.write_text(text, encoding="utf-8")
     moved_world = Workspace.open(fresh.root)
     now = moved_world.clock.now()
-    moment = settle_time(moved_world, utc_now(), now)
+    moment = settle_time(moved_world.config.clock, utc_now(), now)
     assert abs(moment.at - now) < timedelta(minutes=1)
     assert moment.warning is not None
     for kept in (now, now - timedelta(days=2), now + timedelta(minutes=4), utc_now() + timedelta(days=31)):
-        assert settle_time(moved_world, kept, now).at == kept
-    assert settle_time(fresh, datetime(2030, 1, 1, tzinfo=UTC), now).warning is None
+        assert settle_time(moved_world.config.clock, kept, now).at == kept
+    assert settle_time(fresh.config.clock, datetime(2030, 1, 1, tzinfo=UTC), now).warning is None
 
 
 def test_a_text_that_crashes_its_parser_harms_nobody(fresh: Workspace) -> None:

@@ -1,0 +1,234 @@
+"""From a request and its features to a logged answer, or to an answer that says why it could not be logged."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from foretouch.core.canonical import canonical_json, content_hash
+from foretouch.core.clock import Clock, monotonic
+from foretouch.core.decisions import CounterSnapshot, Decision, DecisionRecord, DecisionRequest, FeatureSnapshot
+from foretouch.core.errors import StateError
+from foretouch.core.ids import new_id
+from foretouch.core.state.access import ReusedKeyError, find_answer
+from foretouch.core.state.db import State
+from foretouch.serving.bundles import BundleStore, Champions
+from foretouch.serving.decide import DecisionInputs, decide, decision_seed
+from foretouch.serving.log_write import DecisionWriter, Pending, Repeat, read_counters
+from foretouch.serving.settings import Settings, SettingsReader
+from foretouch.serving.telemetry import Telemetry
+
+log = logging.getLogger("foretouch.decider")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A decision as it was given.
+
+    Attributes:
+        body: The answer as JSON, byte for byte the same when it is given again.
+        record: The whole record; None when an earlier answer was given again.
+        replayed: Whether this is an earlier answer.
+    """
+
+    body: bytes
+    record: DecisionRecord | None = None
+    replayed: bool = False
+
+    @property
+    def decision(self) -> Decision:
+        """The answer."""
+        return self.record.answer() if self.record is not None else Decision.from_line(self.body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A decision that waits for its commit, or was answered without one.
+
+    Attributes:
+        request: The touchpoint.
+        features: The customer's.
+        settings: The configuration it is made under.
+        pending: Its way into the log; None where there is none.
+        given: The answer of a dry run.
+        failure: Why there is no way into the log.
+    """
+
+    request: DecisionRequest
+    features: FeatureSnapshot
+    settings: Settings
+    pending: Pending | None = None
+    given: Given | None = None
+    failure: Exception | None = None
+
+
+class Decider:
+    """Decides and logs, under the settings and models in force.
+
+    Args:
+        state: The log.
+        settings: The configuration.
+        bundles: The models.
+        clock: The workspace's.
+        telemetry: Counts.
+        seed_key: The workspace's secret ``seed``.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        settings: SettingsReader,
+        bundles: BundleStore,
+        clock: Clock,
+        telemetry: Telemetry,
+        seed_key: str,
+    ) -> None:
+        self._state = state
+        self._settings = settings
+        self._bundles = bundles
+        self._clock = clock
+        self._telemetry = telemetry
+        self._seed_key = seed_key
+        self._writer = DecisionWriter(state)
+
+    def begin(self, request: DecisionRequest, features: FeatureSnapshot, repeat: Repeat | None) -> Begun:
+        """Puts a decision on its way into the log; a dry run is answered at once."""
+        settings, champions = self._settings.current, self._bundles.champions
+        begun = Begun(request=request, features=features, settings=settings)
+        if request.options.dry_run:
+            record = self.preview(request, features)
+            return replace(begun, given=Given(body=canonical_json(record.answer()), record=record))
+        started, now, decision_id = monotonic(), self._clock.now(), new_id("dec")
+
+        def make(counters: CounterSnapshot) -> DecisionRecord:
+            inputs = self._inputs(
+                request, features, counters, settings, champions, decision_id=decision_id, decided_at=now
+            )
+            before = monotonic()
+            record = decide_or_fall_back(request, inputs)
+            latency = {"queue": (before - started) * 1000.0, "decide": (monotonic() - before) * 1000.0}
+            return record.model_copy(update={"latency_ms": {name: round(ms, 3) for name, ms in latency.items()}})
+
+        try:
+            pending = self._writer.submit(request, now=now, settings=settings, repeat=repeat, make=make)
+        except StateError as error:
+            return replace(begun, failure=error)
+        return replace(begun, pending=pending)
+
+    def finish(self, begun: Begun) -> Given:
+        """Waits for the commit and answers; if there is none, the answer says so.
+
+        Raises:
+            ReusedKeyError: The idempotency key came before with another request.
+        """
+        if begun.given is not None:
+            return begun.given
+        if begun.pending is None:
+            return self._unlogged(begun, begun.failure or StateError("the decision log is closed"))
+        try:
+            logged = begun.pending.result()
+        except ReusedKeyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets an answer
+            return self._unlogged(begun, error)
+        if logged.record is not None:
+            self._telemetry.decisions.labels(logged.record.status, logged.record.fallback_step).inc()
+        return Given(body=logged.body, record=logged.record, replayed=logged.record is None)
+
+    def preview(self, request: DecisionRequest, features: FeatureSnapshot) -> DecisionRecord:
+        """Decides without logging or reserving anything."""
+        settings = self._settings.current
+        counters = self._counters_or_closed(request, settings)
+        inputs = self._inputs(request, features, counters, settings, self._bundles.champions)
+        return decide(request, inputs).model_copy(update={"logged": False})
+
+    def earlier(self, repeat: Repeat | None) -> Given | None:
+        """An earlier answer, before any work is done; the transaction looks again.
+
+        Raises:
+            ReusedKeyError: The idempotency key came before with another request.
+        """
+        if repeat is None:
+            return None
+        try:
+            body = find_answer(self._state.read(), repeat.scope, repeat.key, repeat.body_sha256)
+        except ReusedKeyError:
+            raise
+        except Exception:
+            log.exception("earlier answers cannot be read")
+            return None
+        return None if body is None else Given(body=body, replayed=True)
+
+    def _inputs(
+        self,
+        request: DecisionRequest,
+        features: FeatureSnapshot,
+        counters: CounterSnapshot,
+        settings: Settings,
+        champions: Champions,
+        *,
+        decision_id: str | None = None,
+        **changes: Any,
+    ) -> DecisionInputs:
+        identity = decision_id or new_id("dec")
+        values: dict[str, Any] = {
+            "decision_id": identity,
+            "decided_at": self._clock.now(),
+            "seed": decision_seed(self._seed_key, request.customer_id, identity),
+            "features": features,
+            "counters": counters,
+            "models": champions.scorers,
+            "catalogue": settings.catalogue,
+            "contact_policy": settings.contact_policy,
+            "policies": settings.policies.policies,
+            "experiments": settings.experiments.experiments,
+            "config": settings.config,
+            "versions": settings.versions,
+        }
+        return DecisionInputs(**{**values, **changes})
+
+    def _unlogged(self, begun: Begun, failure: Exception) -> Given:
+        """The answer when the log cannot be written: no model decides, nothing is reserved, and it says so."""
+        log.error("a decision was answered without being logged: %s", failure)
+        self._telemetry.unlogged.inc()
+        reason = "the decision log cannot be written, so no model decided and nothing was reserved"
+        counters = self._counters_or_closed(begun.request, begun.settings)
+        inputs = self._inputs(
+            begun.request, begun.features, counters, begun.settings, self._bundles.champions, models={}
+        )
+        record = decide_or_fall_back(begun.request, inputs)
+        record = record.model_copy(
+            update={
+                "status": "fallback",
+                "status_reason": reason,
+                "logged": False,
+                "warnings": (*record.warnings, reason),
+            }
+        )
+        self._telemetry.decisions.labels("fallback", "unlogged").inc()
+        return Given(body=canonical_json(record.answer()), record=record)
+
+    def _counters_or_closed(self, request: DecisionRequest, settings: Settings) -> CounterSnapshot:
+        """The counters as last committed; if they cannot be read, a snapshot under which nobody may be contacted."""
+        try:
+            return read_counters(self._state.read(), request, self._clock.now(), settings)
+        except Exception as error:  # noqa: BLE001 - fail closed on consent
+            return CounterSnapshot(consent_error=f"consent cannot be read: {error}")
+
+
+def repeat_of(request: DecisionRequest, caller: str, idempotency_key: str | None) -> Repeat | None:
+    """What makes a request repeatable: the caller's key, else its ``request_id``; None without either."""
+    key = idempotency_key or request.request_id
+    if key is None:
+        return None
+    return Repeat(scope=f"{caller}/decisions", key=key, body_sha256=content_hash(request))
+
+
+def decide_or_fall_back(request: DecisionRequest, inputs: DecisionInputs) -> DecisionRecord:
+    """Decides; if a model or a feature makes that fail, decides again without any model."""
+    try:
+        return decide(request, inputs)
+    except Exception:
+        log.exception("decision %s failed and is made again without models", inputs.decision_id)
+    bare = FeatureSnapshot(error="the decision failed with these features; they were left out")
+    return decide(request, replace(inputs, models={}, features=bare))
