@@ -30,16 +30,19 @@ def decide_command(
     from rich.console import Console
 
     from foretouch.core.canonical import canonical_json
+    from foretouch.core.hints import with_workspace
     from foretouch.core.workspace import Workspace
     from foretouch.serving.ask import ask, request_of
-    from foretouch.serving.explain import show_decision
+    from foretouch.serving.explain import next_step, show_decision
 
     request = request_of(customer, touchpoint, tuple(channel) if channel else None, purpose, dry_run=dry_run)
     record = ask(Workspace.open(workspace), request)
     if as_json:
         print(canonical_json(record).decode())
     else:
-        show_decision(record, Console())
+        console = Console()
+        show_decision(record, console)
+        console.print(f"next: {with_workspace(next_step(record))}", highlight=False, soft_wrap=True)
 
 
 def replay_command(

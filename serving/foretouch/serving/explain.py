@@ -4,6 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,46 +19,51 @@ NAMED = 4
 
 
 def show_decision(record: DecisionRecord, console: Console) -> None:
-    """Prints a decision, its reasons, its candidates and what the rules dropped."""
+    """Prints a decision, its reasons, its candidates and what the rules dropped; times are the customer's own."""
     head = Text(f"{record.status}", style=f"bold {COLOURS[record.status]}")
     head.append(f"  {record.status_reason}", style="not bold default")
     console.print(head)
-    facts = f"decision {record.decision_id}, customer {record.customer_id}, touchpoint {record.touchpoint}"
-    console.print(f"  {facts}, purpose {record.purpose}, {record.decided_at:%Y-%m-%d %H:%M} UTC", highlight=False)
+    facts = f"customer {record.customer_id}, touchpoint {record.touchpoint}, purpose {record.purpose}"
+    _say(console, f"{facts}, {_local(record.decided_at, record)}")
+    _say(console, f"decision {record.decision_id}")
     if not record.logged:
-        console.print("  not logged, nothing reserved", style="yellow")
+        _say(console, "not logged, nothing reserved", style="yellow")
     for action in record.action:
         _show_action(action, record, console)
     for assignment in record.experiments:
         kind = " (holdout)" if assignment.holdout else ""
-        console.print(f"  experiment {assignment.key}: arm {assignment.arm}{kind}", highlight=False)
+        _say(console, f"experiment {assignment.key}: arm {assignment.arm}{kind}")
     _show_candidates(record, console)
     _show_suppressed(record, console)
     for warning in record.warnings:
-        console.print(f"  note: {warning}", style="yellow", highlight=False)
+        _say(console, f"note: {warning}", style="yellow")
     models = ", ".join(f"{model.name} {model.version}" for model in record.models) or "none"
-    console.print(
-        f"  models: {models}; step: {record.fallback_step}; seed: {record.seed}", style="dim", highlight=False
-    )
+    _say(console, f"models: {models}; step: {record.fallback_step}; seed: {record.seed}", style="dim")
+
+
+def next_step(record: DecisionRecord) -> str:
+    """The command to try after a decision."""
+    if record.logged:
+        return f"foretouch replay {record.decision_id}"
+    return f"foretouch decide --customer {record.customer_id}"
+
+
+def _say(console: Console, text: str, *, indent: int = 2, style: str = "") -> None:
+    """One line; what does not fit goes on below it, indented alike."""
+    console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
 
 
 def _show_action(action: Action, record: DecisionRecord, console: Console) -> None:
     treatment = f" ({action.treatment_id})" if action.treatment_id else ""
-    when = f"{_local(action.send_at, record)}"
-    console.print(
-        f"  {action.rank}. contact by {action.channel} with {action.offer_id}{treatment}, send {when}",
-        style="bold",
-        highlight=False,
-    )
+    when = _local(action.send_at, record)
+    what = f"contact by {action.channel} with {action.offer_id}{treatment}"
+    _say(console, f"{action.rank}. {what}, send {when}", style="bold")
     if action.send is not None:
         runner_up = action.send.runner_up_at
         second = f", then {_local(runner_up, record)}" if runner_up is not None else ""
         explored = "; this slot was explored" if action.send.explored else ""
-        console.print(
-            f"     best slot {_local(action.send.best_at, record)}{second}; slot probability "
-            f"{action.send.slot_probability:.3g}{explored}",
-            highlight=False,
-        )
+        chance = f"slot probability {action.send.slot_probability:.3g}"
+        _say(console, f"best slot {_local(action.send.best_at, record)}{second}; {chance}{explored}", indent=5)
     parts = [f"priority {_number(action.priority)}", f"selection probability {_number(action.selection_probability)}"]
     if action.propensity is not None:
         around = action.propensity_interval
@@ -65,9 +71,9 @@ def _show_action(action: Action, record: DecisionRecord, console: Console) -> No
             f"propensity {action.propensity:.3g}" + (f" [{around.low:.3g}, {around.high:.3g}]" if around else "")
         )
     parts.extend([f"value {_number(action.value)}", f"cost {_number(action.cost)}"])
-    console.print(f"     {', '.join(parts)}", highlight=False)
+    _say(console, ", ".join(parts), indent=5)
     for reason in action.reason_codes:
-        console.print(f"     {_mark(reason)} {reason.text}", highlight=False)
+        _say(console, f"{_mark(reason)} {reason.text}", indent=5)
 
 
 def _mark(reason: Reason) -> str:
@@ -91,40 +97,41 @@ def _show_candidates(record: DecisionRecord, console: Console) -> None:
         )
     console.print(table)
     if len(left) > SHOWN:
-        console.print(f"  and {len(left) - SHOWN} more candidates", style="dim", highlight=False)
+        _say(console, f"and {len(left) - SHOWN} more candidates", style="dim")
 
 
 def _show_suppressed(record: DecisionRecord, console: Console) -> None:
     if not record.suppressed:
         return
     dropped = sum(candidate.dropped_by is not None for candidate in record.candidates)
-    console.print(f"  {dropped} of {len(record.candidates) - 1} candidates dropped by rules:", highlight=False)
+    _say(console, f"{dropped} of {len(record.candidates) - 1} candidates dropped by rules:")
     groups: dict[tuple[str, str, str | None], list[Suppression]] = {}
     for item in record.suppressed:
         groups.setdefault((item.stage, item.rule, item.channel), []).append(item)
     for (stage, rule, channel), items in groups.items():
-        names = ["every offer" if item.offer_id == "*" else item.offer_id for item in items]
+        names = ["every offer that is on" if item.offer_id == "*" else item.offer_id for item in items]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         where = f" by {channel}" if channel else ""
-        until = f", until {_local(items[0].until, record)}" if items[0].until is not None and not more else ""
-        console.print(
-            f"    {', '.join(names[:NAMED])}{more}{where}: {stage}/{rule}{until}: {items[0].text}", highlight=False
-        )
+        alike = all((item.text, item.until) == (items[0].text, items[0].until) for item in items)
+        text = items[0].text if alike else f"e.g. {names[0]}: {items[0].text}"
+        until = f", until {_local(items[0].until, record)}" if items[0].until is not None and alike else ""
+        _say(console, f"{', '.join(names[:NAMED])}{more}{where}: {stage}/{rule}{until}: {text}", indent=4)
 
 
 def show_replay(found: Replay, record: DecisionRecord, policy: str | None, console: Console) -> None:
     """Prints whether a replay came out the same, and if not, what changed."""
     if found.identical:
         console.print(f"identical: {record.decision_id} comes out the same in every field", style="green")
+        _say(console, f"{record.status}: {record.status_reason}")
         return
     under = f" under policy {policy}" if policy is not None else ""
     console.print(
         f"changed{under}: {len(found.differences)} fields differ", style="yellow" if policy else "red", highlight=False
     )
     for item in found.differences[:SHOWN]:
-        console.print(f"  {item.path}: {_short(item.logged)} → {_short(item.replayed)}", highlight=False)
+        _say(console, f"{item.path}: {_short(item.logged)} → {_short(item.replayed)}")
     if len(found.differences) > SHOWN:
-        console.print(f"  and {len(found.differences) - SHOWN} more (--json shows all)", style="dim", highlight=False)
+        _say(console, f"and {len(found.differences) - SHOWN} more (--json shows all)", style="dim")
     show_decision(found.decision, console)
 
 
