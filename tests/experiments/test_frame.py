@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from foretouch.core.decisions import DecisionRecord
-from foretouch.core.errors import NotFoundError, NotReadyError
+from foretouch.core.errors import NotFoundError
 from foretouch.core.state.db import State, connect
 from foretouch.core.state.log import append_decision, read_decisions
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.frame import build_frame
+from foretouch.experiments.steps import steps_of
 from foretouch.experiments.workspace import analyze_experiment
 
 
@@ -145,7 +146,34 @@ def test_errors_name_the_next_command(planted: Any, tmp_path: Any) -> None:
     (tmp_path / "experiments").mkdir()
     source = planted.workspace.experiments_folder / "spring.toml"
     (tmp_path / "experiments" / "spring.toml").write_text(source.read_text())
-    with pytest.raises(NotReadyError, match="no decisions yet") as caught:
-        analyze_experiment(Workspace.open(tmp_path), "spring", now=planted.now)
-    assert caught.value.hint is not None
-    assert caught.value.hint.startswith("foretouch serve")
+    results = analyze_experiment(Workspace.open(tmp_path), "spring", now=planted.now)
+    assert [item.code for item in results.refusals] == ["no_log"]
+    assert "foretouch serve" in steps_of(results)[0]["en"]
+
+
+def test_the_split_is_judged_on_everyone_who_entered(plant: Any) -> None:
+    """Half of one arm never reaches the log: the alarm does not wait until windows are over."""
+    world = plant(customers=900, seed=13)
+    early = world.now - timedelta(days=25)
+    assert analyze_experiment(world.workspace, "spring", now=early).srm.ok
+    with connect(world.workspace.state_file) as connection:
+        held = sorted({item.customer_id for item in read_decisions(connection) if item.status == "control"})[::2]
+        connection.executemany("DELETE FROM decisions WHERE customer_id = ?", [(item,) for item in held])
+    connection.close()
+    first = min(world.exposed.values())
+    young = analyze_experiment(world.workspace, "spring", now=first + timedelta(days=13))
+    assert young.enrolment is not None
+    assert young.enrolment.mature == 0
+    assert young.srm.observed == young.enrolment.entered_by_arm
+    assert sum(young.srm.observed.values()) == young.enrolment.entered > 300
+    assert young.verdict.code == "broken"
+    later = analyze_experiment(world.workspace, "spring", now=early)
+    assert later.enrolment is not None
+    assert 0 < later.n < later.enrolment.entered == sum(later.srm.observed.values())
+    assert later.verdict.code == "broken"
+
+
+def test_an_arm_that_the_spec_does_not_name_is_seen_before_windows_are_over(planted: Any) -> None:
+    renamed = planted.spec.replace(control="nobody", weights={"nobody": 0.5, "mailing": 0.5}, arms={})
+    frame = build_frame(planted.workspace, renamed, now=min(planted.exposed.values()) + timedelta(days=5))
+    assert "unknown_arm" in {item.code for item in frame.refused}

@@ -12,6 +12,7 @@ from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments.analysis import Context, analyze
 from foretouch.experiments.labels import LABELS
 from foretouch.experiments.results import Results
+from foretouch.experiments.steps import STEPS
 from foretouch.experiments.texts import SENTENCES
 
 BANNED = re.compile(r"p-value|significan|null hypothesis|\bnull\b|posterior|显著|零假设|后验|P 值", re.IGNORECASE)
@@ -129,3 +130,52 @@ def test_both_languages_have_the_same_keys_and_placeholders(catalogue: dict[str,
         assert fields[0] == fields[1], key
         assert not BANNED.search(texts["en"]), key
         assert not BANNED.search(texts["zh"]), key
+
+
+def test_the_verdict_says_both_levels_and_the_arms_titles() -> None:
+    verdict = results_of(primary=0.06, kind="proportion").verdict
+    assert "raises revenue from 20.0% (“A”) to 26.0%: about +30.0%" in verdict.text_en
+    assert "使收入从 20.0%（“A”）提高到 26.0%：约 +30.0%" in verdict.text_zh
+
+
+@pytest.mark.parametrize(("primary", "told"), [(0.0, "more customers"), (1e-4, "more customers")])
+def test_an_undecided_verdict_says_how_many_more_are_needed(primary: float, told: str) -> None:
+    verdict = results_of(primary=primary).verdict
+    assert verdict.code == "unclear"
+    assert told in verdict.text_en
+    assert "名客户" in verdict.text_zh
+
+
+def test_an_open_guardrail_says_how_many_more_settle_it() -> None:
+    """At the present difference and the size told, the limit is two-sided alpha plus power away: 1.96 + 0.84 se."""
+    verdict = results_of(primary=0.5, guardrail=0.01, guard_margin=0.018).verdict
+    found = re.search(r"About ([\d,]+) more customers will show it", verdict.text_en)
+    assert found is not None
+    per_arm = (8000 + int(found[1].replace(",", ""))) / 2
+    distance = 0.018 - 0.01
+    se = ((0.03 * 0.97 + 0.04 * 0.96) / per_arm) ** 0.5
+    assert distance / se == pytest.approx(1.959964 + 0.841621, rel=0.03)
+
+
+def test_a_control_without_any_success_is_no_base_for_a_size() -> None:
+    rows = pd.DataFrame({"customer_id": range(200), "arm": ["A", "B"] * 100, "y": [0.0] * 199 + [1.0]})
+    spec = ExperimentSpec.model_validate(
+        {
+            "key": "v",
+            "control": "A",
+            "weights": {"A": 0.5, "B": 0.5},
+            "metrics": [{"name": "m", "kind": "proportion", "column": "y", "role": "primary"}],
+        }
+    )
+    verdict = analyze(rows, spec).verdict
+    assert verdict.code == "unclear"
+    assert "cannot be said yet: “A” shows nothing" in verdict.text_en
+
+
+@pytest.mark.parametrize(("catalogue", "name"), [(STEPS, "steps")])
+def test_steps_have_the_same_commands_in_both_languages(catalogue: dict[str, dict[str, str]], name: str) -> None:
+    assert catalogue, name
+    for key, texts in catalogue.items():
+        fields = [sorted(field for _, field, _, _ in Formatter().parse(texts[code]) if field) for code in ("en", "zh")]
+        assert fields[0] == fields[1], key
+        assert not BANNED.search(texts["en"] + texts["zh"]), key

@@ -21,6 +21,8 @@ class Arm(Contract):
     """What happens to its units."""
     policy: str | None = None
     """A file in ``policies/``; none is ``policy.toml``."""
+    title: dict[str, str] = Field(default_factory=dict)
+    """What reports call it, by language (``en``, ``zh``); the arm's name where there is none."""
 
 
 class Metric(Contract):

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from foretouch.core.canonical import content_hash
-from foretouch.core.experiment import ExperimentSpec, Metric
+from foretouch.core.experiment import Arm, ExperimentSpec, Metric
 from foretouch.experiments import checks, verdict
 from foretouch.experiments.contrasts import Contrast, contrast_of, metric_result
 from foretouch.experiments.cumulative import looks
 from foretouch.experiments.definitions import used
 from foretouch.experiments.multiplicity import benjamini_hochberg, holm
+from foretouch.experiments.names import named
 from foretouch.experiments.refusals import Refused
 from foretouch.experiments.results import Check, Enrolment, MetricResult, Refusal, Results
 from foretouch.experiments.segments import segment_results
@@ -33,6 +34,7 @@ class Context:
         refused: What is wrong with the frame as a whole.
         assumptions: What the data lack.
         command: What reproduces this.
+        workspace: How a command names the workspace.
         data_hash: SHA-256 of the rows' source.
     """
 
@@ -45,6 +47,7 @@ class Context:
     refused: tuple[Refused, ...] = ()
     assumptions: tuple[dict[str, object], ...] = ()
     command: str = ""
+    workspace: str = ""
     data_hash: str = ""
 
 
@@ -65,13 +68,16 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
     """
     context = context or Context()
     units = Units.of(rows, spec)
-    split = checks.split_of(units.counts, spec, running=context.running)
-    whole = [*units.refused, *context.refused]
+    enrolment = context.enrolment
+    sizes = units.counts if enrolment is None else enrolment.entered_by_arm
+    split = checks.split_of(sizes, spec, running=context.running)
+    of_frame = {item.code for item in context.refused}
+    whole = [*(item for item in units.refused if item.code not in of_frame), *context.refused]
     if sum(units.counts.values()) == 0 and not context.refused:
         whole.append(Refused("no_units"))
     elif not split.ok:
         whole.append(Refused("split_mismatch", value=_split_text(split.observed, split.expected)))
-    if whole:
+    if whole and not any(item.code in verdict.WAITING for item in whole):
         small = [arm for arm, size in units.counts.items() if size < 2 and spec.weights[arm] > 0.0]
         whole += [Refused("arm_too_small", column=arm, value=units.counts[arm]) for arm in small]
     refusals = [_refusal(item) for item in whole]
@@ -87,13 +93,19 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
             except Refused as reason:
                 refusals.append(_refusal(reason, metric=metric.name, contrast=units.arms[arm]))
     metrics = _adjusted(contrasts, context)
-    segments, heterogeneity, problems = segment_results(units, contrasts if readable else [])
+    segments, heterogeneity, problems = segment_results(units, contrasts) if readable else ((), (), [])
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
-    lights = (*verdict.split_lights(split, units), *_balance(units, spec), *context.checks)
+    titles = {arm: named(arm_titles(spec), arm) for arm in units.arms}
+    misplaced = any(item.code in verdict.MISPLACED for item in whole)
+    lights = (
+        *verdict.split_lights(split, titles, misplaced=misplaced),
+        *_balance(units, spec),
+        *context.checks,
+    )
     if any(check.code == "arms_some" for check in lights):
         lights = tuple(check for check in lights if check.code != "arms_ok")
     families = {"decisions": "holm", "secondary": "benjamini-hochberg", "segments": "benjamini-hochberg"}
-    sizes = {
+    members = {
         "decisions": sum(item.role != "secondary" for item in metrics),
         "secondary": sum(item.role == "secondary" for item in metrics),
         "segments": len(segments),
@@ -104,6 +116,10 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         alpha=spec.alpha,
         title=spec.title,
         metric_titles={metric.name: metric.title for metric in spec.metrics if metric.title},
+        arm_titles=arm_titles(spec),
+        arm_kinds={} if enrolment is None else {arm: spec.arms.get(arm, Arm()).kind for arm in units.arms},
+        starts_at=spec.starts_at,
+        ends_at=spec.ends_at,
         weights=spec.weights,
         currency=context.currency,
         origin=context.origin,
@@ -116,7 +132,7 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         segments=segments,
         heterogeneity=heterogeneity,
         cumulative=looks(units, contrasts),
-        multiplicity={name: {"method": families[name], "size": sizes[name]} for name in families},
+        multiplicity={name: {"method": families[name], "size": members[name]} for name in families},
         verdict=verdict.PENDING,
         refusals=tuple(refusals),
         definitions=used(
@@ -126,13 +142,19 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
             winsor=any(metric.winsor is not None for metric in spec.metrics),
             segments=bool(spec.segments),
         ),
-        enrolment=context.enrolment,
+        enrolment=enrolment,
         assumptions=context.assumptions,
         command=context.command,
+        workspace=context.workspace,
         inputs={"sha256": context.data_hash or _hash(rows), "spec_sha256": content_hash(spec)},
     )
     verdicts = verdict.verdicts(draft, spec)
     return draft.model_copy(update={"verdicts": verdicts, "verdict": verdict.overall(verdicts)})
+
+
+def arm_titles(spec: ExperimentSpec) -> dict[str, dict[str, str]]:
+    """The titles that the spec gives its arms, by arm and language."""
+    return {name: arm.title for name, arm in spec.arms.items() if arm.title}
 
 
 def _prepared(units: Units, refusals: list[Refusal]) -> list[tuple[Metric, MetricRows]]:

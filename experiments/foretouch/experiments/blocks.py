@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from foretouch.experiments import numbers
 from foretouch.experiments.charts import Dot, Series, cumulative_plot, interval_plot
 from foretouch.experiments.labels import label
+from foretouch.experiments.names import arm_title, differences, levels, title_of
 from foretouch.experiments.results import Look, MetricResult, Results, SegmentResult
-from foretouch.experiments.verdict import differences, title_of
 
 MOST_ROWS = 60
 
@@ -23,6 +23,7 @@ class Block:
         header: Column names.
         rows: Cells as text.
         chart: An ``<svg>`` element, or nothing.
+        narrow: The same for a phone.
         sentences: Findings in words.
         texts: Columns that hold text rather than numbers.
         folded: The table is one click down.
@@ -34,6 +35,7 @@ class Block:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     chart: str = ""
+    narrow: str = ""
     sentences: Sequence[str] = ()
     texts: frozenset[int] = field(default=frozenset())
     folded: bool = False
@@ -49,15 +51,6 @@ def blocks_of(results: Results, language: str) -> list[Block]:
         groups_block(results, language),
     ]
     return [block for block in made if block is not None]
-
-
-def level_value(results: Results, row: MetricResult, value: float, language: str) -> str:
-    """A mean in the metric's own unit."""
-    if row.kind == "proportion":
-        return numbers.percents([value], sign=False)[0][language]
-    if row.money is not None and row.money.kind == "revenue":
-        return numbers.money(value, results.currency, sign=False)[language]
-    return numbers.amount(value)[language]
 
 
 def metrics_block(results: Results, language: str, *, secondary: bool) -> Block | None:
@@ -79,7 +72,7 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
         if row.lift is not None and drawn is not None:
             dots.append(
                 Dot(
-                    label=f"{title} · {row.contrast}" if many else title,
+                    label=f"{title} · {arm_title(results, row.contrast)[language]}" if many else title,
                     value=100 * row.lift,
                     low=100 * drawn[0],
                     high=100 * drawn[1],
@@ -91,14 +84,14 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
         relative = "–" if row.lift is None else numbers.percents([row.lift])[0][language]
         if row.lift is not None and lifts is not None:
             texts = numbers.percents((row.lift, *lifts))
-            relative = f"{texts[0][language]} ({numbers.span(texts[1], texts[2])[language]})"
+            relative = f"{texts[0][language]}\n{numbers.span(texts[1], texts[2])[language]}"
+        before, after = levels(results, row, (row.control_mean, row.treatment_mean))
         cells = [
             f"{title}{role}",
-            row.contrast,
-            level_value(results, row, row.control_mean, language),
-            level_value(results, row, row.treatment_mean, language),
-            change[language],
-            numbers.span(low, high)[language],
+            *([arm_title(results, row.contrast)[language]] if many else []),
+            before[language],
+            after[language],
+            f"{change[language]}\n{numbers.span(low, high)[language]}",
             relative,
         ]
         if limited:
@@ -109,8 +102,12 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
                 state = label(word, language)
             cells.append(state)
         table.append(cells)
-    header = [label(name, language) for name in ("metric", "arm", "control", "treatment", "change")]
-    header += [label("anytime_interval" if anytime else "interval", language, level=level), label("lift", language)]
+    between = label("anytime_interval" if anytime else "interval", language, level=level)
+    first, second = rows[0].control, rows[0].contrast
+    header = [label("metric", language), *([label("arm", language)] if many else [])]
+    header.append(arm_title(results, first)[language])
+    header.append(label("treatment", language) if many else arm_title(results, second)[language])
+    header += [f"{label(key, language)}\n{between}" for key in ("change", "lift")]
     if limited:
         header.append(label("state", language))
     name = "secondary" if secondary else "main"
@@ -119,15 +116,26 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
         note += ("" if language == "zh" else " ") + label("limit_note", language)
     if anytime and not secondary:
         note += ("" if language == "zh" else " ") + label("main_note_anytime", language)
-    chart = interval_plot(dots, axis=label("change_percent", language), name=f"{name}-{language}") if dots else ""
+    charts = _pair(dots, axis=label("change_percent", language), name=f"{name}-{language}")
     return Block(
         name=name,
         title=label(name, language),
         note=note,
         header=header,
         rows=table,
-        chart=chart,
-        texts=frozenset({1, 7}),
+        chart=charts[0],
+        narrow=charts[1],
+        texts=frozenset({1}) if many else frozenset(),
+    )
+
+
+def _pair(dots: Sequence[Dot], *, axis: str, name: str, centre: float | None = None) -> tuple[str, str]:
+    """The chart for a page and the one for a phone; nothing where there is nothing to draw."""
+    if not dots:
+        return "", ""
+    return (
+        interval_plot(dots, axis=axis, name=name, centre=centre),
+        interval_plot(dots, axis=axis, name=f"{name}-narrow", centre=centre, narrow=True),
     )
 
 
@@ -187,13 +195,15 @@ def _cumulative_block(results: Results, row: MetricResult, looks: Sequence[Look]
         anytime=anytime,
     )
     texts = [label(key, language) for key in ("effect", "anytime_band", "fixed_band")]
-    title = f"{label('cumulative', language)}: {title_of(results, row.name)[language]} · {row.contrast}"
+    arm = arm_title(results, row.contrast)[language]
+    title = f"{label('cumulative', language)}: {title_of(results, row.name)[language]} · {arm}"
+    axis = label("change_percent", language)
     rows = [
         [
             look.through,
             numbers.count(look.n)[language],
-            f"{value:+.1f}%",
-            f"{low:+.1f}% … {high:+.1f}%",
+            f"{value:+,.1f}%",
+            f"{low:+,.1f}% … {high:+,.1f}%",
         ]
         for look, value, (low, high) in zip(looks, series.values, anytime, strict=True)
     ]
@@ -205,7 +215,8 @@ def _cumulative_block(results: Results, row: MetricResult, looks: Sequence[Look]
         note=label("cumulative_note", language),
         header=header,
         rows=rows[-MOST_ROWS:],
-        chart=cumulative_plot(series, axis=label("change_percent", language), labels=texts, name=name),
+        chart=cumulative_plot(series, axis=axis, labels=texts, name=name),
+        narrow=cumulative_plot(series, axis=axis, labels=texts, name=f"{name}-narrow", narrow=True),
         folded=True,
     )
 
@@ -237,9 +248,10 @@ def segments_block(results: Results, language: str) -> Block | None:
         rows.append([f"{cell.segment}: {cell.value}", customers, change[language], numbers.span(low, high)[language]])
     centre = None if primary.lift is None else 100 * primary.lift
     level = f"{100 * (1 - results.alpha):.4g}%"
+    charts = _pair(dots, axis=label("change_percent", language), name=f"segments-{language}", centre=centre)
     return Block(
         name="segments",
-        title=f"{label('segments', language)}: {metric} · {primary.contrast}",
+        title=f"{label('segments', language)}: {metric} · {arm_title(results, primary.contrast)[language]}",
         note=label("segments_note", language),
         header=[
             label("segment", language),
@@ -248,9 +260,8 @@ def segments_block(results: Results, language: str) -> Block | None:
             label("interval", language, level=level),
         ],
         rows=rows,
-        chart=interval_plot(dots, axis=label("change_percent", language), name=f"segments-{language}", centre=centre)
-        if dots
-        else "",
+        chart=charts[0],
+        narrow=charts[1],
         sentences=sentences,
         folded=True,
     )
@@ -269,19 +280,33 @@ def _segment_dot(cell: SegmentResult) -> Dot:
 
 
 def groups_block(results: Results, language: str) -> Block:
-    """Who took part: sizes against the plan, and how many were told to be contacted."""
+    """Who took part: what each group gets, sizes against the plan, how many are counted, how many were contacted."""
     enrolment = results.enrolment
-    header = [label(key, language) for key in ("arm", "customers", "expected", "planned")]
+    keys = ["arm", *(["does"] if results.arm_kinds else []), "customers", "expected", "planned"]
     if enrolment is not None:
-        header.append(label("contacted", language))
+        keys += ["counted", "contacted"]
     rows = []
-    for arm, size in results.arms.items():
+    for arm, counted in results.arms.items():
         expected = results.srm.expected.get(arm)
-        share = numbers.percents([results.weights[arm]], sign=False)[0][language]
-        due = "–" if expected is None else numbers.count(expected)[language]
-        row = [arm, numbers.count(size)[language], due, share]
+        row = [arm_title(results, arm)[language]]
+        if results.arm_kinds:
+            row.append(label(f"does_{results.arm_kinds[arm]}", language))
+        entered = counted if enrolment is None else enrolment.entered_by_arm.get(arm, 0)
+        row += [
+            numbers.count(entered)[language],
+            "–" if expected is None else numbers.count(expected)[language],
+            numbers.percents([results.weights[arm]], sign=False)[0][language],
+        ]
         if enrolment is not None:
             told = enrolment.contacted.get(arm)
+            row.append(numbers.count(counted)[language])
             row.append("–" if told is None else numbers.percents([told], sign=False)[0][language])
         rows.append(row)
-    return Block(name="groups", title=label("groups", language), note="", header=header, rows=rows)
+    return Block(
+        name="groups",
+        title=label("groups", language),
+        note="" if enrolment is None else label("groups_note", language),
+        header=[label(key, language) for key in keys],
+        rows=rows,
+        texts=frozenset({1}) if results.arm_kinds else frozenset(),
+    )

@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREY, GREEN, RED = "#0072B2", "#D55E00", "#767676", "#009E73", "#B3261E"
 TONES = {"good": GREEN, "bad": ORANGE, "open": BLUE, "faint": GREY}
@@ -23,7 +24,8 @@ SETTINGS: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-WIDTH = 8.6
+WIDTH, NARROW = 8.6, 4.6
+"""Inches of the figure on a page and on a phone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,9 @@ class Series:
     anytime: Sequence[tuple[float, float]]
 
 
-def interval_plot(dots: Sequence[Dot], *, axis: str, name: str, centre: float | None = None) -> str:
+def interval_plot(
+    dots: Sequence[Dot], *, axis: str, name: str, centre: float | None = None, narrow: bool = False
+) -> str:
     """Estimates with their intervals, one a line, zero and limits drawn.
 
     Args:
@@ -65,13 +69,15 @@ def interval_plot(dots: Sequence[Dot], *, axis: str, name: str, centre: float | 
         axis: What the numbers are.
         name: Makes ids in the document unique.
         centre: A dashed line, such as the overall effect.
+        narrow: For a phone: labels stand above their lines.
 
     Returns:
         An ``<svg>`` element.
     """
     with _settings(name):
-        figure = Figure(figsize=(WIDTH, 0.9 + 0.46 * len(dots)))
-        axes = figure.add_axes((0.34, 0.62 / figure.get_figheight(), 0.62, 1.0 - 0.72 / figure.get_figheight()))
+        figure = Figure(figsize=(NARROW if narrow else WIDTH, 0.9 + (0.62 if narrow else 0.46) * len(dots)))
+        left, width = (0.05, 0.9) if narrow else (0.34, 0.62)
+        axes = figure.add_axes((left, 0.62 / figure.get_figheight(), width, 1.0 - 0.72 / figure.get_figheight()))
         for position, dot in enumerate(reversed(dots)):
             colour = TONES[dot.tone]
             axes.plot([dot.low, dot.high], [position, position], color=colour, linewidth=2.4, solid_capstyle="butt")
@@ -82,14 +88,22 @@ def interval_plot(dots: Sequence[Dot], *, axis: str, name: str, centre: float | 
         axes.axvline(0.0, color="#222222", linewidth=1.1)
         if centre is not None:
             axes.axvline(centre, color=GREY, linewidth=1.1, linestyle="--")
-        axes.set_yticks(range(len(dots)), [dot.label for dot in reversed(dots)])
-        axes.set_ylim(-0.6, len(dots) - 0.4)
+        if narrow:
+            axes.set_yticks([])
+            for position, dot in enumerate(reversed(dots)):
+                plate = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+                place = axes.get_yaxis_transform()
+                axes.text(0.0, position + 0.28, dot.label, transform=place, va="bottom", bbox=plate)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        else:
+            axes.set_yticks(range(len(dots)), [dot.label for dot in reversed(dots)])
+        axes.set_ylim(-0.6, len(dots) - (0.2 if narrow else 0.4))
         axes.tick_params(axis="y", length=0)
         _finish(axes, axis)
         return _svg(figure, name)
 
 
-def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: str) -> str:
+def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: str, narrow: bool = False) -> str:
     """The effect on all units so far, with the anytime band (filled) and the fixed band (dotted).
 
     Args:
@@ -97,10 +111,11 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         axis: What the numbers are.
         labels: Texts for the effect, the anytime band and the fixed band.
         name: Makes ids in the document unique.
+        narrow: For a phone.
     """
     with _settings(name):
-        figure = Figure(figsize=(WIDTH, 3.3))
-        axes = figure.add_axes((0.09, 0.1, 0.88, 0.76))
+        figure = Figure(figsize=(NARROW, 3.9) if narrow else (WIDTH, 3.3))
+        axes = figure.add_axes((0.17, 0.08, 0.8, 0.7) if narrow else (0.09, 0.1, 0.88, 0.76))
         x = list(range(len(series.days)))
         axes.fill_between(
             x,
@@ -115,8 +130,9 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         axes.plot(x, [high for _, high in series.fixed], color=GREY, linestyle=":")
         axes.plot(x, series.values, color=BLUE, linewidth=2, marker="o", markersize=3.5, label=labels[0])
         axes.axhline(0.0, color="#222222", linewidth=1.1)
-        step = max(1, (len(x) + 6) // 7)
-        axes.set_xticks(x[::step], [series.days[i] for i in x[::step]])
+        most = 3 if narrow else 7
+        step = max(1, (len(x) + most - 1) // most)
+        axes.set_xticks(x[::step], [_short(series.days[i]) if narrow else series.days[i] for i in x[::step]])
         settled = len(x) // 4
         ends = [0.0, *series.values, *(item for pair in series.anytime[settled:] for item in pair)]
         room = 0.08 * (max(ends) - min(ends))
@@ -124,8 +140,14 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         axes.set_ylabel(axis)
         axes.grid(axis="y", color="#e3e3e3", linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=3, frameon=False, fontsize=10)
+        columns = 1 if narrow else 3
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, fontsize=10)
         return _svg(figure, name)
+
+
+def _short(day: str) -> str:
+    """A date without its year; a number as it is."""
+    return day[5:] if len(day) == len("2026-01-31") else day
 
 
 def _settings(name: str) -> AbstractContextManager[None]:

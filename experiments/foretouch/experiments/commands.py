@@ -1,5 +1,6 @@
 """Commands of the experiments part. Heavy imports happen inside each command, so that ``--help`` stays fast."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,11 @@ WindowOption = Annotated[
     typer.Option("--window-days", min=0.01, help="Cap every metric's window, to read a young experiment early."),
 ]
 
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", help="A past time with its zone: the answer as it was then. Default: now."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
@@ -26,7 +32,11 @@ def register(app: typer.Typer) -> None:
 
 
 def analyze(
-    key: KeyArgument, workspace: WorkspaceOption = None, window_days: WindowOption = None, as_json: JsonOption = False
+    key: KeyArgument,
+    workspace: WorkspaceOption = None,
+    window_days: WindowOption = None,
+    as_of: AsOfOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Analyse an experiment from the decision log and the events."""
     from foretouch.core.workspace import Workspace
@@ -35,7 +45,7 @@ def analyze(
     from foretouch.experiments.workspace import analyze_experiment
 
     opened = Workspace.open(workspace)
-    results = analyze_experiment(opened, key, now=opened.clock.now(), shorten_to_days=window_days)
+    results = analyze_experiment(opened, key, now=_time(as_of, opened.clock.now()), shorten_to_days=window_days)
     if as_json:
         typer.echo(json_text(results), nl=False)
     else:
@@ -50,20 +60,30 @@ def report(
     ] = None,
     lang: Annotated[str, typer.Option("--lang", help="en, zh or both.")] = "both",
     window_days: WindowOption = None,
+    as_of: AsOfOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the report of an experiment: one HTML file per language, and the results as JSON."""
+    """Write the report of an experiment: one HTML file per language, and the results as JSON.
+
+    An experiment that cannot be analysed gets its page too, with the reason and what to do.
+    """
     import json
 
+    from foretouch.core.errors import ConfigError
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.files import write_results
     from foretouch.experiments.report import write_reports
-    from foretouch.experiments.workspace import analyze_experiment
+    from foretouch.experiments.workspace import analyze_experiment, refused_experiment, spec_of
 
     if lang not in {"en", "zh", "both"}:
         raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")
     opened = Workspace.open(workspace)
-    results = analyze_experiment(opened, key, now=opened.clock.now(), shorten_to_days=window_days)
+    failure: ConfigError | None = None
+    spec = spec_of(opened, key)
+    try:
+        results = analyze_experiment(opened, key, now=_time(as_of, opened.clock.now()), shorten_to_days=window_days)
+    except ConfigError as error:
+        failure, results = error, refused_experiment(opened, spec, error)
     folder = out or opened.reports
     languages = ("en", "zh") if lang == "both" else (lang,)
     written = write_reports(results, folder, languages)
@@ -72,11 +92,28 @@ def report(
     if as_json:
         files = {"reports": {code: str(path) for code, path in written.items()}, "results": str(data)}
         typer.echo(json.dumps({**files, "verdict": results.verdict.model_dump(mode="json")}, ensure_ascii=False))
-        return
-    for code in languages:
-        typer.echo(results.verdict.text_en if code == "en" else results.verdict.text_zh)
-    for path in (*written.values(), data):
-        typer.echo(f"  {path}")
+    else:
+        for code in languages:
+            typer.echo(results.verdict.text_en if code == "en" else results.verdict.text_zh)
+        for path in (*written.values(), data):
+            typer.echo(f"  {path}")
+    if failure is not None:
+        raise failure
+
+
+def _time(text: str | None, now: datetime) -> datetime:
+    """The time of the analysis: as asked for, not later than now."""
+    if text is None:
+        return now
+    try:
+        asked = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time like 2026-03-01T09:00:00+00:00", param_hint="--as-of") from error
+    if asked.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} names no zone; write {text}+00:00 for UTC", param_hint="--as-of")
+    if asked > now:
+        raise typer.BadParameter(f"{text} is later than the workspace's now, {now.isoformat()}", param_hint="--as-of")
+    return asked
 
 
 def design(

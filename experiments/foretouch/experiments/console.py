@@ -5,6 +5,7 @@ from rich.table import Table
 
 from foretouch.experiments.design import Plan
 from foretouch.experiments.results import MetricResult, Results
+from foretouch.experiments.steps import steps_of
 
 MARKS = {"green": "[green]ok[/green]", "amber": "[yellow]look[/yellow]", "red": "[red]STOP[/red]"}
 
@@ -20,8 +21,8 @@ def print_results(results: Results, console: Console | None = None) -> None:
     for refusal in results.refusals:
         where = " / ".join(item for item in (refusal.metric, refusal.contrast, refusal.segment) if item)
         console.print(f"  no number{f' for {where}' if where else ''}: {refusal.text_en}")
-    if results.enrolment is not None and results.enrolment.mature == 0 and results.enrolment.entered:
-        console.print("  next: foretouch experiment analyze KEY --window-days N reads a shorter window, all arms alike")
+    for step in steps_of(results):
+        console.print(f"  next: {step['en']}", soft_wrap=True, highlight=False)
 
 
 def _table(results: Results) -> Table:

@@ -1,4 +1,4 @@
-"""The definitions that a report prints: what each number means, in English."""
+"""The definitions that a report prints: what each number means, in English and Chinese."""
 
 DEFINITIONS: dict[str, str] = {
     "difference": "treatment - control, in the metric's unit; variances with n - 1",
@@ -21,13 +21,44 @@ DEFINITIONS: dict[str, str] = {
     "over all segments; while the test runs, over the anytime p",
     "ci_fcr": "interval at alpha x selected / all of the family of segments (false coverage rate)",
     "heterogeneity": "Cochran's Q of the segments' differences, weights 1 / se^2",
-    "srm": "Pearson chi-square against the weights, arms of positive weight; sequential_p by a mixture of "
-    "Dirichlet-multinomial Bayes factors, concentrations 100 and 10,000; alarm below 0.001",
+    "srm": "Pearson chi-square of everyone who entered against the weights, arms of positive weight; sequential_p by "
+    "a mixture of Dirichlet-multinomial Bayes factors, concentrations 100 and 10,000; alarm below 0.001",
     "non_inferiority": "margin is absolute, in the metric's unit; passed when the interval stays within it, broken "
     "when it lies wholly beyond",
     "money": "per 1,000 units: 1,000 x (difference x value_per_unit - cost_per_unit)",
     "unit": "one row per unit, from its first logged exposure on; goals are counted alike for every arm",
 }
+
+CHINESE: dict[str, str] = {
+    "difference": "实验组 - 对照组，单位与指标相同；方差以 n - 1 为分母",
+    "ci": "差值 ± t × 标准误，t 取 Welch-Satterthwaite 自由度；比例视为 0 与 1 的均值",
+    "p": "差值的双侧检验（Welch）",
+    "lift": "实验组均值 / 对照组均值 - 1；如有协变量，则为调整之后",
+    "lift_ci": "Fieller 区间，自由度同差值；当且仅当 p < alpha 时不含 0",
+    "lift_ci_log_delta": "exp(log(实验组 / 对照组) ± t × 对数比的标准误) - 1",
+    "cuped": "theta = 与协变量的合并协方差 / 协变量的协方差，两组合并计算；均值以协变量的合并均值为中心",
+    "ratio": "分子之和 / 分母之和；按单位用 delta 法",
+    "quantile": "线性插值；方差用 Maritz-Jarrett 法（自助法的极限）；正态理论",
+    "winsor": "高于全部分组合并后上分位数（线性）的值按该分位数计；比率指标仅限分子",
+    "cluster": "CR1 稳健方差，G/(G-1) × (N-1)/(N-2)，t 取 G - 1 个自由度",
+    "anytime_ci": "渐近置信序列（arXiv 2103.06476v7），n 为两组单位数之和，在 `tuning` 个单位处最窄；每次查看均有效",
+    "anytime_p": "本次查看的值；cumulative[] 中为迄今最小值",
+    "p_adjusted": "全部主要与护栏对比用 Holm 法；次要对比与全部细分各用 Benjamini-Hochberg 法；"
+    "实验运行期间以 anytime p 计算",
+    "ci_fcr": "区间水平为 alpha × 选中数 / 细分总数（错误覆盖率）",
+    "heterogeneity": "各细分差值的 Cochran Q，权重为 1 / 标准误的平方",
+    "srm": "全部进入者对设定权重的 Pearson 卡方，仅限权重为正的分组；sequential_p 为浓度 100 与 10,000 的 "
+    "Dirichlet-多项贝叶斯因子混合；低于 0.001 报警",
+    "non_inferiority": "界限为绝对值，单位与指标相同；区间完全在界限内为通过，完全越过界限为突破",
+    "money": "每 1,000 个单位：1,000 × (差值 × value_per_unit - cost_per_unit)",
+    "unit": "每个单位一行，自首次记录的曝光起；各组的目标统计方式一致",
+}
+"""The same in Chinese."""
+
+
+def definition(name: str, text: str, language: str) -> str:
+    """A definition for readers of a language; the results' own text where there is no other."""
+    return CHINESE.get(name, text) if language == "zh" else text
 
 
 def used(*, covariates: bool, cluster: bool, kinds: set[str], winsor: bool, segments: bool) -> dict[str, str]:

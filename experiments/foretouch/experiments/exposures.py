@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from foretouch.core.errors import NotReadyError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.state.db import connect, from_micros
 from foretouch.core.workspace import Workspace
@@ -40,6 +39,14 @@ class Exposure:
     arms: set[str] = field(default_factory=set)
 
 
+def logged(workspace: Workspace) -> bool:
+    """Whether the workspace has logged any decision."""
+    if not workspace.state_file.is_file():
+        return False
+    with closing(connect(workspace.state_file, read_only=True)) as connection:
+        return connection.execute("SELECT 1 FROM decisions LIMIT 1").fetchone() is not None
+
+
 def read_exposures(
     workspace: Workspace, spec: ExperimentSpec, *, until: datetime, aliases: Mapping[str, str]
 ) -> list[Exposure]:
@@ -53,14 +60,9 @@ def read_exposures(
         spec: The experiment.
         until: Decisions after this time are left out.
         aliases: From an alias to the customer it stands for.
-
-    Raises:
-        NotReadyError: The workspace has no decision log yet.
     """
     if not workspace.state_file.is_file():
-        raise NotReadyError(
-            f"{workspace.root} has no decisions yet", hint=f"foretouch serve --workspace {workspace.root}"
-        )
+        return []
     found: dict[str, Exposure] = {}
     with closing(connect(workspace.state_file, read_only=True)) as connection:
         rows = connection.execute("SELECT decided_at, record FROM decisions ORDER BY decided_at, sequence")

@@ -5,6 +5,7 @@ longest window of the metrics is over (``shorten_to_days`` caps every window, fo
 arms are counted and left out. Events posted or ingested count once; bots and machine events never do.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pandas as pd
 
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.workspace import Workspace
-from foretouch.experiments.exposures import Exposure, read_exposures
+from foretouch.experiments.exposures import Exposure, logged, read_exposures
 from foretouch.experiments.measures import Measure, measure, members_of, metric_measures, named_measure, newest_event
 from foretouch.experiments.refusals import Refused
 from foretouch.experiments.results import Check, Enrolment
@@ -68,7 +69,6 @@ def build_frame(
         shorten_to_days: Caps every window, to read a young experiment early.
 
     Raises:
-        NotReadyError: There is no decision log yet.
         ConfigError: A ratio or covariate names no measure.
     """
     aliases = read_table(workspace, "aliases")
@@ -105,12 +105,15 @@ def build_frame(
         last_exposure=max((item.at for item in exposures), default=None),
         last_event=newest,
         contacted=_contacted(exposures),
+        entered_by_arm=_by_arm(exposures),
         window_days=windows,
         shortened_to_days=shorten_to_days,
     )
-    refused = []
+    refused = _misplaced(exposures, spec)
     if mismatched > MOST_MISMATCHES * max(len(exposures), 1):
         refused.append(Refused("assignment_mismatch", value=mismatched))
+    if not exposures and not logged(workspace):
+        refused.append(Refused("no_log"))
     if clean and not mature:
         first = min(item.at for item in clean) + longest
         refused.append(Refused("none_mature", value=len(clean), column=first.date().isoformat()))
@@ -166,6 +169,22 @@ def _known_before(rows: pd.DataFrame, spec: ExperimentSpec, mature: list[Exposur
         found = [item.known.get(name) for item in mature]
         if name not in rows.columns and any(item is not None for item in found):
             rows[name] = pd.Series([None if item is None else str(item) for item in found], dtype=object)
+
+
+def _by_arm(exposures: list[Exposure]) -> dict[str, int]:
+    return dict(sorted(Counter(item.arm for item in exposures).items()))
+
+
+def _misplaced(exposures: list[Exposure], spec: ExperimentSpec) -> list[Refused]:
+    """Whoever was logged in an arm that the spec does not name, or in one of weight 0, mature or not."""
+    found = []
+    strange = [item.arm for item in exposures if item.arm not in spec.weights]
+    if strange:
+        found.append(Refused("unknown_arm", value=len(strange), column=", ".join(sorted(set(strange))[:5])))
+    idle = [item.arm for item in exposures if spec.weights.get(item.arm) == 0.0]
+    if idle:
+        found.append(Refused("zero_weight_traffic", value=len(idle), column=", ".join(sorted(set(idle)))))
+    return found
 
 
 def _contacted(exposures: list[Exposure]) -> dict[str, float]:

@@ -15,24 +15,37 @@ LABELS: dict[str, dict[str, str]] = {
     "red": {"en": "stop", "zh": "异常"},
     "money": {"en": "What it is worth", "zh": "价值"},
     "money_revenue": {
-        "en": "Extra revenue per 1,000 customers: {value} (between {low} and {high}).",
-        "zh": "每 1,000 名客户增加收入：{value}（{low} 至 {high}）。",
+        "en": "Extra revenue per 1,000 customers{within}, “{arm}” against “{control}”: {value} "
+        "(between {low} and {high}).",
+        "zh": "“{arm}”与“{control}”相比，每 1,000 名客户{within}增加收入：{value}（{low} 至 {high}）。",
     },
     "money_margin": {
-        "en": "Extra contribution margin per 1,000 customers, costs subtracted: {value} (between {low} and {high}).",
-        "zh": "每 1,000 名客户增加边际贡献（已扣除成本）：{value}（{low} 至 {high}）。",
+        "en": "Extra contribution margin per 1,000 customers{within}, “{arm}” against “{control}”: {value} "
+        "(between {low} and {high}).",
+        "zh": "“{arm}”与“{control}”相比，每 1,000 名客户{within}增加边际贡献：{value}（{low} 至 {high}）。",
     },
+    "within": {"en": " within {days} days of their first decision", "zh": "在首次决策后 {days} 天内"},
     "money_audience": {
-        "en": "For all {n} customers of this test: {value} (between {low} and {high}).",
-        "zh": "对本实验全部 {n} 名客户：{value}（{low} 至 {high}）。",
+        "en": "If all {n} customers counted in this test were in “{arm}”{within}: {value} (between {low} and {high}).",
+        "zh": "若本实验计入的全部 {n} 名客户均属“{arm}”，{within}：{value}（{low} 至 {high}）。",
     },
     "money_revenue_note": {
         "en": "This is revenue in {currency}, not profit: the costs of goods and of contacts are not subtracted.",
         "zh": "此为收入（{currency}），不是利润：未扣除商品成本和触达成本。",
     },
     "money_margin_note": {
-        "en": "Contribution margin in {currency}, at the value per unit that the spec states.",
-        "zh": "边际贡献（{currency}），按设定中的单位价值计算。",
+        "en": "Contribution margin in {currency}, at the value per unit that the spec states. No cost of contacting is "
+        "stated there, so none is subtracted.",
+        "zh": "边际贡献（{currency}），按设定中的单位价值计算。设定中未给出触达成本，因此未扣除。",
+    },
+    "money_margin_cost_note": {
+        "en": "Contribution margin in {currency}, at the value per unit that the spec states, less its cost of {cost} "
+        "per customer of the group.",
+        "zh": "边际贡献（{currency}），按设定中的单位价值计算，已扣除该组每位客户 {cost} 的成本。",
+    },
+    "money_wait": {
+        "en": "No money figure yet: it comes with the numbers.",
+        "zh": "暂无金额，待有数字后给出。",
     },
     "own_units": {"en": "the spec's own units", "zh": "设定的单位"},
     "money_none": {
@@ -89,15 +102,11 @@ LABELS: dict[str, dict[str, str]] = {
     "as_of": {"en": "As of {time}", "zh": "截至 {time}"},
     "metric": {"en": "Metric", "zh": "指标"},
     "arm": {"en": "Group", "zh": "分组"},
-    "control": {"en": "Control", "zh": "对照组"},
     "treatment": {"en": "Treated", "zh": "实验组"},
     "change": {"en": "Change", "zh": "变化"},
     "lift": {"en": "Relative change", "zh": "相对变化"},
     "interval": {"en": "{level} interval", "zh": "{level} 区间"},
     "anytime_interval": {"en": "Anytime {level} interval", "zh": "随时可看的 {level} 区间"},
-    "raw_p": {"en": "p", "zh": "p"},
-    "adjusted_p": {"en": "p, adjusted", "zh": "校正后 p"},
-    "limit": {"en": "Limit", "zh": "界限"},
     "state": {"en": "State", "zh": "状态"},
     "passed": {"en": "within the limit", "zh": "在界限内"},
     "not_shown": {"en": "not shown yet", "zh": "尚未证明"},
@@ -106,7 +115,7 @@ LABELS: dict[str, dict[str, str]] = {
     "customers": {"en": "Customers", "zh": "客户数"},
     "planned": {"en": "Planned share", "zh": "计划占比"},
     "expected": {"en": "Expected", "zh": "应有人数"},
-    "contacted": {"en": "Told to contact", "zh": "决定触达占比"},
+    "contacted": {"en": "To be contacted", "zh": "决定触达占比"},
     "day": {"en": "Through", "zh": "截至"},
     "effect": {"en": "Effect so far", "zh": "累计效果"},
     "anytime_band": {"en": "safe to read on any day", "zh": "任意一天可看的区间"},
@@ -121,15 +130,34 @@ LABELS: dict[str, dict[str, str]] = {
         "en": "Windows were shortened to {days} days to read the test early.",
         "zh": "为提前查看，观察期缩短为 {days} 天。",
     },
+    "next": {"en": "What to do now", "zh": "下一步"},
+    "summary": {
+        "en": "{n} customers entered from {first} to {last}; each is watched for {days} days from the first decision.",
+        "zh": "{first} 至 {last} 共有 {n} 名客户进入；每位客户自首次决策起观察 {days} 天。",
+    },
+    "summary_end": {
+        "en": "New customers enter until {end}.",
+        "zh": "新客户进入截至 {end}。",
+    },
+    "does": {"en": "What it gets", "zh": "做法"},
+    "does_policy": {"en": "what the policy decides", "zh": "由策略决定"},
+    "does_no_contact": {"en": "no contact at all", "zh": "完全不触达"},
+    "does_business_as_usual": {"en": "the usual offer", "zh": "照常的优惠"},
+    "does_random": {"en": "a random eligible offer", "zh": "随机一个可用优惠"},
+    "counted": {"en": "Counted", "zh": "已计入"},
+    "groups_note": {
+        "en": "Sizes are of everyone who entered; counted are those whose window is over.",
+        "zh": "人数为全部进入者；已计入者为观察期已满的客户。",
+    },
+    "all_numbers": {"en": "All numbers", "zh": "全部数字"},
     "table_of": {"en": "The same as a table", "zh": "以表格显示"},
-    "values": {"en": "primary", "zh": "主要"},
     "primary": {"en": "primary", "zh": "主要"},
     "guardrail": {"en": "guardrail", "zh": "护栏"},
     "withheld": {
         "en": "Numbers are withheld because they would mislead.",
         "zh": "为避免误导，不显示数字。",
     },
-    "definition": {"en": "Definition", "zh": "定义"},
+    "definition": {"en": "Definitions", "zh": "定义"},
     "statistics": {"en": "For statisticians", "zh": "统计细节"},
 }
 """By key, then by language."""

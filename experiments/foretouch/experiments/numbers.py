@@ -12,15 +12,18 @@ POINTS = {"en": " points", "zh": " 个百分点"}
 
 
 def digits(values: Sequence[float]) -> int:
-    """Decimals that show the largest of some percentages with at least two figures: one, or two below 2 %."""
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    return 2 if 0.0 < largest < 2.0 else 1
+    """Decimals for some percentages: one; two where all are below 2 %; none where all are 10 % and more, one 100 %."""
+    sizes = [abs(value) for value in values if math.isfinite(value)]
+    if 0.0 < max(sizes, default=0.0) < 2.0:
+        return 2
+    return 0 if sizes and max(sizes) >= 100.0 and min(sizes) >= 10.0 else 1
 
 
 def percents(values: Sequence[float], *, sign: bool = True) -> list[Phrase]:
     """Shares as percentages, all with the same decimals: 0.093 is +9.3%."""
     scaled = [100.0 * value for value in values]
-    text = "#,##0." + "0" * digits(scaled)
+    decimals = digits(scaled)
+    text = "#,##0" + ("." + "0" * decimals if decimals else "")
     pattern = f"+{text};-{text}" if sign else text
     return [
         {code: f"{format_decimal(_zero(value), format=pattern, locale=LOCALES[code])}%" for code in LANGUAGES}
@@ -32,6 +35,12 @@ def points(values: Sequence[float], *, sign: bool = False) -> list[Phrase]:
     """Differences of shares as percentage points: 0.005 is 0.5 points."""
     plain = percents(values, sign=sign)
     return [{code: item[code].removesuffix("%") + POINTS[code] for code in LANGUAGES} for item in plain]
+
+
+def limit_points(value: float) -> Phrase:
+    """A limit in percentage points, as short as it was written: 0.01 is 1 point."""
+    text = f"{100.0 * value:.4g}"
+    return {code: text + (" point" if (code, text) == ("en", "1") else POINTS[code]) for code in LANGUAGES}
 
 
 def span(low: Phrase, high: Phrase) -> Phrase:

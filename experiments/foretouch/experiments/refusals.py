@@ -20,8 +20,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "比例指标的列 {value} 只能含 0 和 1",
     },
     "arm_too_small": {
-        "en": "arm {column} has {value} units, at least 2 are needed",
-        "zh": "分组 {column} 只有 {value} 个单位，至少需要 2 个",
+        "en": "group “{column}” has {value} with a complete window, at least 2 are needed",
+        "zh": "分组“{column}”中观察期已满的只有 {value} 个，至少需要 2 个",
     },
     "zero_variance": {
         "en": "every unit has the same value, so there is nothing to compare",
@@ -84,16 +84,25 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "分组人数与设定不符：{value}",
     },
     "no_units": {
-        "en": "there are no units to analyse yet",
-        "zh": "目前还没有可分析的单位",
+        "en": "nobody has entered yet",
+        "zh": "尚无客户进入",
     },
     "none_mature": {
-        "en": "{value} customers have entered and no one's observation window is over; the first ends on {column}",
+        "en": "{value} customers have entered, but nobody's observation window is over; the first ends on {column}",
         "zh": "已有 {value} 名客户进入，但尚无人的观察期结束；最早结束于 {column}",
     },
+    "no_log": {
+        "en": "no decision has been logged yet",
+        "zh": "尚无任何决策记录",
+    },
+    "spec_wrong": {
+        "en": "the experiment's file must be mended first: {value}",
+        "zh": "须先修正实验设定：{value}",
+    },
     "assignment_mismatch": {
-        "en": "{value} units were logged in another arm than the spec assigns",
-        "zh": "有 {value} 个单位的记录分组与设定的分配不一致",
+        "en": "{value} customers were logged in another group than the one drawn for them; were weights, salt or key "
+        "changed while the test ran",
+        "zh": "有 {value} 名客户的记录分组与分配结果不一致；是否在实验期间改过权重、salt 或 key",
     },
 }
 """By code: the reason in English and Chinese."""

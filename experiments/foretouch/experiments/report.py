@@ -1,6 +1,7 @@
 """The report of an experiment: one self-contained HTML file per language, for a marketer first."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 
@@ -8,10 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foretouch.experiments import numbers
 from foretouch.experiments.blocks import blocks_of
+from foretouch.experiments.definitions import definition
 from foretouch.experiments.labels import label
+from foretouch.experiments.names import arm_title, title_of
 from foretouch.experiments.results import MetricResult, Results
+from foretouch.experiments.steps import steps_of
 from foretouch.experiments.texts import SENTENCES, sentence
-from foretouch.experiments.verdict import title_of
 
 TEMPLATE = "report.html.j2"
 OTHER = {"en": "zh", "zh": "en"}
@@ -58,7 +61,7 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
     withheld = results.verdict.code == "broken"
     as_of = ""
     if results.enrolment is not None:
-        as_of = label("as_of", language, time=f"{results.enrolment.as_of:%Y-%m-%d %H:%M} UTC")
+        as_of = label("as_of", language, time=f"{results.enrolment.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
     return environment.get_template(TEMPLATE).render(
         results=results,
         language=language,
@@ -67,6 +70,10 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
         title=results.title.get(language) or results.title.get("en") or results.key,
         origin=sentence(results.origin, language) if results.origin in SENTENCES else "",
         as_of=as_of,
+        summary=_summary(results, language),
+        steps=[_linked(step[language]) for step in steps_of(results)],
+        definitions={name: definition(name, text, language) for name, text in results.definitions.items()},
+        data=f"experiment-{results.key}.json",
         lights=_lights(results, language),
         answers=_answers(results, language),
         withheld=withheld,
@@ -108,14 +115,52 @@ def _money_line(results: Results, row: MetricResult, language: str) -> dict[str,
         return numbers.money(value, worth.currency)[language]
 
     low, high = (shown(item) for item in worth.per_1000_ci)
-    per = label(f"money_{worth.kind}", language, value=shown(worth.per_1000), low=low, high=high)
+    days = None if results.enrolment is None else results.enrolment.window_days.get(row.name)
+    within = "" if days is None else label("within", language, days=f"{days:g}")
+    names = {"arm": arm_title(results, row.contrast)[language], "control": arm_title(results, row.control)[language]}
+    per = label(
+        f"money_{worth.kind}", language, **names, within=within, value=shown(worth.per_1000), low=low, high=high
+    )
     low, high = (shown(item) for item in worth.audience_ci)
-    count = numbers.count(worth.audience)[language]
-    audience = label("money_audience", language, n=count, value=shown(worth.audience_total), low=low, high=high)
-    if len(results.arms) > 2:
-        per = f"“{row.contrast}” · {title_of(results, row.name)[language]}: {per}"
-    note = label(f"money_{worth.kind}_note", language, currency=worth.currency or label("own_units", language))
+    audience = label(
+        "money_audience",
+        language,
+        **names,
+        n=numbers.count(worth.audience)[language],
+        within=within,
+        value=shown(worth.audience_total),
+        low=low,
+        high=high,
+    )
+    kind = f"{worth.kind}_cost" if worth.cost_per_unit else worth.kind
+    cost = numbers.money(worth.cost_per_unit, worth.currency, sign=False)[language]
+    currency = worth.currency or label("own_units", language)
+    note = label(f"money_{kind}_note", language, currency=currency, cost=cost)
     return {"per": per, "audience": audience, "note": note}
+
+
+def _summary(results: Results, language: str) -> str:
+    """Who is in the test since when, how long each is watched, and until when customers enter."""
+    enrolment = results.enrolment
+    if enrolment is None or enrolment.first_exposure is None or enrolment.last_exposure is None:
+        return ""
+    told = label(
+        "summary",
+        language,
+        n=numbers.count(enrolment.entered)[language],
+        first=f"{enrolment.first_exposure:%Y-%m-%d}",
+        last=f"{enrolment.last_exposure:%Y-%m-%d}",
+        days=f"{max(enrolment.window_days.values()):g}",
+    )
+    if results.ends_at is None or results.ends_at <= enrolment.as_of:
+        return told
+    return f"{told} {label('summary_end', language, end=f'{results.ends_at:%Y-%m-%d}')}"
+
+
+def _linked(step: str) -> tuple[str, str]:
+    """A step's words and its command, if it ends with one."""
+    words, mark, command = step.partition("foretouch ")
+    return words, mark + command
 
 
 def _counting(results: Results, language: str) -> list[str]:
@@ -138,29 +183,25 @@ def _refusals(results: Results, language: str) -> list[str]:
     found = []
     for item in results.refusals:
         metric = None if item.metric in {None, "*"} else title_of(results, str(item.metric))[language]
-        where = " · ".join(part for part in (metric, item.contrast, item.segment) if part)
+        arm = None if item.contrast is None else arm_title(results, item.contrast)[language]
+        where = " · ".join(part for part in (metric, arm, item.segment) if part)
         text = _text(item, language)
         found.append(f"{where}: {text}" if where else text)
     return found
 
 
 def _statistics(results: Results, language: str) -> dict[str, list[str] | list[list[str]]]:
-    names = ["metric", "arm"]
-    interval = f"{100 * (1 - results.alpha):.4g}% CI"
-    header = [label(name, language) for name in names]
-    header += ["n", "Δ", "se", "df", interval, "p", "p adj.", "anytime CI", "anytime p"]
+    level = f"{100 * (1 - results.alpha):.4g}%"
+    header = [label("metric", language), label("arm", language)]
+    header += ["n", "Δ\nse, df", f"{level} CI\nanytime CI", "p\np adj.", "anytime p"]
     rows = [
         [
             title_of(results, row.name)[language],
             row.contrast,
-            f"{row.n_control} + {row.n_treatment}",
-            f"{row.difference:.6g}",
-            f"{row.se:.4g}",
-            "∞" if row.df is None else f"{row.df:.1f}",
-            f"{row.ci[0]:.5g} … {row.ci[1]:.5g}",
-            f"{row.p:.3g}",
-            f"{row.p_adjusted:.3g}",
-            f"{row.anytime_ci[0]:.5g} … {row.anytime_ci[1]:.5g}",
+            f"{row.n_control}\n+ {row.n_treatment}",
+            f"{row.difference:.6g}\n{row.se:.4g}, {'∞' if row.df is None else f'{row.df:.1f}'}",
+            f"{row.ci[0]:.5g} … {row.ci[1]:.5g}\n{row.anytime_ci[0]:.5g} … {row.anytime_ci[1]:.5g}",
+            f"{row.p:.3g}\n{row.p_adjusted:.3g}",
             f"{row.anytime_p:.3g}",
         ]
         for row in results.metrics

@@ -190,6 +190,8 @@ class Enrolment(Contract):
     """When the newest event of the metrics was received."""
     contacted: dict[str, float]
     """Share of units per arm that the first decision told to contact."""
+    entered_by_arm: dict[str, int] = Field(default_factory=dict)
+    """Units by the arm of their first exposure, whether their window is over or not: what the split is judged by."""
     window_days: dict[str, float]
     """By metric."""
     shortened_to_days: float | None = None
@@ -204,6 +206,12 @@ class Results(Contract):
     alpha: float
     title: dict[str, str] = Field(default_factory=dict)
     metric_titles: dict[str, dict[str, str]] = Field(default_factory=dict)
+    arm_titles: dict[str, dict[str, str]] = Field(default_factory=dict)
+    arm_kinds: dict[str, str] = Field(default_factory=dict)
+    """What each arm does in a decision; empty for a table of rows."""
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+    """The planned end of assignment."""
     weights: dict[str, float]
     currency: str | None = None
     origin: str = "own"
@@ -225,4 +233,7 @@ class Results(Contract):
     enrolment: Enrolment | None = None
     assumptions: tuple[dict[str, Any], ...] = ()
     command: str = ""
+    """What gives these very numbers again."""
+    workspace: str = ""
+    """How a command names the workspace; empty for a table of rows."""
     inputs: dict[str, str] = Field(default_factory=dict)

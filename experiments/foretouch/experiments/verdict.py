@@ -14,14 +14,14 @@ In order, the first that holds:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scipy import special
 
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments import numbers
+from foretouch.experiments.names import arm_title, differences, levels, size, title_of
 from foretouch.experiments.results import Check, MetricResult, Refusal, Results, Split, Verdict
-from foretouch.experiments.table import Units
 from foretouch.experiments.texts import LANGUAGES, Phrase, phrase, say
 
 BREAKING = (
@@ -34,7 +34,9 @@ BREAKING = (
     "assignment_mismatch",
 )
 """Refusals of the whole that take numbers and verdict away."""
-WAITING = ("none_mature", "no_units")
+MISPLACED = ("zero_weight_traffic", "unknown_arm", "unit_in_two_arms", "duplicate_units", "missing_arm")
+"""Those of them that say that units are where they should not be."""
+WAITING = ("none_mature", "no_units", "no_log", "spec_wrong")
 ORDER = ("broken", "win", "harm", "unclear", "equivalent")
 """Which arm's verdict is the one to act on."""
 POWER = 0.8
@@ -51,7 +53,8 @@ def verdicts(results: Results, spec: ExperimentSpec) -> tuple[Verdict, ...]:
             return (_verdict("broken", key, results, None, reason=_reason(item)),)
     for item in whole:
         if item.code in WAITING:
-            return (_verdict("unclear", "unclear_none_mature", results, None, reason=_reason(item)),)
+            key = "unclear_spec" if item.code == "spec_wrong" else "unclear_none_mature"
+            return (_verdict("unclear", key, results, None, reason=_reason(item)),)
     arms = [arm for arm, weight in spec.weights.items() if arm != spec.control and weight > 0.0]
     return tuple(_of_arm(results, spec, arm) for arm in arms)
 
@@ -61,28 +64,27 @@ def overall(found: Sequence[Verdict]) -> Verdict:
     return min(found, key=lambda item: ORDER.index(item.code))
 
 
-def split_lights(split: Split, units: Units) -> tuple[Check, ...]:
-    """Lights for the sizes of the arms and for units in arms where they should not be; none without units."""
-    if len(units.rows) == 0:
+def split_lights(split: Split, titles: Mapping[str, Phrase], *, misplaced: bool) -> tuple[Check, ...]:
+    """Lights for the sizes of the arms and for units in arms where they should not be; none without units.
+
+    Args:
+        split: Observed and expected sizes.
+        titles: What readers call the arms.
+        misplaced: Units are in arms where they should not be.
+    """
+    if not any(split.observed.values()):
         return ()
-    sizes = [(arm, f"{seen:,}", f"{split.expected[arm]:,.0f}") for arm, seen in split.observed.items()]
+    sizes = [(titles[arm], f"{seen:,}", f"{split.expected[arm]:,.0f}") for arm, seen in split.observed.items()]
     text = {
-        "en": ", ".join(f"{arm} {seen} (planned {due})" for arm, seen, due in sizes),
-        "zh": "，".join(f"{arm} {seen}（计划 {due}）" for arm, seen, due in sizes),
+        "en": ", ".join(f"“{arm['en']}” {seen} (planned {due})" for arm, seen, due in sizes),
+        "zh": "，".join(f"“{arm['zh']}”{seen}（计划 {due}）" for arm, seen, due in sizes),
     }
     code = "split_ok" if split.ok else "split_bad"
-    bad = bool(units.refused)
-    arms = "arms_bad" if bad else "arms_ok"
+    arms = "arms_bad" if misplaced else "arms_ok"
     return (
         Check(code=code, light="green" if split.ok else "red", **say(code, split=text)),
-        Check(code=arms, light="red" if bad else "green", **say(arms)),
+        Check(code=arms, light="red" if misplaced else "green", **say(arms)),
     )
-
-
-def title_of(results: Results, name: str) -> Phrase:
-    """A metric's name for readers, by language."""
-    given = results.metric_titles.get(name, {})
-    return {code: given.get(code, name.replace("_", " ")) for code in LANGUAGES}
 
 
 def _of_arm(results: Results, spec: ExperimentSpec, arm: str) -> Verdict:
@@ -109,11 +111,9 @@ def _of_primaries(
         return _better(results, sure[0], guardrails)
     for row in primaries:
         if row.non_inferiority is not None and row.non_inferiority.status == "passed":
-            margin = _size(results, row, row.non_inferiority.margin)
+            margin = size(results, row, row.non_inferiority.margin)
             metric = title_of(results, row.name)
-            return _verdict(
-                "equivalent", "equivalent", results, arm, metric=metric, control=results.control, margin=margin
-            )
+            return _verdict("equivalent", "equivalent", results, arm, metric=metric, margin=margin)
     return _unclear(results, primaries[0])
 
 
@@ -124,7 +124,7 @@ def _guardrail_harm(results: Results, row: MetricResult) -> Verdict | None:
         return None
     interval = row.anytime_ci if results.basis == "anytime" else row.ci
     low, high = sorted(abs(item) for item in interval)
-    sizes = [_size(results, row, item) for item in (low, high)]
+    sizes = [size(results, row, item) for item in (low, high)]
     if row.kind == "proportion":
         sizes = numbers.points((low, high))
     values: dict[str, object] = {
@@ -133,9 +133,11 @@ def _guardrail_harm(results: Results, row: MetricResult) -> Verdict | None:
         "low": numbers.bare(sizes[0]),
         "high": sizes[1],
     }
+    before, after = levels(results, row, (row.control_mean, row.treatment_mean))
+    values |= {"before": before, "after": after}
     if limit is None:
         return _verdict("harm", "harm_guardrail_plain", results, row.contrast, **values)
-    margin = _size(results, row, limit.margin)
+    margin = size(results, row, limit.margin)
     return _verdict("harm", "harm_guardrail", results, row.contrast, **values, margin=margin)
 
 
@@ -166,7 +168,8 @@ def _better(results: Results, row: MetricResult, guardrails: Sequence[MetricResu
                 row.contrast,
                 **values,
                 guardrail=title_of(results, other.name),
-                margin=_size(results, other, status.margin),
+                margin=size(results, other, status.margin),
+                needed=_needed_within(results, other, status.margin),
             )
     told = phrase("guardrails_fine" if guardrails else "guardrails_none")
     return _verdict("win", "win", results, row.contrast, **values, guardrails=told)
@@ -183,19 +186,36 @@ def _unclear(results: Results, row: MetricResult) -> Verdict:
 def _needed(results: Results, row: MetricResult) -> Phrase:
     """How many more units a smaller, round change takes at 80 % power, and how long that lasts at today's pace."""
     level = abs(row.control_mean)
-    critical = float(special.ndtri(1.0 - results.alpha / 2.0) + special.ndtri(POWER))
-    seen = critical * row.se / level if level > 0.0 else math.inf
+    if not level > 0.0:
+        return _both("needed_unknown", control=arm_title(results, row.control))
+    seen = _critical(results) * row.se / level
     smaller = [target for target in TARGETS if target < seen * 0.8]
-    if not math.isfinite(seen) or not smaller:
-        return dict.fromkeys(LANGUAGES, "")
+    if not smaller:
+        return _both("needed_nothing", target=_plain_percent(next(target for target in TARGETS if target >= seen)))
     target = smaller[-1]
-    n = row.n_control + row.n_treatment
-    more = n * ((seen / target) ** 2 - 1.0)
-    values: dict[str, object] = {"target": _plain_percent(target), "units": numbers.about(more)}
+    more = (row.n_control + row.n_treatment) * ((seen / target) ** 2 - 1.0)
+    return _more(results, "needed", more, target=_plain_percent(target))
+
+
+def _needed_within(results: Results, row: MetricResult, margin: float) -> Phrase:
+    """How many more units show, at 80 % power, that a guardrail is within its limit, if it stays as it is now."""
+    distance = margin + row.difference * (1.0 if row.better == "up" else -1.0)
+    if distance <= 0.0:
+        return dict.fromkeys(LANGUAGES, "")
+    more = (row.n_control + row.n_treatment) * ((_critical(results) * row.se / distance) ** 2 - 1.0)
+    return _more(results, "needed_within", more) if more > 0.0 else dict.fromkeys(LANGUAGES, "")
+
+
+def _critical(results: Results) -> float:
+    return float(special.ndtri(1.0 - results.alpha / 2.0) + special.ndtri(POWER))
+
+
+def _more(results: Results, key: str, more: float, **values: object) -> Phrase:
+    """Units still needed, and how long they take at the pace so far."""
+    values["units"] = numbers.about(more)
     pace = _pace(results)
-    if pace is None:
-        return _both("needed", **values)
-    return _both("needed_days", **values, days=numbers.about(math.ceil(more / pace)))
+    values["days"] = "" if pace is None else _both("needed_days", days=numbers.about(math.ceil(more / pace)))
+    return _both(key, **values)
 
 
 def _pace(results: Results) -> float | None:
@@ -216,32 +236,17 @@ def _effect(results: Results, row: MetricResult) -> dict[str, object]:
         interval = row.anytime_ci if anytime else row.ci
         effect, low, high = differences(results, row, (row.difference, *interval))
         low = numbers.bare(low)
+    before, after = levels(results, row, (row.control_mean, row.treatment_mean))
     return {
         "metric": title_of(results, row.name),
+        "before": before,
+        "after": after,
         "moves": phrase("raises" if row.difference > 0 else "lowers"),
         "effect": effect,
         "low": low,
         "high": high,
         "level": _plain_percent(1.0 - results.alpha),
     }
-
-
-def differences(results: Results, row: MetricResult, values: Sequence[float]) -> list[Phrase]:
-    """Signed differences in the metric's own unit, proportions with the same decimals."""
-    if row.kind == "proportion":
-        return numbers.points(values, sign=True)
-    if row.money is not None and row.money.kind == "revenue":
-        return [numbers.money(value, results.currency) for value in values]
-    return [numbers.amount(value, sign=True) for value in values]
-
-
-def _size(results: Results, row: MetricResult, value: float) -> Phrase:
-    """An unsigned size in the metric's own unit."""
-    if row.kind == "proportion":
-        return numbers.points([value])[0]
-    if row.money is not None and row.money.kind == "revenue":
-        return numbers.money(value, results.currency, sign=False)
-    return numbers.amount(value)
 
 
 def _good(row: MetricResult) -> bool:
@@ -263,6 +268,5 @@ def _both(key: str, **values: object) -> Phrase:
 
 
 def _verdict(code: str, key: str, results: Results, arm: str | None, **values: object) -> Verdict:
-    return Verdict.model_validate(
-        {"code": code, "contrast": arm, "basis": results.basis, **say(key, arm=arm or "", **values)}
-    )
+    values |= {"arm": arm_title(results, arm or ""), "control": arm_title(results, results.control)}
+    return Verdict.model_validate({"code": code, "contrast": arm, "basis": results.basis, **say(key, **values)})

@@ -1,12 +1,17 @@
 """Analysing an experiment of a workspace: spec, log and events in, results out."""
 
+import shlex
 from datetime import datetime
+from pathlib import Path
 
-from foretouch.core.errors import NotFoundError
+import pandas as pd
+
+from foretouch.core.errors import ForetouchError, NotFoundError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis import Context, analyze
 from foretouch.experiments.frame import build_frame
+from foretouch.experiments.refusals import Refused
 from foretouch.experiments.results import Results
 from foretouch.features.assumptions import assumptions
 
@@ -27,6 +32,30 @@ def spec_of(workspace: Workspace, key: str) -> ExperimentSpec:
     return specs[key]
 
 
+def place_of(workspace: Workspace) -> str:
+    """The option that names the workspace in a command run from here."""
+    root, here = workspace.root.resolve(), Path.cwd()
+    return f"--workspace {shlex.quote(str(root.relative_to(here) if root.is_relative_to(here) else root))}"
+
+
+def refused_experiment(workspace: Workspace, spec: ExperimentSpec, error: ForetouchError) -> Results:
+    """The results of an experiment whose spec cannot be carried out: a reason and no number.
+
+    Args:
+        workspace: Where the spec stands.
+        spec: The experiment.
+        error: What is wrong.
+    """
+    place = place_of(workspace)
+    context = Context(
+        origin=workspace.config.workspace.origin,
+        refused=(Refused("spec_wrong", value=error.message),),
+        command=f"foretouch experiment analyze {spec.key} {place} --json",
+        workspace=place,
+    )
+    return analyze(pd.DataFrame({spec.unit: [], spec.arm: []}), spec, context)
+
+
 def analyze_experiment(
     workspace: Workspace, key: str, *, now: datetime, shorten_to_days: float | None = None
 ) -> Results:
@@ -40,11 +69,13 @@ def analyze_experiment(
 
     Raises:
         NotFoundError: There is no such experiment.
-        NotReadyError: There is no decision log yet.
+        ConfigError: The spec names measures that there are not.
     """
     spec = spec_of(workspace, key)
     frame = build_frame(workspace, spec, now=now, shorten_to_days=shorten_to_days)
-    option = "" if shorten_to_days is None else f" --window-days {shorten_to_days:g}"
+    place = place_of(workspace)
+    shorter = "" if shorten_to_days is None else f" --window-days {shorten_to_days:g}"
+    command = f"foretouch experiment analyze {key}{shorter} --as-of {now.isoformat()} {place} --json"
     context = Context(
         running=frame.running,
         currency=workspace.config.workspace.currency,
@@ -56,6 +87,7 @@ def analyze_experiment(
         checks=frame.checks,
         refused=frame.refused,
         assumptions=tuple(item.model_dump(mode="json") for item in assumptions(workspace)),
-        command=f"foretouch experiment analyze {key}{option} --workspace {workspace.root.name} --json",
+        command=command,
+        workspace=place,
     )
     return analyze(frame.rows, frame.spec, context)

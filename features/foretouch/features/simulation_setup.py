@@ -131,9 +131,11 @@ contact = 0.5
 
 [arms.no_contact]
 kind = "no_contact"
+title = {{ en = "no contact", zh = "不联系" }}
 
 [arms.contact]
 kind = "policy"
+title = {{ en = "contact", zh = "联系" }}
 
 [[metrics]]
 name = "conversion"

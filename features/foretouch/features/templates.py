@@ -5,16 +5,19 @@ from foretouch.features.sample import CATEGORIES, DEMOGRAPHICS, MARGIN_RATE, ZON
 
 def own_config(name: str) -> str:
     """``foretouch.toml`` of a workspace for your own data."""
-    return f"""# Foretouch workspace. Every setting not named here has its default; `foretouch doctor` checks the file.
+    return f"""# Foretouch workspace for your own data. Every setting has the value written here unless you change it;
+# every setting there is: docs/configuration.md. A setting that is wrong is named by the next command you run.
 schema_version = 1
 
 [workspace]
 name = {_text(name)}
-currency = "USD"
+currency = "USD"         # the one currency of every value and cost
 time_zone = "UTC"        # where a customer without a zone of their own is taken to be
 
-# [sources.events]       # timestamps without an offset are refused unless their source says where they are from
+# [sources."*"]          # times without an offset are refused unless their source says where they are from
 # time_zone = "Europe/Berlin"
+# [sources.events]       # one table can differ
+# time_zone = "UTC"
 
 [privacy]
 pseudonymise = []        # columns with e-mail addresses, phone numbers or names, to be hashed with the workspace's key
@@ -38,11 +41,35 @@ value_event = "purchase"
 window_days = 90
 margin_rate = 1.0
 
-[goals.offer.acceptance] # which event counts as acceptance, by offer category
+[goals.offer]
+window_days = 28         # of an offer without an end date; one with an end date is accepted until then
+[goals.offer.acceptance] # which event counts as acceptance, by offer category; "*" is every other
 "*" = "conversion"
 
-[channels.email]
+[goals.send_time]        # the event that shows that a customer is active
+engagement_event = "purchase"
+
+[channels.email]         # one section per channel that an offer may name, with the cost of a contact
 cost = 0.01
+# [channels.sms]
+# cost = 0.05
+
+[features]               # which of your events mean what
+purchase_event = "purchase"
+coupon_event = "coupon_redemption"
+engagement_events = ["open", "click", "page_view", "form_submit", "coupon_redemption"]
+categories = []          # keys of properties.categories of a purchase whose shares become features
+attributes = []          # columns of customers that become features, for example ["plan", "country"]
+snapshot_days = 7        # history is built at as-of times this far apart
+max_age_hours = 72       # online values older than this are stale: build and materialize at least as often
+
+[training]
+trials = 12              # of every search for hyper-parameters
+threads = 2
+
+# [lead_alert]           # a signed webhook to sales when a lead's score first reaches the threshold
+# url = "https://crm.example.org/hooks/leads"
+# threshold = 0.5
 """
 
 
@@ -196,8 +223,10 @@ policy = 0.95
 
 [arms.holdout]
 kind = "no_contact"
+title = {{ en = "no contact", zh = "不触达" }}
 [arms.policy]
 kind = "policy"
+title = {{ en = "contact by policy", zh = "按策略触达" }}
 
 [[metrics]]
 name = "revenue per customer, 28 days"
