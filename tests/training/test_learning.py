@@ -12,7 +12,7 @@ from foretouch.core.bundle import Calibration, ModelInput
 from foretouch.core.errors import BundleError, ConfigError
 from foretouch.core.workspace import Workspace
 from foretouch.training import tuning
-from foretouch.training.booster import check_golden, column_names, fit_booster, golden_rows, predict_text
+from foretouch.training.booster import column_names, fit_booster, golden_rows, predict_text
 from foretouch.training.calibration import (
     amount_intervals,
     apply,
@@ -27,6 +27,7 @@ from foretouch.training.metrics import AUC, LOG_LOSS
 from foretouch.training.tabular import customer_folds, lookback_days
 from foretouch.training.task import Dataset, FloatArray, TrainingRun
 from foretouch.training.tuning import Attempt, SearchSpace, tune
+from tests.training.golden import check_golden
 
 INPUTS = (
     ModelInput(name="a", view="v"),

@@ -9,11 +9,12 @@ import pytest
 
 from foretouch.core.workspace import Workspace
 from foretouch.features.crosses import CROSS_FEATURES, OFFER_FEATURES
-from foretouch.training.booster import check_golden, predict_text
+from foretouch.training.booster import predict_text
 from foretouch.training.calibration import apply
 from foretouch.training.data import encode
 from foretouch.training.offer import BASELINE, MIN_OFFERS, TASK, offer_inputs
 from foretouch.training.task import Dataset, FloatArray, Split, TrainingRun
+from tests.training.golden import check_golden
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

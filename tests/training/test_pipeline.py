@@ -104,7 +104,7 @@ def trained(workspace: Workspace) -> Trained:
 
 def test_the_bundle_gives_its_golden_rows_and_names_its_run(workspace: Workspace, trained: Trained) -> None:
     bundle = read_bundle(workspace.bundles, "churn", trained.card.version)
-    check_bundle(bundle)
+    check_bundle(workspace.bundles, "churn", trained.card.version)
     assert len(bundle.golden.inputs) > 30
     assert read_aliases(workspace.bundles, "churn")["challenger"] == trained.card.version
     card = bundle.card

@@ -16,9 +16,10 @@ from foretouch.core.errors import ConfigError, DataError
 from foretouch.core.workspace import Workspace
 from foretouch.serving.rhythm import HOURS, FloatArray, Rhythm, hour_distribution
 from foretouch.training.activity import hits, later_hours, log_likelihoods, per_event, plan_times
-from foretouch.training.booster import check_golden, predict_text
+from foretouch.training.booster import predict_text
 from foretouch.training.send_time import TASK, Hours, counts_feature, predict_shares
 from foretouch.training.task import Dataset, Fitted, Split, TrainingRun
+from tests.training.golden import check_golden
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

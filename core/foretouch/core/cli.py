@@ -4,6 +4,7 @@
 needs when it runs.
 """
 
+import errno
 import os
 import sys
 from importlib.metadata import entry_points
@@ -41,6 +42,8 @@ WorkspaceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
+_OF_THE_MACHINE = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.ENOSPC})
+"""What goes wrong with a path that somebody gave us; any other is a fault of ours and keeps its traceback."""
 COMMANDS_GROUP = "foretouch.commands"
 
 
@@ -73,6 +76,12 @@ def main() -> None:
         print(f"foretouch: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  next: {with_workspace(error.hint)}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE or error.filename is None:
+            raise
+        print(f"foretouch: {error.filename}: {error.strerror}", file=sys.stderr)
+        print("  next: make room, or give a path that can be written", file=sys.stderr)
         sys.exit(1)
 
 

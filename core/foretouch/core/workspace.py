@@ -34,12 +34,14 @@ class Workspace:
         """Opens a workspace: the given folder, else ``$FORETOUCH_WORKSPACE``, else the current folder.
 
         Raises:
-            ConfigError: The folder holds no ``foretouch.toml``.
+            ConfigError: The folder holds no ``foretouch.toml``, or it is wrong: then nothing runs on half of it.
         """
         path = Path(root or os.environ.get(WORKSPACE_VARIABLE) or ".").resolve()
         if not (path / CONFIG_FILE).is_file():
             raise ConfigError(f"{path} is no workspace: it has no {CONFIG_FILE}", hint=f"foretouch init {path}")
-        return cls(path)
+        workspace = cls(path)
+        _ = workspace.config
+        return workspace
 
     @cached_property
     def config(self) -> Config:

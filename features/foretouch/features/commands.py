@@ -71,11 +71,14 @@ def ingest(
     from foretouch.core.workspace import Workspace
     from foretouch.features.ingest import ingest_tables
     from foretouch.features.output import progress, show_quality
+    from foretouch.features.quality import all_refused
 
     opened = Workspace.open(workspace)
     with progress("ingesting") as say:
         report = ingest_tables(opened, sources, update=update, say=say)
     show_quality(report, opened, as_json=json)
+    if report.lost:
+        raise all_refused(report)
 
 
 def build(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:

@@ -122,7 +122,7 @@ def _check_table(
     if lacking:
         raise DataError(
             f"{raw.source} lacks the column {', '.join(lacking)} of {table}; it has {', '.join(raw.frame.columns)}",
-            hint=f"rename the columns; {table} needs {', '.join(REQUIRED[table])}",
+            hint=f"rename the columns and ingest again; {table} needs {', '.join(REQUIRED[table])}",
         )
     faults = Faults()
     frame = _canonical(workspace, table, raw.frame, faults)

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from foretouch.core.canonical import canonical_json
+from foretouch.core.hints import with_workspace
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import GROUPS
 from foretouch.features.initialise import Initialised
@@ -53,10 +55,10 @@ def show_initialised(made: Initialised, *, as_json: bool) -> None:
         for name, count in made.rows.items():
             table.add_row(name, f"{count:,}")
         console.print(table)
-    console.print(f"workspace   {root}")
-    console.print(f"API key     {made.key_file}")
+    console.print(f"workspace   {root}", soft_wrap=True)
+    console.print(f"API key     {made.key_file}", soft_wrap=True)
     following = "features build" if made.rows else "ingest --customers F --events F --offers F"
-    console.print(f"next        foretouch {following} --workspace {root}")
+    console.print(f"next        foretouch {following} --workspace {root}", soft_wrap=True)
 
 
 def show_profile(profile: Profile, *, as_json: bool) -> None:
@@ -74,7 +76,9 @@ def show_profile(profile: Profile, *, as_json: bool) -> None:
     if profile.as_of:
         console.print(f"as of {min(profile.as_of.values()).isoformat(timespec='seconds')}")
     if profile.stale:
-        console.print(f"stale: {', '.join(profile.stale)}; next: foretouch features build")
+        console.print(
+            f"stale: {', '.join(profile.stale)}; next: {with_workspace('foretouch features build')}", soft_wrap=True
+        )
 
 
 def show_counts(title: str, counts: Mapping[str, int], following: str, *, as_json: bool) -> None:
@@ -87,7 +91,7 @@ def show_counts(title: str, counts: Mapping[str, int], following: str, *, as_jso
     for name, count in counts.items():
         table.add_row(name, f"{count:,}")
     console.print(table)
-    console.print(f"next  {following}")
+    console.print(f"next  {with_workspace(following)}", soft_wrap=True)
 
 
 def show_quality(report: QualityReport, workspace: Workspace, *, as_json: bool) -> None:
@@ -96,9 +100,11 @@ def show_quality(report: QualityReport, workspace: Workspace, *, as_json: bool) 
         print_json(report.as_json())
         return
     console = Console()
-    counts = Table("table", "in", "accepted", "duplicates", "quarantined", "stored", "newest", title="ingested")
+    counts = Table(title="ingested", box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("table", "in", "accepted", "duplicates", "quarantined", "stored", "newest"):
+        counts.add_column(title, justify="left" if title in {"table", "newest"} else "right")
     for table in report.tables:
-        newest = "" if table.newest is None else f"{table.newest:%Y-%m-%d} ({table.age_days:.1f} days)"
+        newest = "" if table.newest is None else f"{table.newest:%Y-%m-%d}, {table.age_days:.0f} d"
         numbers = (table.rows_in, table.accepted, table.duplicates, table.quarantined, table.stored)
         counts.add_row(table.table, *(f"{number:,}" for number in numbers), newest)
     console.print(counts)
@@ -109,9 +115,10 @@ def show_quality(report: QualityReport, workspace: Workspace, *, as_json: bool) 
     if details.row_count:
         console.print(details)
     if report.quarantined:
-        console.print(f"refused rows  {workspace.quarantine}")
-    console.print(f"report        {workspace.data / 'quality.json'}")
-    console.print("next          foretouch features build")
+        console.print(f"refused rows  {workspace.quarantine}", soft_wrap=True)
+    console.print(f"report        {workspace.data / 'quality.json'}", soft_wrap=True)
+    if not report.lost:
+        console.print(f"next          {with_workspace('foretouch features build')}", soft_wrap=True)
 
 
 def _findings(table: TableQuality) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from foretouch.core import columns as c
+from foretouch.core.errors import DataError
 
 OUTLIER_REACH = 3.0
 """Values further from the quartiles than this many interquartile ranges are outliers: shown, never dropped."""
@@ -76,6 +77,11 @@ class QualityReport:
         """Rows refused, over all tables."""
         return sum(table.quarantined for table in self.tables)
 
+    @property
+    def lost(self) -> tuple[TableQuality, ...]:
+        """Tables of which every row was refused: something is wrong with the whole source."""
+        return tuple(table for table in self.tables if table.rows_in and table.quarantined == table.rows_in)
+
     def as_json(self) -> dict[str, Any]:
         """The report as JSON values."""
         return {
@@ -89,6 +95,19 @@ class QualityReport:
                 for table in self.tables
             },
         }
+
+
+def all_refused(report: QualityReport) -> DataError:
+    """What to say when no row of a table could be taken: the commonest reason, and what mends it."""
+    said = [
+        f"{table.table} ({next(iter(table.reasons), 'unknown reason')})" for table in report.lost
+    ]  # reasons come with the most frequent first
+    naive = any("without an offset" in reason for table in report.lost for reason in table.reasons)
+    zone = '[sources."*"] time_zone = "…" in foretouch.toml says where the times are from; '
+    return DataError(
+        f"every row was refused of: {', '.join(said)}",
+        hint=f"{zone if naive else 'mend the file, '}then ingest again",
+    )
 
 
 def describe(table: str, stored: pd.DataFrame, customers: "pd.Series[Any]", now: datetime) -> dict[str, Any]:

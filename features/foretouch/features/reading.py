@@ -14,6 +14,7 @@ from foretouch.core.errors import DataError
 
 FIELD_LIMIT = 16 * 1024 * 1024
 """Longest cell of a CSV file, in characters."""
+WRITE_AGAIN = "write it as CSV (UTF-8, header, separated by commas) or as Parquet, then ingest it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,19 +80,35 @@ def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def _check_csv_header(names: list[str], file: str, delimiter: str) -> None:
+    """Refuses what is no CSV of ours, and says what it looks like instead."""
+    first = names[0] if names else ""
+    if not names:
+        raise DataError(f"{file} is empty: it has no header", hint=WRITE_AGAIN)
+    if any(_undecodable(name) or "\0" in name for name in names):
+        raise DataError(f"{file} is not UTF-8 text", hint=WRITE_AGAIN)
+    if len(names) == 1:
+        for other in (";", "\t", "|", ","):
+            if other != delimiter and other in first:
+                raise DataError(f"{file} separates its columns by {other!r}, must be {delimiter!r}", hint=WRITE_AGAIN)
+    _check_header(names, file)
+
+
 def _check_header(names: list[str], what: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{what} has the column {', '.join(twice)} twice")
+        raise DataError(f"{what} has the column {', '.join(twice)} twice", hint="rename one of them")
     if not names or not all(names):
-        raise DataError(f"{what} has a column without a name")
+        raise DataError(f"{what} has a column without a name", hint="name it or leave it out")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
+    if path.is_dir() and not any(path.rglob("*.parquet")):
+        raise DataError(f"{path.name} is a folder without a .parquet file", hint=WRITE_AGAIN)
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise DataError(f"{path.name} cannot be read as Parquet: {error}") from error
+        raise DataError(f"{path.name} cannot be read as Parquet: {error}", hint=WRITE_AGAIN) from error
     frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True)
     return frame
 
@@ -103,8 +120,8 @@ def _read_csv(path: Path, delimiter: str) -> RawTable:
     rows: list[list[Any]] = []
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as handle:
         reader = csv.reader(handle, delimiter=delimiter)
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(header, path.name)
+        header = [name.strip() for name in next(_records(reader, path), [])]
+        _check_csv_header(header, path.name, delimiter)
         for number, cells in enumerate(_records(reader, path), start=1):
             fault = _row_fault(cells, len(header))
             if fault is None:
@@ -124,7 +141,7 @@ def _records(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
             if cells:
                 yield cells
     except csv.Error as error:
-        raise DataError(f"{path.name} cannot be read as CSV: {error}") from error
+        raise DataError(f"{path.name} cannot be read as CSV: {error}", hint=WRITE_AGAIN) from error
 
 
 def _row_fault(cells: list[str], expected: int) -> Fault | None:

@@ -60,6 +60,7 @@ def train(
 ) -> None:
     """Tunes, fits, calibrates, judges on later data, logs to MLflow, registers as challenger."""
     from foretouch.core.workspace import Workspace
+    from foretouch.training.each import for_each
     from foretouch.training.output import show_trained, steps
     from foretouch.training.pipeline import train as train_model
     from foretouch.training.pipeline import training_run
@@ -67,8 +68,10 @@ def train(
     opened = Workspace.open(workspace)
     with steps() as say:
         run = training_run(opened, trials=trials, say=say)
-        trained = [train_model(run, name) for name in _names(model)]
-    show_trained(trained, as_json=json)
+        trained, refused = for_each(_names(model), lambda name: train_model(run, name))
+    show_trained(trained, refused, opened, as_json=json)
+    if refused:
+        raise typer.Exit(1)
 
 
 def promote(
@@ -81,12 +84,18 @@ def promote(
 ) -> None:
     """Makes the challenger the champion if it beats its baselines on later data."""
     from foretouch.core.workspace import Workspace
+    from foretouch.training.each import for_each
     from foretouch.training.output import show_moved
     from foretouch.training.promotion import promote as promote_model
 
     del to  # champion is the only alias that is promoted to
+    if version is not None and model is Trainable.all:
+        raise typer.BadParameter("name one model: versions differ between models", param_hint="--version")
     opened = Workspace.open(workspace)
-    show_moved([promote_model(opened, name, force=force, version=version) for name in _names(model)], as_json=json)
+    moved, refused = for_each(_names(model), lambda name: promote_model(opened, name, force=force, version=version))
+    show_moved(moved, refused, as_json=json)
+    if refused:
+        raise typer.Exit(1)
 
 
 def rollback(
@@ -100,7 +109,7 @@ def rollback(
     from foretouch.training.promotion import rollback as roll_back
 
     opened = Workspace.open(workspace)
-    show_moved([roll_back(opened, name) for name in _names(model)], as_json=json)
+    show_moved([roll_back(opened, name) for name in _names(model)], [], as_json=json)
 
 
 def models(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:

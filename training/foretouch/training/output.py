@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from foretouch.core.canonical import canonical_json
+from foretouch.core.hints import with_workspace
+from foretouch.core.workspace import Workspace
+from foretouch.training.each import Refused
 from foretouch.training.pipeline import Trained
 from foretouch.training.promotion import Moved
 from foretouch.training.task import Comparison
@@ -34,31 +38,16 @@ def _comparison(item: Comparison) -> dict[str, object]:
     return {**asdict(item), "wins": item.wins}
 
 
-def show_trained(trained: Sequence[Trained], *, as_json: bool) -> None:
-    """Each model's figures on later data beside its baselines', with intervals."""
+def show_trained(
+    trained: Sequence[Trained], refused: Sequence[Refused], workspace: Workspace, *, as_json: bool
+) -> None:
+    """Each model's figures on later data beside its baselines', with intervals; then what could not be trained."""
     if as_json:
-        print_json(
-            [
-                {
-                    "model": item.card.model,
-                    "version": item.card.version,
-                    "primary_metric": item.card.extras.get("primary_metric"),
-                    "metrics": item.card.metrics,
-                    "comparisons": [_comparison(line) for line in item.comparisons],
-                    "beats_baselines": item.wins,
-                    "trained_through": item.card.trained_through.isoformat(),
-                    "data_sha256": item.card.data_sha256,
-                    "mlflow_run_id": item.card.mlflow_run_id,
-                    "bundle": str(item.bundle),
-                    "reports": str(item.reports),
-                    "seconds": round(item.seconds, 1),
-                }
-                for item in trained
-            ]
-        )
+        print_json([_trained(item) for item in trained] + _refusals(refused))
         return
     console = Console(soft_wrap=True, highlight=False)
-    console.print("On later data, the model beside its baselines (95 % paired bootstrap):")
+    if trained:
+        console.print("On later data, the model beside its baselines (95 % paired bootstrap):")
     for item in trained:
         console.print(f"{item.card.model} {item.card.version}", style="bold")
         for line in item.comparisons:
@@ -71,25 +60,84 @@ def show_trained(trained: Sequence[Trained], *, as_json: bool) -> None:
             )
     for item in trained:
         console.print(f"{item.card.model} {item.card.version}: {item.seconds:.0f} s, plots and card in {item.reports}")
-    console.print("next: foretouch promote MODEL, then foretouch serve; runs: mlflow ui", highlight=False)
+    _say_refused(refused, "not trained")
+    winners = [item.card.model for item in trained if item.wins]
+    if winners:
+        commands = " && ".join(f"foretouch promote {model}" for model in winners)
+        whole = len(winners) > 1 and len(winners) == len(trained) and not refused
+        console.print(with_workspace(f"next: {'foretouch promote all' if whole else commands}"), markup=False)
+    if len(winners) < len(trained):
+        console.print("what is not better than its baselines is not promoted: more data, more --trials", markup=False)
+    if trained:
+        database = workspace.mlflow_folder / "mlflow.db"
+        if database.is_file():
+            console.print(f"runs: mlflow ui --backend-store-uri sqlite:///{database}", markup=False)
+
+
+def _trained(item: Trained) -> dict[str, object]:
+    return {
+        "model": item.card.model,
+        "version": item.card.version,
+        "primary_metric": item.card.extras.get("primary_metric"),
+        "metrics": item.card.metrics,
+        "comparisons": [_comparison(line) for line in item.comparisons],
+        "beats_baselines": item.wins,
+        "trained_through": item.card.trained_through.isoformat(),
+        "data_sha256": item.card.data_sha256,
+        "mlflow_run_id": item.card.mlflow_run_id,
+        "bundle": str(item.bundle),
+        "reports": str(item.reports),
+        "seconds": round(item.seconds, 1),
+    }
+
+
+def _refusals(refused: Sequence[Refused]) -> list[dict[str, object]]:
+    return [
+        {
+            "model": item.model,
+            "error": {
+                "code": item.error.code,
+                "message": item.error.message,
+                "hint": with_workspace(item.error.hint or "") or None,
+            },
+        }
+        for item in refused
+    ]
+
+
+def _say_refused(refused: Sequence[Refused], what: str) -> None:
+    """One message for all models that lack the same thing, on stderr like every error."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for item in refused:
+        together.setdefault((item.error.message, item.error.hint or ""), []).append(item.model)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for (message, hint), models in together.items():
+        subject = "" if message.startswith(models[0]) else f"{', '.join(models)} {what}: "
+        console.print(f"foretouch: {subject}{message}", markup=False)
+        if hint:
+            console.print(f"  next: {with_workspace(hint)}", markup=False)
 
 
 def _number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def show_moved(moved: Sequence[Moved], *, as_json: bool) -> None:
-    """What a promotion or a rollback changed, and what it rested on."""
+def show_moved(moved: Sequence[Moved], refused: Sequence[Refused], *, as_json: bool) -> None:
+    """What a promotion or a rollback changed, what it rested on, and what was refused."""
     if as_json:
-        print_json(
-            [{**asdict(item), "comparisons": [_comparison(line) for line in item.comparisons]} for item in moved]
-        )
+        lines: list[dict[str, object]] = [
+            {**asdict(item), "comparisons": [_comparison(line) for line in item.comparisons]} for item in moved
+        ]
+        print_json(lines + _refusals(refused))
         return
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     for item in moved:
         was = f" (was {item.replaced})" if item.replaced else ""
         how = f"{item.gate}, overruled by --force" if item.forced else item.gate
-        console.print(f"{item.model}: {item.alias} is now version {item.version}{was}; gate: {how}", highlight=False)
+        console.print(f"{item.model}: {item.alias} is now version {item.version}{was}; gate: {how}", markup=False)
+    _say_refused(refused, "not promoted")
+    if moved:
+        console.print(with_workspace("next: foretouch serve (a running service notices by itself)"), markup=False)
 
 
 def show_versions(lines: Sequence[VersionLine], *, as_json: bool) -> None:
@@ -99,16 +147,17 @@ def show_versions(lines: Sequence[VersionLine], *, as_json: bool) -> None:
         return
     console = Console()
     if not lines:
-        console.print("no model yet; next: foretouch train all", highlight=False)
+        console.print(with_workspace("no model yet; next: foretouch train all"), highlight=False)
         return
-    table = Table("model", "version", "aliases", "chosen by", "on later data", "beats baselines", "trained through")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("model", "version", "aliases", "on later data", "beats baselines", "trained through"):
+        table.add_column(title, overflow="fold")
     for line in lines:
         table.add_row(
             line.model,
             line.version,
             ", ".join(line.aliases),
-            line.primary,
-            line.problem or (_number(line.metrics[line.primary]) if line.primary in line.metrics else ""),
+            line.problem or (f"{line.primary} {_number(line.metrics[line.primary])}" if line.primary else ""),
             "yes" if line.wins else "no",
             line.trained_through.date().isoformat() if line.trained_through else "",
         )

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from foretouch.core.bundle import Bundle, ModelCard, read_aliases, read_bundle, write_aliases, write_bundle
+from foretouch.core.bundle import ModelCard, read_aliases, read_bundle, write_aliases, write_bundle
 from foretouch.core.clock import monotonic
 from foretouch.core.errors import BundleError, ConfigError
 from foretouch.core.models import MODEL_NAMES, ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import SERVICES
+from foretouch.serving.bundles import load_scorer
 from foretouch.training import plots, registry
-from foretouch.training.booster import check_golden
 from foretouch.training.card import card_page, make_card
 from foretouch.training.data import encode
 from foretouch.training.task import Comparison, Evaluation, Fitted, ModelTask, Split, TrainingRun
@@ -143,7 +143,7 @@ def _export(
             run_id=run_id,
         )
         folder = write_bundle(workspace.bundles, card, fitted.model_text, fitted.golden)
-        check_bundle(read_bundle(workspace.bundles, model, version))
+        check_bundle(workspace.bundles, model, version)
         reports = workspace.reports / "models" / model / version
         pages = _reports(reports, card, split, fitted, evaluation)
         registry.log_files(client, run_id, sorted(folder.iterdir()), "bundle")
@@ -154,18 +154,16 @@ def _export(
     return card, folder, reports
 
 
-def check_bundle(bundle: Bundle) -> None:
-    """Reads the trees back and recomputes the golden rows, bit for bit.
+def check_bundle(store: Path, model: ModelName, version: str) -> None:
+    """Loads a bundle as the service will: hashes, the trees' text, and every golden row bit for bit.
 
     Raises:
-        BundleError: An output differs, or a bundle with trees has no golden rows.
+        BundleError: It is damaged, an output differs, or it has trees but no golden rows.
     """
-    if not bundle.model_text:
-        return
-    if not bundle.golden.inputs:
-        raise BundleError(f"bundle {bundle.card.model} {bundle.card.version} has no golden rows")
-    if len(bundle.golden.raw) == len(bundle.golden.inputs):
-        check_golden(bundle.model_text, bundle.golden, bundle.card.calibration)
+    bundle = read_bundle(store, model, version)
+    if bundle.model_text and not bundle.golden.inputs:
+        raise BundleError(f"bundle {model} {version} has no golden rows", hint=f"foretouch train {model}")
+    load_scorer(store, model, version)
 
 
 def _flat_metrics(evaluation: Evaluation) -> dict[str, float]:

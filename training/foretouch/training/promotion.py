@@ -81,7 +81,7 @@ def promote(
     if wanted is None:
         raise NotReadyError(f"{model} has no challenger to promote", hint=f"foretouch train {model}")
     bundle = read_bundle(workspace.bundles, model, wanted)
-    check_bundle(bundle)
+    check_bundle(workspace.bundles, model, wanted)
     comparisons = tuple(comparisons_of(bundle.card))
     decisive = [item for item in comparisons if item.decisive]
     lost = tuple(item for item in decisive if not item.wins)
@@ -129,7 +129,7 @@ def rollback(workspace: Workspace, model: ModelName, *, actor: str = "cli") -> M
     previous, champion = aliases.get("previous"), aliases.get("champion")
     if previous is None or champion is None:
         raise NotReadyError(f"{model} has no previous champion to go back to", hint="foretouch models")
-    check_bundle(read_bundle(workspace.bundles, model, previous))
+    check_bundle(workspace.bundles, model, previous)
     _move(workspace, model, {**aliases, "champion": previous, "previous": champion})
     detail = {"model": model, "version": previous, "replaced": champion, "gate": "rollback"}
     _audit(workspace, actor, "model.rollback", detail)
