@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from demo_service import Door, serving
-from demo_steps import BIN, REPOSITORY, Steps, foretouch, foretouch_json, run
+from demo_steps import BIN, REPOSITORY, Steps, alone, foretouch, foretouch_json, run
 from demo_summary import summarise
 
 Json = Any
@@ -49,6 +49,12 @@ def demonstrate() -> None:
     given = parser.parse_args()
     started = time.perf_counter()
     root: Path = given.root.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    with alone(root):
+        _everything(root, given, started)
+
+
+def _everything(root: Path, given: argparse.Namespace, started: float) -> None:
     steps = Steps(folder=root / ".steps", total=14)
     print("\nForetouch demo, part 1: real data (The Complete Journey, published by 84.51°)\n")
     real = root / "complete-journey"

@@ -4,6 +4,7 @@ A step's key is the hash of the code it runs, its arguments and the step before 
 is skipped. Only the standard library is used.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -11,7 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,23 @@ def foretouch(*arguments: str | Path) -> str:
 def foretouch_json(*arguments: str | Path) -> Json:
     """The JSON that a command prints with ``--json``."""
     return json.loads(foretouch(*arguments, "--json"))
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds a folder for one demo at a time; the lock ends with the process, however that ends.
+
+    Raises:
+        SystemExit: Another demo is at work there.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(
+                f"another demo is at work in {folder}: wait for it, or give --root another folder"
+            ) from None
+        yield
 
 
 @dataclass

@@ -120,3 +120,13 @@ def test_a_damaged_marker_counts_as_none(demo_steps: ModuleType, tmp_path: Path,
     (folder / "first.json").write_text(text, encoding="utf-8")
     run_both(demo_steps, folder, done)
     assert done == ["first", "second", "first", "second"]
+
+
+def test_two_demos_in_one_folder_are_refused(demo_steps: ModuleType, tmp_path: Path) -> None:
+    with demo_steps.alone(tmp_path):
+        with pytest.raises(SystemExit, match="another demo is at work"), demo_steps.alone(tmp_path):
+            pass
+        with pytest.raises(SystemExit, match="another demo"), demo_steps.alone(tmp_path):
+            pass
+    with demo_steps.alone(tmp_path):
+        pass
