@@ -72,9 +72,19 @@ def test_an_unknown_customer_gets_a_usable_answer(sample_service: SampleService)
     assert stranger["status"] == "suppressed"
     assert stranger["action"] == []
     assert any(item["stage"] == "consent" for item in stranger["suppressed"])
-    service_message = ask(sample_service, "nobody-we-know", purpose="transactional")
+    service_message = ask(
+        sample_service,
+        "nobody-we-know",
+        purpose="transactional",
+        default_action={"offer_id": "order-confirmation", "channel": "email"},
+        candidates=[{"offer_id": "order-confirmation", "channel": "email"}],
+    )
     assert service_message["status"] == "fallback"
     assert service_message["status_reason"]
+    assert [(item["offer_id"], item["channel"]) for item in service_message["action"]] == [
+        ("order-confirmation", "email")
+    ]
+    assert service_message["action"][0]["send_at"]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +156,33 @@ def test_every_model_is_champion_because_it_beat_its_baselines(sample_workspace:
         assert model in text
         assert (sample_workspace / "bundles" / model / "aliases.json").is_file()
         assert "champion" in json.loads((sample_workspace / "bundles" / model / "aliases.json").read_text("utf-8"))
+
+
+BASELINES = {
+    "lead": {"points_rule"},
+    "churn": {"days_since_last", "bg_nbd"},
+    "value": {"bg_nbd_gamma_gamma"},
+    "offer": {"category_base_rate"},
+    "send-time": {"everyone_best_hours"},
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_named_baseline_is_beaten_on_later_data(model: str, sample_workspace: Path) -> None:
+    aliases = json.loads((sample_workspace / "bundles" / model / "aliases.json").read_text("utf-8"))
+    card = json.loads((sample_workspace / "bundles" / model / aliases["champion"] / "card.json").read_text("utf-8"))
+    assert set(card["baselines"]) == BASELINES[model]
+    for name, entry in card["baselines"].items():
+        decisive = [line for line in entry["comparisons"] if line["decisive"]]
+        assert decisive, name
+        for line in decisive:
+            side = line["low"] if line["better"] == "up" else -line["high"]
+            assert side > 0.0, line
+            assert line["low"] <= line["difference"] <= line["high"]
+    for page in ("card.md", "calibration.png", "gain.png", "shap.png"):
+        if model != "send-time":
+            found = list((sample_workspace / "reports" / "models" / model).rglob(page))
+            assert found, page
 
 
 @pytest.mark.parametrize("index", range(len(blocks())))

@@ -24,8 +24,6 @@ OutcomeType = Literal[
 GOAL_TYPES: frozenset[str] = frozenset({"convert", "revenue"})
 """Posted goals are stored as events too: goals are derived from events for every decision alike."""
 
-MACHINE_TYPES: frozenset[str] = frozenset({"machine_open", "machine_click"})
-
 
 class Outcome(Contract):
     """Delivery, engagement or goal of one decision; idempotent on ``outcome_id``."""

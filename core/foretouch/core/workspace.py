@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
-from foretouch.core.canonical import content_hash
 from foretouch.core.clock import Clock, ManualClock, OffsetClock, SystemClock
 from foretouch.core.config import Config, load_toml
 from foretouch.core.contact import ContactPolicy
@@ -47,11 +46,6 @@ class Workspace:
     def config(self) -> Config:
         """``foretouch.toml``, validated."""
         return load_toml(self.root / CONFIG_FILE, Config)
-
-    @property
-    def config_hash(self) -> str:
-        """Content hash of the configuration."""
-        return content_hash(self.config)
 
     @cached_property
     def clock(self) -> Clock:
