@@ -1,10 +1,10 @@
 """A decision in words, for the terminal: what, why, and what was dropped by which rule."""
 
 from datetime import datetime
+from textwrap import fill
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -50,7 +50,16 @@ def next_step(record: DecisionRecord) -> str:
 
 def _say(console: Console, text: str, *, indent: int = 2, style: str = "") -> None:
     """One line; what does not fit goes on below it, indented alike."""
-    console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+    margin = " " * indent
+    wrapped = fill(
+        text,
+        width=console.width,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print(Text(wrapped, style=style), soft_wrap=True)
 
 
 def _show_action(action: Action, record: DecisionRecord, console: Console) -> None:

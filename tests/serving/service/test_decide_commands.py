@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -65,3 +66,20 @@ def test_mistakes_name_what_is_wrong(fresh: Workspace) -> None:
         run("decide", "--customer", "1", "--purpose", "fun", "--workspace", fresh.root)
     with pytest.raises(NotFoundError, match="no decision 'gone'"):
         run("replay", "gone", "--workspace", fresh.root)
+
+
+def test_a_decision_is_told_on_the_customers_own_clock_with_the_next_command(fresh: Workspace) -> None:
+    customer = consenting(fresh)[0]
+    record = decided(fresh, customer, "--channel", "email", "--dry-run")
+    zone = record["counters"]["time_zone"]
+    text = run("decide", "--customer", customer, "--workspace", fresh.root, "--channel", "email")
+    at = fresh.clock.now().astimezone(ZoneInfo(zone))
+    told = " ".join(text.split())
+    assert f"{at:%a %Y-%m-%d %H:%M} {zone}" in told
+    decision_id = told.partition("decision dec_")[2].split()[0]
+    assert f"next: foretouch replay dec_{decision_id} --workspace {fresh.root}" in text
+    before_the_table = text.partition("\n candidate ")[0].splitlines()[2:]
+    assert len(before_the_table) >= 2
+    assert not any(line.endswith(" ") or len(line) > 80 for line in before_the_table)
+    dry = run("decide", "--customer", customer, "--workspace", fresh.root, "--dry-run")
+    assert f"next: foretouch decide --customer {customer} --workspace {fresh.root}" in dry
