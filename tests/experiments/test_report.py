@@ -9,14 +9,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from foretouch.core.cli import build_app
 from foretouch.experiments.definitions import DEFINITIONS, definition
+from foretouch.experiments.design import design
+from foretouch.experiments.numbers import about
 from foretouch.experiments.report import render, write_reports
 from foretouch.experiments.results import Results
 from foretouch.experiments.workspace import analyze_experiment
+from foretouch.features.ingest import ingest_tables
 
 
 class Page(HTMLParser):
@@ -226,3 +230,23 @@ def test_definitions_are_chinese_on_the_chinese_page(results: Results) -> None:
     page = html.unescape(render(results, "zh"))
     assert all(definition(name, text, "zh") in page for name, text in results.definitions.items())
     assert not any(text in page for text in results.definitions.values())
+
+
+def test_a_page_without_numbers_yet_says_how_many_customers_are_needed(planted: Any, plant: Any) -> None:
+    """The same figures as ``experiment design`` gives, once there are customers to estimate from."""
+    now = min(planted.exposed.values()) + timedelta(days=3)
+    assert analyze_experiment(planted.workspace, "spring", now=now).plan == ()
+    world = plant(customers=300, seed=14)
+    people = {"customer_id": sorted(world.exposed), "created_at": "2025-01-01T00:00:00Z", "time_zone": "Europe/Paris"}
+    ingest_tables(world.workspace, {"customers": pd.DataFrame(people)})
+    young = analyze_experiment(world.workspace, "spring", now=now)
+    assert not young.metrics
+    plan = design(world.workspace, "spring", now=now, power=0.8)
+    assert [(item.name, item.detectable_lift) for item in young.plan] == [
+        (item.name, item.detectable_lift) for item in plan.metrics
+    ]
+    page = render(young, "en")
+    revenue = next(item for item in young.plan if item.name == "revenue")
+    assert about(revenue.units["0.1"])["en"] in page
+    assert "With all 300 customers of this workspace, a change of “revenue per customer” by" in page
+    assert analyze_experiment(world.workspace, "spring", now=world.now).plan == ()

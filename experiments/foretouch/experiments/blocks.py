@@ -1,44 +1,16 @@
-"""The report's sections with numbers: each a chart and the same as a table."""
+"""The report's sections on effects: each a chart and the same as a table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from foretouch.experiments import numbers
+from foretouch.experiments.audience import groups_block, plan_block
 from foretouch.experiments.charts import Dot, Series, cumulative_plot, interval_plot
 from foretouch.experiments.labels import label
 from foretouch.experiments.names import arm_title, differences, levels, title_of
 from foretouch.experiments.results import Look, MetricResult, Results, SegmentResult
+from foretouch.experiments.section import Block
 
 MOST_ROWS = 60
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """One section.
-
-    Attributes:
-        name: For ids.
-        title: Heading.
-        note: What the reader sees, in one sentence.
-        header: Column names.
-        rows: Cells as text.
-        chart: An ``<svg>`` element, or nothing.
-        narrow: The same for a phone.
-        sentences: Findings in words.
-        texts: Columns that hold text rather than numbers.
-        folded: The table is one click down.
-    """
-
-    name: str
-    title: str
-    note: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    chart: str = ""
-    narrow: str = ""
-    sentences: Sequence[str] = ()
-    texts: frozenset[int] = field(default=frozenset())
-    folded: bool = False
 
 
 def blocks_of(results: Results, language: str) -> list[Block]:
@@ -48,6 +20,7 @@ def blocks_of(results: Results, language: str) -> list[Block]:
         *cumulative_blocks(results, language),
         segments_block(results, language),
         metrics_block(results, language, secondary=True),
+        plan_block(results, language),
         groups_block(results, language),
     ]
     return [block for block in made if block is not None]
@@ -276,37 +249,4 @@ def _segment_dot(cell: SegmentResult) -> Dot:
         low=scale * cell.ci_fcr[0],
         high=scale * cell.ci_fcr[1],
         tone="faint",
-    )
-
-
-def groups_block(results: Results, language: str) -> Block:
-    """Who took part: what each group gets, sizes against the plan, how many are counted, how many were contacted."""
-    enrolment = results.enrolment
-    keys = ["arm", *(["does"] if results.arm_kinds else []), "customers", "expected", "planned"]
-    if enrolment is not None:
-        keys += ["counted", "contacted"]
-    rows = []
-    for arm, counted in results.arms.items():
-        expected = results.srm.expected.get(arm)
-        row = [arm_title(results, arm)[language]]
-        if results.arm_kinds:
-            row.append(label(f"does_{results.arm_kinds[arm]}", language))
-        entered = counted if enrolment is None else enrolment.entered_by_arm.get(arm, 0)
-        row += [
-            numbers.count(entered)[language],
-            "–" if expected is None else numbers.count(expected)[language],
-            numbers.percents([results.weights[arm]], sign=False)[0][language],
-        ]
-        if enrolment is not None:
-            told = enrolment.contacted.get(arm)
-            row.append(numbers.count(counted)[language])
-            row.append("–" if told is None else numbers.percents([told], sign=False)[0][language])
-        rows.append(row)
-    return Block(
-        name="groups",
-        title=label("groups", language),
-        note="" if enrolment is None else label("groups_note", language),
-        header=[label(key, language) for key in keys],
-        rows=rows,
-        texts=frozenset({1}) if results.arm_kinds else frozenset(),
     )

@@ -73,7 +73,8 @@ def report(
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.files import write_results
     from foretouch.experiments.report import write_reports
-    from foretouch.experiments.workspace import analyze_experiment, refused_experiment, spec_of
+    from foretouch.experiments.specs import spec_of
+    from foretouch.experiments.workspace import analyze_experiment, refused_experiment
 
     if lang not in {"en", "zh", "both"}:
         raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")

@@ -12,8 +12,8 @@ from foretouch.experiments.aggregates import Moments
 from foretouch.experiments.contrasts import pair_of_moments
 from foretouch.experiments.measures import measure, members_of, metric_measures
 from foretouch.experiments.power import detectable, units_needed
+from foretouch.experiments.specs import spec_of
 from foretouch.experiments.table import column_of
-from foretouch.experiments.workspace import spec_of
 from foretouch.features.tables import connect
 
 LIFTS = (0.02, 0.05, 0.10, 0.20)

@@ -135,6 +135,10 @@ LABELS: dict[str, dict[str, str]] = {
         "en": "{n} customers entered from {first} to {last}; each is watched for {days} days from the first decision.",
         "zh": "{first} 至 {last} 共有 {n} 名客户进入；每位客户自首次决策起观察 {days} 天。",
     },
+    "summary_day": {
+        "en": "{n} customers entered on {first}; each is watched for {days} days from the first decision.",
+        "zh": "{first} 共有 {n} 名客户进入；每位客户自首次决策起观察 {days} 天。",
+    },
     "summary_end": {
         "en": "New customers enter until {end}.",
         "zh": "新客户进入截至 {end}。",
@@ -148,6 +152,18 @@ LABELS: dict[str, dict[str, str]] = {
     "groups_note": {
         "en": "Sizes are of everyone who entered; counted are those whose window is over.",
         "zh": "人数为全部进入者；已计入者为观察期已满的客户。",
+    },
+    "plan": {"en": "How many customers this test needs", "zh": "本实验需要多少客户"},
+    "plan_note": {
+        "en": "Estimated from past data, in all groups together: enough to see the change eight times in ten, if it is "
+        "there. The further the shares are from even, the more it takes.",
+        "zh": "根据历史数据估算，为各组合计：若确有变化，十次中有八次能看出。各组占比越不均衡，所需越多。",
+    },
+    "plan_change": {"en": "to see {lift}", "zh": "看出 {lift}"},
+    "plan_all": {"en": "Seen with everyone", "zh": "全部客户可看出"},
+    "plan_seen": {
+        "en": "With all {n} customers of this workspace, a change of “{metric}” by {lift} or more would be seen.",
+        "zh": "若全部 {n} 名客户进入，可看出“{metric}”{lift} 及以上的变化。",
     },
     "all_numbers": {"en": "All numbers", "zh": "全部数字"},
     "table_of": {"en": "The same as a table", "zh": "以表格显示"},

@@ -144,12 +144,13 @@ def _summary(results: Results, language: str) -> str:
     enrolment = results.enrolment
     if enrolment is None or enrolment.first_exposure is None or enrolment.last_exposure is None:
         return ""
+    first, last = (f"{time:%Y-%m-%d}" for time in (enrolment.first_exposure, enrolment.last_exposure))
     told = label(
-        "summary",
+        "summary_day" if first == last else "summary",
         language,
         n=numbers.count(enrolment.entered)[language],
-        first=f"{enrolment.first_exposure:%Y-%m-%d}",
-        last=f"{enrolment.last_exposure:%Y-%m-%d}",
+        first=first,
+        last=last,
         days=f"{max(enrolment.window_days.values()):g}",
     )
     if results.ends_at is None or results.ends_at <= enrolment.as_of:

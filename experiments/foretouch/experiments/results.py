@@ -152,6 +152,20 @@ class Look(Contract):
     """Running minimum over the looks so far."""
 
 
+class PlannedMetric(Contract):
+    """What past data say about a metric before anybody can be counted: its level, and how many units a change takes."""
+
+    name: str
+    baseline: float
+    """Its mean over everyone in the last full window."""
+    units: dict[str, int]
+    """Units of both arms needed at 80 % power, by relative change (``"0.05"``)."""
+    detectable_lift: float | None
+    """Smallest relative change seen with the whole audience."""
+    audience: int
+    """Customers (or households) that could enter."""
+
+
 class Verdict(Contract):
     """The answer in one sentence, from a fixed rule table."""
 
@@ -230,6 +244,8 @@ class Results(Contract):
     """One per treatment arm; ``verdict`` is the one to act on."""
     refusals: tuple[Refusal, ...] = ()
     definitions: dict[str, str] = Field(default_factory=dict)
+    plan: tuple[PlannedMetric, ...] = ()
+    """Only while nobody can be counted yet."""
     enrolment: Enrolment | None = None
     assumptions: tuple[dict[str, Any], ...] = ()
     command: str = ""

@@ -24,6 +24,11 @@ STEPS: dict[str, dict[str, str]] = {
         "en": "Customers enter with their first decision. Start the service and let the engine ask it: {serve}",
         "zh": "客户在首次决策时进入实验。请启动服务并让营销系统发起请求：{serve}",
     },
+    "events": {
+        "en": "Post the events that these metrics count (POST /v1/events), or ingest them: without them nothing is "
+        "seen in any group.",
+        "zh": "请提交（POST /v1/events）或导入这些指标所统计的事件：否则各组都看不到结果。",
+    },
     "spec": {
         "en": "Mend experiments/{key}.toml, then make the page again: {report}",
         "zh": "请修改 experiments/{key}.toml，然后重新生成本页：{report}",
@@ -67,7 +72,7 @@ STEPS: dict[str, dict[str, str]] = {
 
 def steps_of(results: Results) -> list[Phrase]:
     """What to do next, in order; nothing for a table of rows, except not to read broken ones."""
-    names = _names(results)
+    names = [name for name in _names(results) if name != "size" or not results.plan]
     if not results.workspace:
         names = [name for name in names if name == "ignore"]
     place, key = results.workspace, results.key
@@ -105,7 +110,8 @@ def _names(results: Results) -> list[str]:
     if "none_mature" in whole:
         return ["wait", *(["shorter"] if _oldest_days(results) else []), "size"]
     if code == "unclear":
-        return ["go_on" if results.basis == "anytime" else "ended", "size"]
+        silent = any(check.code in {"fresh_old", "fresh_none"} for check in results.checks)
+        return [*(["events"] if silent else []), "go_on" if results.basis == "anytime" else "ended", "size"]
     return {"win": ["ship"], "harm": ["stop"], "equivalent": ["choose"]}[code]
 
 

@@ -6,30 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from foretouch.core.errors import ForetouchError, NotFoundError
+from foretouch.core.errors import ForetouchError, NotReadyError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis import Context, analyze
+from foretouch.experiments.design import design
 from foretouch.experiments.frame import build_frame
 from foretouch.experiments.refusals import Refused
-from foretouch.experiments.results import Results
+from foretouch.experiments.results import PlannedMetric, Results
+from foretouch.experiments.specs import spec_of
+from foretouch.experiments.verdict import POWER, WAITING
 from foretouch.features.assumptions import assumptions
-
-
-def spec_of(workspace: Workspace, key: str) -> ExperimentSpec:
-    """The spec of one experiment.
-
-    Raises:
-        NotFoundError: The workspace has no such experiment; the message lists those it has.
-    """
-    specs = {spec.key: spec for spec in workspace.experiments()}
-    if key not in specs:
-        known = ", ".join(sorted(specs)) or "none"
-        raise NotFoundError(
-            f"no experiment {key!r} in {workspace.experiments_folder} (there: {known})",
-            hint=f"write {workspace.experiments_folder / key}.toml",
-        )
-    return specs[key]
 
 
 def place_of(workspace: Workspace) -> str:
@@ -90,4 +77,25 @@ def analyze_experiment(
         command=command,
         workspace=place,
     )
-    return analyze(frame.rows, frame.spec, context)
+    results = analyze(frame.rows, frame.spec, context)
+    if results.verdict.code == "broken" or not any(item.code in WAITING for item in results.refusals):
+        return results
+    return results.replace(plan=_plan(workspace, key, now))
+
+
+def _plan(workspace: Workspace, key: str, now: datetime) -> tuple[PlannedMetric, ...]:
+    """What past data say about the size of the test; nothing where there are none."""
+    try:
+        plan = design(workspace, key, now=now, power=POWER)
+    except NotReadyError:
+        return ()
+    return tuple(
+        PlannedMetric(
+            name=metric.name,
+            baseline=metric.baseline,
+            units={f"{lift:g}": units for lift, units in metric.units.items()},
+            detectable_lift=metric.detectable_lift,
+            audience=plan.audience,
+        )
+        for metric in plan.metrics
+    )
