@@ -196,7 +196,7 @@ def read_bundle(store: Path, model: str, version: str) -> Bundle:
 
     Raises:
         NotFoundError: There is no such bundle.
-        BundleError: A file is missing, unexpected or altered.
+        BundleError: A file is missing, unexpected or altered, or the bundle is another one's.
     """
     folder = store / model / version
     manifest = folder / MANIFEST_FILE
@@ -212,9 +212,12 @@ def read_bundle(store: Path, model: str, version: str) -> Bundle:
     for name, expected in hashes.items():
         if file_hash(folder / name) != expected:
             raise BundleError(f"bundle {model} {version}: {name} was altered (SHA-256 differs)")
+    card = ModelCard.from_line((folder / CARD_FILE).read_bytes())
+    if (card.model, card.version) != (model, version):
+        raise BundleError(f"bundle {model} {version}: its card says it is {card.model} {card.version}")
     text_path = folder / MODEL_FILE
     return Bundle(
-        card=ModelCard.from_line((folder / CARD_FILE).read_bytes()),
+        card=card,
         model_text=text_path.read_text(encoding="utf-8") if text_path.exists() else "",
         golden=GoldenRows.from_line((folder / GOLDEN_FILE).read_bytes()),
     )

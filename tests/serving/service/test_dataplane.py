@@ -1,5 +1,6 @@
 """The data plane in this process: what breaks behind it, and what the caller still gets."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -207,6 +208,13 @@ def test_any_altered_file_is_refused(fresh: Workspace, name: str) -> None:
     (path.parent / "canary.pkl").write_bytes(b"cos\nsystem\n(S'touch canary'\ntR.")
     with pytest.raises(BundleError, match="unexpected"):
         load_scorer(fresh.bundles, "lead", "v1")
+
+
+@pytest.mark.parametrize(("model", "version"), [("lead", "v2"), ("churn", "v1")])
+def test_a_bundle_in_anothers_place_is_refused(fresh: Workspace, model: str, version: str) -> None:
+    shutil.copytree(fresh.bundles / "lead" / "v1", fresh.bundles / model / version)
+    with pytest.raises(BundleError, match="its card says it is lead v1"):
+        load_scorer(fresh.bundles, model, version)
 
 
 def test_a_bundle_that_misses_its_golden_rows_in_the_last_bit_is_refused(fresh: Workspace, tmp_path: Path) -> None:
