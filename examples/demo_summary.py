@@ -73,7 +73,8 @@ def _models_table(trained: Json) -> None:
 
 
 def _show_decision(decision: Json, note: str = "") -> None:
-    print(f"\n  Customer {decision['customer_id']}{note}: {decision['status']}. {decision['status_reason']}")
+    said = "" if decision["action"] and decision["status"] == "decided" else f" {decision['status_reason']}"
+    print(f"\n  Customer {decision['customer_id']}{note}: {decision['status']}.{said}")
     for action in decision["action"]:
         local = datetime.fromisoformat(action["send_at"]).astimezone(ZoneInfo("America/New_York"))
         chance = "" if action["propensity"] is None else f", propensity {action['propensity']:.2%}"
@@ -88,11 +89,20 @@ def _show_decision(decision: Json, note: str = "") -> None:
             print(f"      - {sign}{reason['text']}")
     if not decision["action"]:
         print("    no contact")
-    dropped = Counter((rule["stage"], rule["rule"]) for rule in decision["suppressed"])
-    texts = {(rule["stage"], rule["rule"]): rule["text"] for rule in decision["suppressed"]}
-    said = [f"{count} x {DROPPED.get(key, texts[key] or '/'.join(key))}" for key, count in dropped.items()]
-    if said:
-        print(f"    ruled out: {'; '.join(said)}")
+    if dropped := _ruled_out(decision["suppressed"]):
+        print(f"    ruled out: {'; '.join(dropped)}")
+
+
+def _ruled_out(suppressed: Json) -> list[str]:
+    """What rules dropped, in words: counted by rule; a rule that dropped everything on a channel says so."""
+    counts: Counter[str] = Counter()
+    for item in suppressed:
+        reason = DROPPED.get((item["stage"], item["rule"])) or item["text"] or f"{item['stage']}/{item['rule']}"
+        if item["offer_id"] == "*":
+            counts[f"everything by {item['channel'] or 'any channel'}: {reason}"] += 0
+        else:
+            counts[f"x {reason}"] += 1
+    return [f"{count} {text}" if count else text for text, count in counts.items()]
 
 
 def _show_campaign(made: Json) -> None:

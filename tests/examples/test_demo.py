@@ -56,3 +56,17 @@ def test_an_interruption_is_said_in_a_sentence(
         demo.main()
     assert stopped.value.code == 130
     assert "Run it again" in capsys.readouterr().err
+
+
+def test_what_rules_dropped_is_said_in_words(demo: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    summary = importlib.import_module("demo_summary")
+    monkeypatch.delitem(sys.modules, "demo_summary")
+    ended = {"offer_id": "a", "channel": None, "stage": "dates", "rule": "ends_at", "text": "ended on Monday"}
+    other = {"offer_id": "*", "channel": "sms", "stage": "channel", "rule": "not_requested", "text": ""}
+    unknown = {"offer_id": "c", "channel": "email", "stage": "caps", "rule": "three_a_week", "text": "3 of 3 used"}
+    assert summary._ruled_out([ended, {**ended, "offer_id": "b"}, other, unknown]) == [
+        "2 x the offer has ended",
+        "everything by sms: the request does not allow the channel",
+        "1 x 3 of 3 used",
+    ]
