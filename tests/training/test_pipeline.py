@@ -1,6 +1,7 @@
 """Training end to end on a small made-up shop: features, MLflow, bundle, promotion, rollback, refusal."""
 
 import json
+import os
 import pickletools
 import zipfile
 from contextlib import closing
@@ -10,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import lightgbm as mlflow_lightgbm
 from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner
 
-from foretouch.core.bundle import read_aliases, read_bundle
+from foretouch.core.bundle import read_aliases, read_bundle, write_aliases
 from foretouch.core.cli import build_app
 from foretouch.core.errors import DataError, NotReadyError
+from foretouch.core.models import ModelName
 from foretouch.core.state.db import connect as connect_state
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import build_history
@@ -23,6 +26,7 @@ from foretouch.features.store import apply
 from foretouch.training import churn as churn_module
 from foretouch.training import lead as lead_module
 from foretouch.training import registry
+from foretouch.training.each import for_each
 from foretouch.training.pipeline import Trained, check_bundle, train, training_run
 from foretouch.training.probability import score_rows
 from foretouch.training.promotion import PromotionRefusedError, promote, rollback
@@ -198,9 +202,13 @@ def test_promotion_moves_both_stores_and_rollback_puts_back(workspace: Workspace
     assert actions == ["model.promote", "model.promote", "model.rollback"]
 
 
-def test_a_model_worse_than_its_baseline_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_worse_than_its_baseline_is_refused(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(lead_module, "score_rows", lambda _, part: np.full(len(part), 0.5))
+    capfd.readouterr()
     worse = train(training_run(workspace, trials=1), "lead")
+    assert capfd.readouterr() == ("", "")  # the first of its name: MLflow, Feast and LightGBM keep to themselves
     assert not worse.wins
     with pytest.raises(PromotionRefusedError, match="average_precision beside points_rule") as refused:
         promote(workspace, "lead")
@@ -209,6 +217,42 @@ def test_a_model_worse_than_its_baseline_is_refused(workspace: Workspace, monkey
     forced = promote(workspace, "lead", force=True)
     assert forced.forced
     assert read_aliases(workspace.bundles, "lead")["champion"] == worse.card.version
+
+
+def test_what_mlflow_logged_predicts_like_the_bundle(workspace: Workspace, trained: Trained) -> None:
+    registry.connect(workspace)
+    bundle = read_bundle(workspace.bundles, "churn", trained.card.version)
+    rows = [[np.nan if cell is None else cell for cell in row] for row in bundle.golden.inputs]
+    loaded = mlflow_lightgbm.load_model(f"models:/foretouch-churn/{trained.card.version}")
+    raw = np.asarray(loaded.predict(np.array(rows), num_threads=1))
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert raw.tobytes() == np.array(bundle.golden.raw).tobytes()
+
+
+def test_what_one_model_lacks_does_not_stop_the_others() -> None:
+    def work(model: ModelName) -> str:
+        if model == "churn":
+            raise DataError("too little")
+        return model.upper()
+
+    done, refused = for_each(("lead", "churn", "value"), work)
+    assert done == ["LEAD", "VALUE"]
+    assert [(item.model, item.error.message) for item in refused] == [("churn", "too little")]
+    with pytest.raises(DataError, match="too little"):
+        for_each(("churn",), work)
+
+
+def test_promote_all_goes_on_and_says_what_it_could_not_do(workspace: Workspace, trained: Trained) -> None:
+    aliases = read_aliases(workspace.bundles, "churn")
+    again = {**aliases, "challenger": trained.card.version}
+    registry.set_aliases(registry.connect(workspace), "churn", again)
+    write_aliases(workspace.bundles, "churn", again)
+    result = CliRunner().invoke(build_app(), ["promote", "all", "--force", "-w", str(workspace.root), "--json"])
+    assert result.exit_code == 1
+    lines = {line["model"]: line for line in json.loads(result.stdout)}
+    assert lines["churn"]["version"] == trained.card.version
+    assert lines["value"]["error"]["code"] == "not_ready"
+    assert read_aliases(workspace.bundles, "churn")["champion"] == trained.card.version
 
 
 def test_models_lists_versions_with_aliases(workspace: Workspace, trained: Trained) -> None:

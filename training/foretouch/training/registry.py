@@ -108,7 +108,12 @@ def register_model(client: MlflowClient, model: str, run_id: str, fitted: Fitted
         signature=_signature(fitted, split),
     )
     made = client.create_model_version(
-        name, info.model_uri, run_id=run_id, model_id=info.model_id, await_creation_for=0
+        name,
+        info.model_uri,
+        run_id=run_id,
+        model_id=info.model_id,
+        await_creation_for=0,
+        description="Raw scores; bundle/card.json of the run holds the calibration, bands and percentiles.",
     )
     return str(made.version)
 
