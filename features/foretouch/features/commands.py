@@ -94,8 +94,9 @@ def build(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
 
 def apply(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     """Registers entity, feature views and services with Feast."""
+    from foretouch.core.terminal import waiting
     from foretouch.core.workspace import Workspace
-    from foretouch.features.output import show_counts, waiting
+    from foretouch.features.output import show_counts
 
     with waiting("registering with Feast"):
         from foretouch.features import store
@@ -106,9 +107,10 @@ def apply(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
 
 def materialize(workspace: WorkspaceOption = None, json: JsonOption = False) -> None:
     """Writes everyone's latest features to the online store."""
+    from foretouch.core.terminal import waiting
     from foretouch.core.workspace import Workspace
     from foretouch.features.online import OnlineFeatures
-    from foretouch.features.output import show_counts, waiting
+    from foretouch.features.output import show_counts
 
     opened = Workspace.open(workspace)
     with waiting("writing the online store"):

@@ -7,24 +7,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from foretouch.core.canonical import canonical_json
 from foretouch.core.hints import with_workspace
+from foretouch.core.terminal import print_json
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import GROUPS
 from foretouch.features.initialise import Initialised
 from foretouch.features.profile import Profile
 from foretouch.features.quality import QualityReport, TableQuality
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A spinner on stderr while something runs; silent where stderr is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(what):
-        yield
 
 
 @contextmanager
@@ -36,11 +25,6 @@ def progress(what: str) -> Iterator[Callable[[str], None]]:
         return
     with console.status(what) as status:
         yield lambda step: status.update(f"{what}: {step}")
-
-
-def print_json(value: object) -> None:
-    """Prints a value as one line of JSON on stdout."""
-    print(canonical_json(value).decode())
 
 
 def show_initialised(made: Initialised, *, as_json: bool) -> None:

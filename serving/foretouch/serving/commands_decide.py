@@ -29,8 +29,8 @@ def decide_command(
     """Decide one touchpoint, and explain the answer: what, why, and what was dropped by which rule."""
     from rich.console import Console
 
-    from foretouch.core.canonical import canonical_json
     from foretouch.core.hints import with_workspace
+    from foretouch.core.terminal import print_json
     from foretouch.core.workspace import Workspace
     from foretouch.serving.ask import ask, request_of
     from foretouch.serving.explain import next_step, show_decision
@@ -38,7 +38,7 @@ def decide_command(
     request = request_of(customer, touchpoint, tuple(channel) if channel else None, purpose, dry_run=dry_run)
     record = ask(Workspace.open(workspace), request)
     if as_json:
-        print(canonical_json(record).decode())
+        print_json(record)
     else:
         console = Console()
         show_decision(record, console)
@@ -56,14 +56,14 @@ def replay_command(
     """Decide a logged decision again: identical, or every difference. Exits 1 if it should be identical and is not."""
     from rich.console import Console
 
-    from foretouch.core.canonical import canonical_json
+    from foretouch.core.terminal import print_json
     from foretouch.core.workspace import Workspace
     from foretouch.serving.ask import ask_again
     from foretouch.serving.explain import show_replay
 
     record, found = ask_again(Workspace.open(workspace), decision_id, policy)
     if as_json:
-        print(canonical_json(found).decode())
+        print_json(found)
     else:
         show_replay(found, record, policy, Console())
     if policy is None and not found.identical:

@@ -1,25 +1,13 @@
 """What the bench jobs print: the figures for people, or the same JSON as in the file."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from foretouch.core.canonical import canonical_json
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A spinner on stderr while something runs; silent where stderr is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(what):
-        yield
+from foretouch.core.terminal import print_json
 
 
 def show_ope(result: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
@@ -97,7 +85,7 @@ def _plain(value: object) -> str:
 
 def _json(result: Mapping[str, Any], *, as_json: bool) -> bool:
     if as_json:
-        print(canonical_json(result).decode())
+        print_json(result)
     return as_json
 
 

@@ -1,4 +1,7 @@
-"""Calibration on rows the trees did not see, the interval round a calibrated score, and its bands."""
+"""Calibration on rows the trees did not see, the interval round a calibrated score, and its bands.
+
+Scores, labels and clusters (customer ids) are arrays of one value per row, shape (n,).
+"""
 
 from collections.abc import Sequence
 

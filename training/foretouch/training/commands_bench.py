@@ -38,10 +38,11 @@ def lead(
     json: JsonOption = False,
 ) -> None:
     """Learn a label from one table and give its probability for every row of another."""
+    from foretouch.core.terminal import waiting
     from foretouch.training import bench_output
     from foretouch.training.bench_lead import run
 
-    with bench_output.waiting("searching, fitting, calibrating"):
+    with waiting("searching, fitting, calibrating"):
         summary = run(train, test, id_column, label, out, trials, seed)
     bench_output.show_table(summary, out, as_json=json)
 
@@ -59,10 +60,11 @@ def uplift(
     json: JsonOption = False,
 ) -> None:
     """Learn from randomised rows how much more each arm brings, for every row of another table."""
+    from foretouch.core.terminal import waiting
     from foretouch.training import bench_output
     from foretouch.training.bench_uplift import run
 
-    with bench_output.waiting("fitting T, X, DR and R learners"):
+    with waiting("fitting T, X, DR and R learners"):
         summary = run(train, test, id_column, treatment, control, outcome, out, seed)
     bench_output.show_table(summary, out, as_json=json)
 
@@ -83,10 +85,11 @@ def churn(
     json: JsonOption = False,
 ) -> None:
     """Who will not buy again, how often and for how much, from a transaction log."""
+    from foretouch.core.terminal import waiting
     from foretouch.training import bench_output
     from foretouch.training.bench_churn import run
 
-    with bench_output.waiting("fitting the purchase models"):
+    with waiting("fitting the purchase models"):
         summary = run(
             transactions,
             id_column=id_column,
@@ -114,10 +117,11 @@ def send_time(
     json: JsonOption = False,
 ) -> None:
     """In which local hours of the week each customer is active: 168 shares that sum to 1."""
+    from foretouch.core.terminal import waiting
     from foretouch.training import bench_output
     from foretouch.training.bench_send_time import run
 
-    with bench_output.waiting("learning hours"):
+    with waiting("learning hours"):
         summary = run(events, id_column=id_column, time=time, time_zone=time_zone, as_of=as_of, out=out)
     bench_output.show_table(summary, out, as_json=json)
 

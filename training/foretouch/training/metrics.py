@@ -1,4 +1,7 @@
-"""Metrics by name, each with the side on which it is better; definitions as in scikit-learn where it has one."""
+"""Metrics by name, each with the side on which it is better; definitions as in scikit-learn where it has one.
+
+Labels and scores are arrays of one number per row, shape (n,); so are row weights.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from foretouch.core.canonical import canonical_json
 from foretouch.core.hints import with_workspace
+from foretouch.core.terminal import print_json
 from foretouch.core.workspace import Workspace
 from foretouch.training.each import Refused
 from foretouch.training.pipeline import Trained
@@ -27,11 +27,6 @@ def steps() -> Iterator[Callable[[str], None]]:
         return
     with console.status("") as status:
         yield status.update
-
-
-def print_json(value: object) -> None:
-    """Prints a value as one line of JSON on stdout."""
-    print(canonical_json(value).decode())
 
 
 def _comparison(item: Comparison) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 Each ``prepare_*`` sorts once and returns a function of row weights, shape (n,), or None for one each. A weight of k
 counts a row k times, so a weighted figure equals the figure of the rows repeated.
+
+Labels, scores and row weights have shape (n,).
 """
 
 from collections.abc import Callable
