@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREY, GREEN, RED = "#0072B2", "#D55E00", "#767676", "#009E73", "#B3261E"
+INK = "#222222"
 TONES = {"good": GREEN, "bad": ORANGE, "open": BLUE, "faint": GREY}
 SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -85,15 +86,16 @@ def interval_plot(
             axes.plot([dot.value], [position], "o", color=colour, markersize=7)
             if dot.margin is not None:
                 axes.plot([dot.margin] * 2, [position - 0.38, position + 0.38], color=RED, linewidth=2, linestyle=":")
-        axes.axvline(0.0, color="#222222", linewidth=1.1)
+        if not narrow:
+            axes.axvline(0.0, color=INK, linewidth=1.1)
         if centre is not None:
             axes.axvline(centre, color=GREY, linewidth=1.1, linestyle="--")
         if narrow:
             axes.set_yticks([])
             for position, dot in enumerate(reversed(dots)):
-                plate = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
                 place = axes.get_yaxis_transform()
-                axes.text(0.0, position + 0.28, dot.label, transform=place, va="bottom", bbox=plate)
+                axes.text(0.0, position + 0.28, dot.label, transform=place, va="bottom")
+                axes.plot([0.0, 0.0], [position - 0.36, position + 0.24], color=INK, linewidth=1.1)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         else:
             axes.set_yticks(range(len(dots)), [dot.label for dot in reversed(dots)])
@@ -129,7 +131,7 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         axes.plot(x, [low for low, _ in series.fixed], color=GREY, linestyle=":", label=labels[2])
         axes.plot(x, [high for _, high in series.fixed], color=GREY, linestyle=":")
         axes.plot(x, series.values, color=BLUE, linewidth=2, marker="o", markersize=3.5, label=labels[0])
-        axes.axhline(0.0, color="#222222", linewidth=1.1)
+        axes.axhline(0.0, color=INK, linewidth=1.1)
         most = 3 if narrow else 7
         step = max(1, (len(x) + most - 1) // most)
         axes.set_xticks(x[::step], [_short(series.days[i]) if narrow else series.days[i] for i in x[::step]])
