@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import shutil
 import signal
 import socket
@@ -187,16 +188,17 @@ def main() -> None:
     given = parser.parse_args()
     if not (given.workspace / "bundles").is_dir():
         raise SystemExit(f"{given.workspace} has no models; next: make demo")
-    started = time.perf_counter()
+    started, load = time.perf_counter(), [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory(prefix="foretouch-bench-") as folder:
         found = measure(given.workspace, Path(folder), rounds=given.rounds, duration=given.seconds)
+    load.append(os.getloadavg()[0])
     note = "closed loop; the client shares the cores with the server; one worker; every decision logged durably"
     path = write(
         given.out.parent,
         given.out.stem,
         command=f"python benchmarks/service.py --rounds {given.rounds} --seconds {given.seconds:g}",
         seconds=time.perf_counter() - started,
-        figures={"note": note, **found},
+        figures={"note": note, "load_average_before_and_after": load, **found},
     )
     print(path.read_text(encoding="utf-8"))
 
