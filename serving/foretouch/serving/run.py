@@ -1,5 +1,6 @@
 """Starts the service in the foreground: BentoML's supervisor with its workers, in a run folder of its own."""
 
+import errno
 import os
 import shutil
 import socket
@@ -60,7 +61,15 @@ def run(workspace: Workspace, *, host: str, port: int, workers: int) -> None:
     try:
         service = import_module(SERVICE).Foretouch
         service.config["workers"] = workers
-        service.serve_http(host=host, port=port)
+        try:
+            service.serve_http(host=host, port=port)
+        except Exception as error:
+            if getattr(error, "errno", None) != errno.EADDRINUSE:
+                raise
+            raise ConfigError(
+                "a port of BentoML's supervisor was taken by another process while the service was starting",
+                hint="foretouch serve",
+            ) from error
         failed = Path(folder) / FAILED_FILE
         if failed.exists():
             message, _, hint = failed.read_text(encoding="utf-8").partition("\n")

@@ -1,14 +1,20 @@
 """``foretouch serve`` and ``foretouch keys`` as a person uses them."""
 
+import errno
 import json
+import os
 import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
+import pytest
 
+from foretouch.core.errors import ConfigError
 from foretouch.core.workspace import Workspace
+from foretouch.serving import run as run_module
 from tests.serving.service.world import BIN, consenting, free_port, serving
 
 
@@ -71,3 +77,18 @@ def test_keys_are_made_listed_and_revoked(fresh: Workspace) -> None:
     assert (unknown.returncode, "keys list" in unknown.stderr) == (1, True)
     wrong = run("keys", "create", "--workspace", fresh.root, "--scope", "everything")
     assert (wrong.returncode, "must be among" in wrong.stderr) == (1, True)
+
+
+def test_a_supervisor_whose_port_was_taken_says_so(fresh: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taken:
+        config: ClassVar[dict[str, int]] = {}
+
+        @staticmethod
+        def serve_http(**_: object) -> None:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(run_module, "import_module", lambda _: type("Module", (), {"Foretouch": Taken}))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(ConfigError, match="supervisor was taken") as told:
+        run_module.run(fresh, host="127.0.0.1", port=free_port(), workers=1)
+    assert told.value.hint == "foretouch serve"

@@ -231,10 +231,12 @@ def serving(workspace: Workspace, *, workers: int = 1, key: str = "") -> Iterato
     port = free_port()
     log = (workspace.root / "serve.log").open("ab")
     arguments = [str(BIN / "foretouch"), "serve", "--workspace", str(workspace.root), "--port", str(port)]
-    process = subprocess.Popen(
-        [*arguments, "--workers", str(workers)], stdout=log, stderr=log, start_new_session=True, env=dict(os.environ)
-    )
-    service = Service(workspace=workspace, base=f"http://127.0.0.1:{port}", key=key, process=process)
+    service = _started(workspace, [*arguments, "--workers", str(workers)], port, key, log)
+    wait_for(lambda: _ready(service) or service.process.poll() is not None, seconds=60.0, what="the service to start")
+    if service.process.poll() is not None:
+        # Many tests start services at once, and BentoML picks its supervisor's ports before it binds them: once more.
+        service = _started(workspace, [*arguments, "--workers", str(workers)], port, key, log)
+    process = service.process
     try:
         wait_for(lambda: _ready(service), seconds=60.0, what="the service to be ready")
         yield service
@@ -250,9 +252,20 @@ def serving(workspace: Workspace, *, workers: int = 1, key: str = "") -> Iterato
             log.close()
 
 
+def _started(workspace: Workspace, command: list[str], port: int, key: str, log: Any) -> Service:
+    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=dict(os.environ))
+    return Service(workspace=workspace, base=f"http://127.0.0.1:{port}", key=key, process=process)
+
+
+def _log_of(workspace: Workspace) -> str:
+    return (workspace.root / "serve.log").read_text(encoding="utf-8")
+
+
 def _ready(service: Service) -> bool:
     if service.process.poll() is not None:
-        log = (service.workspace.root / "serve.log").read_text(encoding="utf-8")
+        log = _log_of(service.workspace)
+        if "supervisor was taken" in log[-500:]:
+            return False
         raise AssertionError(f"serve exited {service.process.returncode}: {log[-2000:]}")
     try:
         return service.call("GET", "/readyz", key=None, timeout=2.0).status == 200
