@@ -27,6 +27,8 @@ from foretouch.serving.setting import set_out
 __all__ = ["DEFAULT_POLICY", "DecisionInputs", "decide", "decision_seed"]
 
 SEND_TIME_MODEL = "send-time"
+OWED = "transactional"
+"""A message of this purpose is owed: it goes out at the first allowed slot, not at the customer's best hour."""
 
 
 def decision_seed(seed_key: str, customer_id: str, decision_id: str) -> int:
@@ -115,7 +117,12 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
 def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
     """Worth, distribution, draw and slot."""
     setting, found = course.setting, course.found
-    rhythm, warnings = _rhythm(inputs.models.get(SEND_TIME_MODEL), course.customer)
+    spec = course.spec or setting.spec
+    if request.purpose == OWED:
+        rhythm, warnings = NO_RHYTHM, ()
+        spec = spec.model_copy(update={"slot_exploration": 0.0})
+    else:
+        rhythm, warnings = _rhythm(inputs.models.get(SEND_TIME_MODEL), course.customer)
 
     def appraise(option: Option, recent_contacts: int) -> Worth:
         return worth(
@@ -131,7 +138,7 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
     selection = select(
         course.survivors,
         n=request.n,
-        spec=course.spec or setting.spec,
+        spec=spec,
         touch=setting.touch,
         zone=setting.zone,
         expires_at=setting.expires_at,

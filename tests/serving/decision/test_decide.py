@@ -36,6 +36,7 @@ from tests.serving.decision.world import (
 GREEDY = {"default": PolicySpec(kind="greedy", slot_exploration=0.0)}
 UNKNOWN: dict[str, Any] = {"counters": CounterSnapshot(), "features": FeatureSnapshot()}
 OPEN = ContactPolicy()
+LATER = NOW + timedelta(hours=20)
 
 
 def experiment(kind: str, **changes: Any) -> ExperimentSpec:
@@ -330,6 +331,14 @@ def test_what_is_owed_to_the_customer_is_not_held_back_unless_the_experiment_nam
     assert (everywhere.status, everywhere.experiments) == ("decided", ())
     named = decided(ask, experiments=(experiment("no_contact", touchpoints=["weekly"]),))
     assert named.status == "control"
+
+
+def test_what_is_owed_goes_out_at_the_first_allowed_slot() -> None:
+    eager = {"default": PolicySpec(kind="greedy", slot_exploration=1.0)}
+    record = decided({"purpose": "transactional", "send_window": {"earliest": NOW, "latest": LATER}}, policies=eager)
+    assert record.action[0].send_at == NOW
+    assert record.action[0].send is not None
+    assert (record.action[0].send.slot_probability, record.action[0].send.explored) == (1.0, False)
 
 
 def test_an_arm_can_name_a_policy() -> None:
