@@ -118,11 +118,10 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
     """Worth, distribution, draw and slot."""
     setting, found = course.setting, course.found
     spec = course.spec or setting.spec
-    if request.purpose == OWED:
-        rhythm, warnings = NO_RHYTHM, ()
+    owed = request.purpose == OWED
+    rhythm, warnings = (NO_RHYTHM, ()) if owed else _rhythm(inputs.models.get(SEND_TIME_MODEL), course.customer)
+    if owed:
         spec = spec.model_copy(update={"slot_exploration": 0.0})
-    else:
-        rhythm, warnings = _rhythm(inputs.models.get(SEND_TIME_MODEL), course.customer)
 
     def appraise(option: Option, recent_contacts: int) -> Worth:
         return worth(
