@@ -19,6 +19,9 @@ OPTIONS = (
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # no name is looked up, whatever the browser would like to know
     "--no-first-run",
     "--no-default-browser-check",
     "--remote-debugging-pipe",
