@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psutil  # type: ignore[import-untyped]
 
@@ -37,7 +38,8 @@ def test_no_acknowledged_decision_is_lost_when_everything_is_killed_under_load(f
             enough.wait(60.0)
             service.process.kill()
             for worker in workers:
-                worker.kill()
+                with suppress(psutil.NoSuchProcess):  # it saw its supervisor die and ended by itself
+                    worker.kill()
 
         killer = threading.Thread(target=kill)
         killer.start()
