@@ -151,7 +151,13 @@ def test_a_posted_event_reaches_the_features_of_the_next_decisions(sample_servic
 def test_scores_are_served(sample_service: SampleService, model: str) -> None:
     status, answer = sample_service.call("POST", f"/v1/scores/{model}", {"customer_id": "7"})
     assert status == 200
-    assert model in json.dumps(answer)
+    assert (answer["customer_id"], answer["model"]) == ("7", model)
+    if answer["score"] is None:
+        assert answer["reason"]  # nobody is a lead who has done the goal already
+        assert model == "lead"
+    else:
+        assert answer["interval"]["low"] <= answer["score"] <= answer["interval"]["high"]
+        assert answer["reason_codes"]
 
 
 def test_every_model_is_champion_because_it_beat_its_baselines(sample_workspace: Path) -> None:

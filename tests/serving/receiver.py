@@ -1,10 +1,12 @@
 """A real local receiver of webhooks that verifies every signature."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -53,3 +55,9 @@ def receiving() -> Iterator[Receiver]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def lead_data(message: bytes) -> dict[str, Any]:
+    """The ``data`` of a message body."""
+    data: dict[str, Any] = json.loads(message)["data"]
+    return data

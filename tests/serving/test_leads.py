@@ -10,8 +10,8 @@ from foretouch.core.clock import ManualClock
 from foretouch.core.errors import ConfigError
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
-from foretouch.serving.leads import ScoredLead, checked_address, hand_off, lead_data, signing_secret
-from tests.serving.receiver import Receiver, receiving
+from foretouch.serving.leads import ScoredLead, checked_address, hand_off, signing_secret
+from tests.serving.receiver import Receiver, lead_data, receiving
 
 
 @pytest.fixture

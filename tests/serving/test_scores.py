@@ -29,10 +29,10 @@ from foretouch.features.build import build_features
 from foretouch.features.initialise import initialise
 from foretouch.features.simulation import Simulation
 from foretouch.features.tables import read_table
-from foretouch.serving.leads import lead_data, signing_secret
+from foretouch.serving.leads import signing_secret
 from foretouch.serving.score_file import formula_safe, read_audience
 from foretouch.serving.scores import encode_frame, score_everyone
-from tests.serving.receiver import receiving
+from tests.serving.receiver import lead_data, receiving
 
 INPUTS = (
     ModelInput(name="recent_page_view", view="customer_activity"),

@@ -108,11 +108,6 @@ def read_rows(connection: sqlite3.Connection, entity: str) -> dict[str, FeatureR
     }
 
 
-def forget(connection: sqlite3.Connection, entity: str) -> int:
-    """Deletes a customer's rows and returns how many there were."""
-    return connection.execute("DELETE FROM feature_rows WHERE entity = ?", (entity,)).rowcount
-
-
 def forget_views(connection: sqlite3.Connection, views: Sequence[str]) -> None:
     """Deletes every row of views that are no more."""
     connection.executemany("DELETE FROM feature_rows WHERE view = ?", [(view,) for view in views])

@@ -9,7 +9,6 @@ that a receiver that sees it twice can tell.
 import base64
 import fcntl
 import http.client
-import json
 import sqlite3
 import time
 import urllib.error
@@ -269,9 +268,3 @@ def _alone(path: Path) -> Iterator[None]:
     with path.open("a", encoding="utf-8") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def lead_data(message: bytes) -> dict[str, Any]:
-    """The ``data`` of a message body, for receivers and tests."""
-    data: dict[str, Any] = json.loads(message)["data"]
-    return data

@@ -1,6 +1,6 @@
 """From a fitted and judged model to its card, and the card as a page for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,6 @@ from typing import Any
 from foretouch.core.bundle import ModelCard
 from foretouch.core.models import ModelName
 from foretouch.training.task import Comparison, Evaluation, Fitted, Split
-
-Comparisons = Sequence[Comparison]
 
 
 def make_card(
