@@ -13,7 +13,6 @@ from foretouch.core.decisions import (
     Action,
     Assignment,
     Candidate,
-    CandidateRef,
     Decision,
     DecisionRecord,
     DecisionRequest,
@@ -31,7 +30,7 @@ from foretouch.core.decisions import (
 from foretouch.core.decisions import CounterSnapshot as Counters
 from foretouch.core.events import Consent, CustomerEvent
 from foretouch.core.experiment import Arm, ExperimentSpec, Metric
-from foretouch.core.offers import Catalogue, Offer, OfferCaps, Treatment
+from foretouch.core.offers import CandidateRef, Catalogue, Offer, OfferCaps, Treatment
 from foretouch.core.outcomes import Outcome
 from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight
 from foretouch.core.schema import Contract

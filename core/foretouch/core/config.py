@@ -9,6 +9,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from foretouch.core.contact import known_zone
 from foretouch.core.errors import ConfigError
+from foretouch.core.events import Purpose
+from foretouch.core.offers import CandidateRef
 from foretouch.core.schema import Contract, Share
 
 
@@ -132,6 +134,65 @@ class ChannelSection(Contract):
 
     cost: float = Field(default=0.0, ge=0.0)
     """Of one contact; part of the priority, whether the contact succeeds or not."""
+    fatigue_cost: float = Field(default=0.0, ge=0.0)
+    """Price of one more contact per contact of the last 7 days on this channel; the policy's comes on top."""
+    unsubscribe_rate: Share = 0.0
+    """Share of contacts on this channel after which the customer unsubscribes."""
+    unsubscribe_cost: float = Field(default=0.0, ge=0.0)
+    """What a customer lost to this channel costs; rate x cost is part of the price of every contact."""
+
+
+class TouchpointSection(Contract):
+    """Defaults of one touchpoint; what a request says itself wins."""
+
+    purpose: Purpose | None = None
+    """Of its contacts."""
+    channels: tuple[str, ...] | None = None
+    """Channels it can use."""
+    collection: str | None = None
+    """Offer category it is about."""
+    placements: tuple[str, ...] | None = None
+    """Where offers are shown; one answer fills each."""
+    n: int | None = Field(default=None, ge=1, le=20)
+    """Most actions per placement."""
+    policy: str | None = None
+    """A file in ``policies/``; none is ``policy.toml``."""
+    default_action: CandidateRef | None = None
+    """The campaign's static default: taken, where rules allow, when nothing else can decide."""
+
+
+class RewardSection(Contract):
+    """What a decision is credited with, for learning and for evaluation."""
+
+    goal: Literal["accept", "click", "open", "revenue"] = "accept"
+    """``accept``: the offer's acceptance event happened; ``revenue``: the value in the window."""
+    window_days: float = Field(default=28.0, gt=0)
+    """After the send time; later outcomes do not count, earlier labels are immature."""
+    default: float = 0.0
+    """Reward of a delivered contact without any outcome when the window closes."""
+    outcome_values: dict[str, float] = Field(default_factory=dict)
+    """Added per type of outcome, once each, e.g. ``unsubscribe = -2.0``."""
+
+
+class StateSection(Contract):
+    """Where the log, caps, consents and keys are kept."""
+
+    url: str | None = None
+    """``postgresql://…`` beyond one machine; none is ``state.db`` in the workspace. ``${NAME}`` is read from the
+    environment, so that no password is in a file."""
+    caps_url: str | None = None
+    """``redis://…`` keeps the counters of caps there; none keeps them with the log."""
+
+
+class ShadowSection(Contract):
+    """What decides beside the champion on the same request: logged, never returned."""
+
+    policy: str | None = None
+    """A file in ``policies/``."""
+    challengers: bool = False
+    """Also score with the models' challengers."""
+    share: Share = 1.0
+    """Of decisions."""
 
 
 class FeaturesSection(Contract):
@@ -210,6 +271,14 @@ class Config(Contract):
     """How the service answers."""
     lead_alert: LeadAlertSection = LeadAlertSection()
     """The hand-off to sales."""
+    touchpoints: dict[str, TouchpointSection] = Field(default_factory=dict)
+    """By touchpoint name."""
+    reward: RewardSection = RewardSection()
+    """What a decision is credited with."""
+    state: StateSection = StateSection()
+    """Where the log, caps, consents and keys are kept."""
+    shadow: ShadowSection = ShadowSection()
+    """What decides beside the champion."""
 
 
 T = TypeVar("T", bound=Contract)

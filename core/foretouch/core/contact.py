@@ -4,11 +4,16 @@ from datetime import time
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from foretouch.core.events import Purpose
 from foretouch.core.ids import Id
-from foretouch.core.schema import Contract
+from foretouch.core.outcomes import OutcomeType
+from foretouch.core.schema import Contract, Time
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""Monday first, as ``datetime.weekday`` counts."""
 
 ANY = "*"
 
@@ -35,21 +40,99 @@ class QuietHours(Contract):
     """Local time, e.g. ``21:00:00``."""
     end: time
     """Local time, exclusive."""
+    days: tuple[Weekday, ...] = WEEKDAYS
+    """Weekdays on which the quiet hours begin."""
+
+
+class WorkingHours(Contract):
+    """Contact only between ``start`` and ``end`` on working days, in the customer's own time."""
+
+    rule: str = "working_hours"
+    """Its name in answers and records."""
+    channels: tuple[str, ...] = (ANY,)
+    """``*`` is every channel."""
+    purposes: tuple[Purpose, ...] = ("marketing", "retention", "service")
+    """Purposes that it holds for."""
+    start: time = time(9)
+    """Local time, e.g. ``09:00:00``."""
+    end: time = time(18)
+    """Local time, exclusive; must be after ``start``."""
+    calendar: str = ""
+    """Country, and subdivision if any, whose public holidays and make-up working days count, e.g. ``CN``, ``US`` or
+    ``DE-BY``; empty is Monday to Friday, holidays or not."""
+
+    @model_validator(mode="after")
+    def _order(self) -> "WorkingHours":
+        if self.end <= self.start:
+            raise ValueError(f"end == {self.end.isoformat()}, must be after start ({self.start.isoformat()})")
+        return self
 
 
 class Cap(Contract):
-    """At most ``limit`` contacts per ``scope`` in a window of ``days`` (rolling)."""
+    """At most ``limit`` contacts per ``scope`` in a window: rolling ``days``, or a ``calendar`` period."""
 
     rule: str
     """Its name in answers and records."""
-    scope: Literal["customer", "household", "channel", "offer", "total"] = "customer"
-    """``channel`` and ``offer`` count per customer on that channel or of that offer; ``total`` counts everyone."""
+    scope: Literal["customer", "household", "channel", "offer", "placement", "total"] = "customer"
+    """``channel``, ``offer`` and ``placement`` count per customer on that channel, of that offer or in that placement;
+    ``total`` counts everyone."""
     channels: tuple[str, ...] = (ANY,)
     """``*`` is every channel; contacts on other channels neither count nor are stopped."""
     limit: int = Field(ge=0)
     """Most contacts in the window; 0 is none at all."""
+    days: float | None = Field(default=None, gt=0)
+    """Length of the rolling window; give this or ``calendar``."""
+    calendar: Literal["day", "week", "month"] | None = None
+    """A period that begins at local midnight (a week on Monday): in the customer's zone, or for ``household`` and
+    ``total`` in ``default_time_zone``."""
+
+    @property
+    def longest_days(self) -> float:
+        """The most days that its window can hold."""
+        return (
+            self.days if self.days is not None else {"day": 1.0, "week": 7.0, "month": 31.0, None: 0.0}[self.calendar]
+        )
+
+    @model_validator(mode="after")
+    def _one_window(self) -> "Cap":
+        if (self.days is None) == (self.calendar is None):
+            raise ValueError(f"cap {self.rule!r}: give either days or calendar")
+        return self
+
+
+class CoolDown(Contract):
+    """After ``count`` of certain outcomes no contact for ``days``."""
+
+    rule: str
+    """Its name in answers and records."""
+    after: tuple[OutcomeType | Literal["unanswered"], ...] = Field(min_length=1)
+    """Outcomes that start it. ``unanswered`` is a contact without ``open``, ``click`` or ``convert`` so far."""
+    count: int = Field(default=1, ge=1)
+    """How many are needed; for ``unanswered`` in a row, the latest contacts."""
+    within_days: float = Field(default=90.0, gt=0)
+    """How far back they are counted."""
     days: float = Field(gt=0)
-    """Length of the rolling window."""
+    """How long it lasts, from the last of them."""
+    scope: Literal["customer", "channel", "offer", "category"] = "customer"
+    """What is counted and stopped: everything, or the same channel, offer or offer category."""
+    channels: tuple[str, ...] = (ANY,)
+    """``*`` is every channel; others neither count nor are stopped."""
+    purposes: tuple[Purpose, ...] = ("marketing", "retention")
+    """Purposes that it stops."""
+
+
+class SuppressionEntry(Contract):
+    """One line of a suppression list: this customer is not contacted."""
+
+    customer_id: Id
+    channel: str = ANY
+    """``*`` is every channel."""
+    purpose: Purpose | Literal["*"] = "*"
+    """``*`` is every purpose, also transactional."""
+    reason: str = ""
+    """For people, e.g. ``complaint to the regulator``."""
+    until: Time | None = None
+    """When the line ends; none is never."""
 
 
 class ContactPolicy(Contract):
@@ -64,12 +147,18 @@ class ContactPolicy(Contract):
     """Purposes that caps and gaps do not stop."""
     quiet_hours: tuple[QuietHours, ...] = ()
     """When nobody is contacted."""
+    working_hours: tuple[WorkingHours, ...] = ()
+    """The only time when a channel is used, e.g. calls."""
     caps: tuple[Cap, ...] = ()
     """How often anybody is contacted."""
+    cool_downs: tuple[CoolDown, ...] = ()
+    """Pauses after outcomes."""
+    reservation_hours: float | None = Field(default=72.0, gt=0)
+    """A reserved contact that nobody confirmed so long after its send time counts no more; none counts for ever."""
     minimum_gap_hours: float = Field(default=0.0, ge=0.0)
     """Least time between two contacts of one customer."""
     suppressed_customers: tuple[Id, ...] = ()
-    """Never contacted, for any purpose."""
+    """Never contacted, for any purpose; longer lists are kept in the workspace's state."""
     default_time_zone: str = "UTC"
     """Used, with a warning, where a customer's own zone is unknown; never "no rule"."""
 

@@ -8,12 +8,31 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from foretouch.core.contact import known_zone
 from foretouch.core.events import Purpose
 from foretouch.core.ids import Id
+from foretouch.core.offers import CandidateRef
+from foretouch.core.outcomes import OutcomeType
 from foretouch.core.schema import Attributes, Contract, Probability, Time
 
 Status = Literal["decided", "suppressed", "control", "degraded", "fallback"]
 Stage = Literal[
-    "requested", "dates", "channel", "consent", "suppression", "eligibility", "caps", "quiet_hours", "holdout", "model"
+    "requested",
+    "dates",
+    "channel",
+    "purpose",
+    "consent",
+    "suppression",
+    "eligibility",
+    "applicability",
+    "suitability",
+    "caps",
+    "cool_down",
+    "quiet_hours",
+    "fallback",
+    "holdout",
+    "model",
 ]
+"""What dropped a candidate; ``fallback``: a fallback offer where a better one is left. ``quiet_hours`` is also the
+stage of working hours."""
+ExplainLevel = Literal["none", "brief", "full"]
 
 
 class SendWindow(Contract):
@@ -36,22 +55,26 @@ class SendWindow(Contract):
         return self
 
 
-class CandidateRef(Contract):
-    """An offer named by the caller, optionally with its treatment and channel."""
-
-    offer_id: Id
-    treatment_id: Id | None = None
-    channel: str | None = None
-
-
 class RequestOptions(Contract):
     """How to answer, not what."""
 
-    explain: bool = True
+    explain: bool | ExplainLevel = "brief"
+    """``brief``: why this candidate, and what the customer models found; ``full``: also what moved the chosen offer's
+    score, computed in the request; ``none``: nothing. True is ``full``, false is ``none``."""
+    language: Literal["en", "zh"] | None = None
+    """Of texts; the customer's own where it is absent, English where that is neither."""
     dry_run: bool = False
     """Answer and log nothing, reserve nothing."""
     defer_activation: bool = False
+    """The caller may yet decide not to send: nothing is reserved and nothing is learned until the action's
+    reservation is confirmed."""
     reserve_caps: bool = True
+    """Count the contact against caps as soon as it is decided."""
+
+    @property
+    def explain_level(self) -> ExplainLevel:
+        """How much is explained."""
+        return {True: "full", False: "none"}[self.explain] if isinstance(self.explain, bool) else self.explain
 
 
 class DecisionRequest(Contract):
@@ -71,6 +94,9 @@ class DecisionRequest(Contract):
     """An offer category; only its offers are candidates."""
     exclude: tuple[Id, ...] = ()
     n: int = Field(default=1, ge=1, le=20)
+    """Most actions, per placement where there are any."""
+    placements: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=20)
+    """Filled in this order; an offer is shown in one of them at most."""
     send_window: SendWindow = SendWindow()
     baseline_offer_id: Id | None = None
     default_action: CandidateRef | None = None
@@ -106,13 +132,22 @@ class Send(Contract):
     runner_up_at: Time | None = None
     score: float
     """Share of the customer's activity that the best hour holds; 1/168 is uniform."""
+    effect: float | None = None
+    """Response when sent at the best slot, relative to the average slot; null where it is not identified."""
+    identified: bool = False
+    """Whether sends were spread over hours enough to tell the effect of sending at a time."""
+    waiting_cost: float | None = None
+    """Expected value lost by waiting from the first allowed slot to the best one, in the workspace's currency."""
+    gain_over_first: float | None = None
+    """Expected value of the best slot less that of the first allowed one, waiting included."""
     support: float = 0.0
     """Number of the customer's own events behind it; 0 is everyone's pattern."""
     slot_probability: Probability = 1.0
     """Probability of this slot given the candidate."""
     explored: bool = False
     basis: str = "activity"
-    """``activity``: when the customer is active; never an effect of sending at that time."""
+    """``activity``: when the customer is active, never an effect of sending at that time; ``effect``: what sending at
+    that time did; ``prior``: everyone's pattern, because hours were never varied; ``none``: the first allowed slot."""
 
 
 class Action(Contract):
@@ -122,6 +157,7 @@ class Action(Contract):
     offer_id: Id
     treatment_id: Id | None = None
     channel: str
+    placement: str | None = None
     send_at: Time
     send: Send | None = None
     propensity: Probability | None = None
@@ -137,6 +173,8 @@ class Action(Contract):
     priority: float | None = None
     selection_probability: Probability | None = None
     explored: bool = False
+    greedy: CandidateRef | None = None
+    """The choice of highest priority, where another one was explored; its ``offer_id`` is ``*`` for no contact."""
     reason_codes: tuple[Reason, ...] = ()
     reservation_id: str | None = None
 
@@ -150,6 +188,8 @@ class Suppression(Contract):
     rule: str
     until: Time | None = None
     text: str = ""
+    seen: dict[str, Any] = Field(default_factory=dict)
+    """The values that the rule looked at, by ``namespace.name``."""
 
 
 class Assignment(Contract):
@@ -158,6 +198,8 @@ class Assignment(Contract):
     key: str
     arm: str
     holdout: bool = False
+    version: int = 1
+    """Of the experiment's spec."""
 
 
 class ModelRef(Contract):
@@ -178,6 +220,8 @@ class Versions(Contract):
     features: str
     config: str
     code: str
+    engagement: str = ""
+    """Of the engagement policy; empty in records of before there was one."""
 
 
 class Decision(Contract):
@@ -242,6 +286,31 @@ class PastContact(Contract):
     at: Time
     channel: str
     offer_id: str
+    placement: str | None = None
+    category: str | None = None
+    answered: bool | None = None
+    """Whether the customer opened, clicked or converted; null where no cool-down asks."""
+
+
+class PastOutcome(Contract):
+    """An outcome that a cool-down looks at."""
+
+    at: Time
+    type: OutcomeType
+    channel: str | None = None
+    offer_id: str | None = None
+    category: str | None = None
+
+
+class OnList(Contract):
+    """A line of a suppression list that names the customer."""
+
+    channel: str
+    """``*`` is every channel."""
+    purpose: str
+    """``*`` is every purpose."""
+    reason: str = ""
+    until: Time | None = None
 
 
 class CounterSnapshot(Contract):
@@ -264,6 +333,34 @@ class CounterSnapshot(Contract):
     offer_per_customer: dict[str, int] = Field(default_factory=dict)
     total_contacts: dict[str, int] = Field(default_factory=dict)
     """By the rule of a cap with scope ``total``: contacts of everyone, on its channels, in its window."""
+    outcomes: tuple[PastOutcome, ...] = ()
+    """The customer's, newest first, as far back as any cool-down looks."""
+    suppressions: tuple[OnList, ...] = ()
+    """Lines of suppression lists that name the customer and have not ended."""
+    offer_contacts: dict[str, int] = Field(default_factory=dict)
+    """Contacts of anybody ever, by offer: the evidence that there is on it; empty where no policy asks."""
+
+
+class ShadowChoice(Contract):
+    """What a challenger model or policy chose beside the champion."""
+
+    policy: str
+    """Its policy's name."""
+    models: tuple[ModelRef, ...] = ()
+    """Challengers that took part."""
+    offer_id: Id | None = None
+    """Null is no contact."""
+    treatment_id: Id | None = None
+    channel: str | None = None
+    send_at: Time | None = None
+    selection_probability: Probability = 1.0
+    """That the shadow gives its own choice."""
+    probability_of_champion: Probability = 0.0
+    """That the shadow gives the champion's choice."""
+    agrees: bool = False
+    """Whether it chose the champion's candidate."""
+    step: str = "champion"
+    """Step of the ladder that answered."""
 
 
 class DecisionRecord(Decision):
@@ -280,6 +377,8 @@ class DecisionRecord(Decision):
     fallback_step: str
     """Which step of the fallback ladder answered; ``champion`` is the normal one."""
     latency_ms: dict[str, float] = Field(default_factory=dict)
+    shadow: tuple["ShadowChoice", ...] = ()
+    """What others would have chosen on the same request; never returned to the campaign engine."""
 
     def answer(self) -> Decision:
         """The part that the campaign engine gets."""

@@ -7,14 +7,18 @@ from pydantic import Field, model_validator
 from foretouch.core.ids import Id
 from foretouch.core.schema import Contract, Share, Time
 
-ArmKind = Literal["policy", "no_contact", "business_as_usual", "random"]
+ArmKind = Literal["policy", "no_contact", "business_as_usual", "random", "propensity_only", "no_levers", "rules_only"]
+HOLDOUTS: frozenset[str] = frozenset({"no_contact", "business_as_usual", "random"})
+"""Kinds of arm in which no score decides."""
 
 
 class Arm(Contract):
     """What the decision does for a unit in this arm.
 
-    ``policy`` follows a policy (the workspace's, or the named one); the other kinds are holdouts:
-    no contact at all, the caller's ``baseline_offer_id``, or a uniform draw among eligible candidates.
+    ``policy`` follows a policy (the workspace's, or the named one). Three kinds are holdouts: no contact at all, the
+    caller's ``baseline_offer_id``, or a uniform draw among eligible candidates. Three kinds split the value of the
+    whole: ``propensity_only`` ranks by propensity alone, ``no_levers`` leaves out levers and context weights,
+    ``rules_only`` ranks by the marketer's values and levers without any model.
     """
 
     kind: ArmKind = "policy"
@@ -92,6 +96,14 @@ class ExperimentSpec(Contract):
     """What each arm does in a decision; an arm without an entry follows the workspace's policy."""
     salt: str = ""
     """Defaults to the key; change it to re-randomise."""
+    version: int = Field(default=1, ge=1)
+    """Raised by whoever changes weights or arms; every assignment names it."""
+    layer: str = ""
+    """Experiments of one layer share its salt, so that their ``slice``s are disjoint sets of units."""
+    slice: tuple[Share, Share] = (0.0, 1.0)
+    """The part of the layer's units that takes part, [from, to)."""
+    portfolio: bool = False
+    """Always on, above all others: a unit that one of its holdouts holds takes part in no other experiment."""
     touchpoints: tuple[str, ...] = ()
     """Empty: every touchpoint, but for contacts of purpose ``transactional``."""
     starts_at: Time | None = None
@@ -122,6 +134,10 @@ class ExperimentSpec(Contract):
         total = sum(self.weights.values())
         if abs(total - 1.0) > 1e-6:
             raise ValueError(f"weights sum to {total:.6g}, must sum to 1")
+        if self.slice[0] >= self.slice[1]:
+            raise ValueError(f"slice == {list(self.slice)}, must be [from, to) with from below to")
+        if self.slice != (0.0, 1.0) and not self.layer:
+            raise ValueError("slice needs a layer: without one it would not be disjoint from anything")
         unknown = sorted(set(self.arms) - set(self.weights))
         if unknown:
             raise ValueError(f"arms {unknown} have no weight")

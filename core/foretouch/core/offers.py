@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from foretouch.core.events import Purpose
 from foretouch.core.ids import Id
 from foretouch.core.schema import Attributes, Contract, Time
 
@@ -32,7 +33,10 @@ class Offer(Contract):
     schema_version: Literal[1] = 1
     offer_id: Id
     name: str
+    issue: str = ""
+    """The business issue its category belongs to, e.g. ``retention``."""
     category: str = ""
+    """Its group; offers of one category share rates, weights and rules."""
     channels: tuple[str, ...] = Field(min_length=1)
     value: float = 0.0
     """Expected contribution margin, in the workspace's currency, if the goal happens."""
@@ -42,9 +46,19 @@ class Offer(Contract):
     ends_at: Time | None = None
     """Exclusive."""
     eligibility: str = ""
-    """An expression over customer, feature and context fields; empty is everyone."""
+    """May the customer have it at all? An expression over customer, feature, context and offer fields; empty is yes."""
+    applicability: str = ""
+    """Is it relevant now? An expression like ``eligibility``."""
+    suitability: str = ""
+    """Should they have it, even if it pays? An expression like ``eligibility``."""
+    purposes: tuple[Purpose, ...] = ("marketing", "retention", "service")
+    """Purposes that it may be sent for; an offer that is owed to the customer says ``transactional``."""
+    fallback: bool = False
+    """Proposed only where no other offer is left; ignores eligibility, applicability and suitability, never a contact
+    rule."""
     caps: OfferCaps = OfferCaps()
     placement: str | None = None
+    """Where it is shown, e.g. ``hero``; none is anywhere."""
     lever: float = Field(default=1.0, ge=0.0)
     """A marketer's multiplier of the priority."""
     attributes: Attributes = Field(default_factory=dict)
@@ -62,3 +76,11 @@ class Catalogue(Contract):
 
     schema_version: Literal[1] = 1
     offers: tuple[Offer, ...] = ()
+
+
+class CandidateRef(Contract):
+    """An offer named by the caller, optionally with its treatment and channel."""
+
+    offer_id: Id
+    treatment_id: Id | None = None
+    channel: str | None = None

@@ -21,6 +21,8 @@ OutcomeType = Literal[
     "revenue",
 ]
 
+ANSWERS: frozenset[str] = frozenset({"open", "click", "convert", "revenue"})
+"""Outcomes by which a person answered a contact; machine opens and clicks are none."""
 GOAL_TYPES: frozenset[str] = frozenset({"convert", "revenue"})
 """Posted goals are stored as events too: goals are derived from events for every decision alike."""
 
@@ -39,4 +41,7 @@ class Outcome(Contract):
     value: float | None = None
     currency: str | None = Field(default=None, min_length=3, max_length=3)
     reason: str | None = None
+    """Why, e.g. of a rejection."""
+    is_bot: bool = False
+    """A scanner or prefetcher did it: kept, flagged, never learned from. ``machine_open`` and ``machine_click`` are."""
     properties: dict[str, Any] = Field(default_factory=dict)

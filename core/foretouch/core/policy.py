@@ -12,12 +12,43 @@ class Factors(Contract):
 
     propensity: bool = True
     """The chance that the goal happens."""
+    timing: bool = True
+    """The effect of sending at the slot, where it is identified."""
     context_weight: bool = True
     """The weights in ``context_weights``."""
     value: bool = True
     """Value less cost of the offer, with the score weights."""
     lever: bool = True
-    """The offer's own multiplier."""
+    """The offer's own multiplier and the policy's ``levers``."""
+    cost: bool = True
+    """The channel's cost of a contact."""
+    price: bool = True
+    """Fatigue and the risk of an unsubscription."""
+
+
+class Lever(Contract):
+    """Adds ``percent`` to the lever of an issue, a category or an offer: together 1 + sum of percentages / 100."""
+
+    issue: str = "*"
+    """Offers it holds for; ``*`` is every issue."""
+    category: str = "*"
+    """Offers it holds for; ``*`` is every category."""
+    offer_id: str = "*"
+    """Or one offer; ``*`` is every offer."""
+    percent: float
+    """Added to the lever; negative lowers it."""
+
+
+class NewOffers(Contract):
+    """What is believed of an offer that has hardly been sent."""
+
+    prior_strength: float = Field(default=100.0, ge=0.0)
+    """Contacts that the prior is worth: propensity = (prior x strength + model x contacts) / (strength + contacts).
+    0 believes the model at once."""
+    mature_from: int = Field(default=0, ge=0)
+    """Contacts from which an offer is mature; 0 takes every offer as mature."""
+    immature_share: Share = 0.1
+    """Most selection probability that all immature offers together may have."""
 
 
 class ContextWeight(Contract):
@@ -30,6 +61,8 @@ class ContextWeight(Contract):
     """Of the request's ``context``."""
     equals: str | int | float | bool
     """The value that it must have."""
+    issue: str = "*"
+    """Offers it holds for; ``*`` is every issue."""
     category: str = "*"
     """Offers it holds for; ``*`` is every category."""
     offer_id: str = "*"
@@ -55,20 +88,29 @@ class ScoreWeight(Contract):
 class PolicySpec(Contract):
     """One policy: arbitration and exploration.
 
-    priority = propensity x context weight x (value - offer cost) x score weights x lever - channel cost - price.
+    priority = propensity x timing x patience x context weight x (value - offer cost) x score weights x lever
+    - channel cost - price, at the candidate's best slot.
     """
 
     schema_version: Literal[1] = 1
     name: str = "default"
     """How arms of an experiment and records name it."""
     kind: Literal["noop", "shuffle", "greedy", "epsilon", "softmax", "thompson"] = "softmax"
-    """How priorities become a distribution; ``thompson`` is refused: no model exports a posterior yet."""
+    """How priorities become a distribution; ``thompson`` needs an offer model with a bootstrap ensemble."""
+    propensity: Literal["response", "uplift"] = "response"
+    """What a contact is credited with: every acceptance, or only what "no contact" would not have brought."""
     temperature: float = Field(default=0.1, gt=0.0)
     """Softmax temperature in units of the spread (max - min) of the candidates' priorities."""
     floor: Share = 0.01
     """Smallest selection probability of any candidate that no rule dropped, as a share of uniform exploration."""
     epsilon: Share = 0.05
     """Share of uniform exploration where ``kind`` is ``epsilon``."""
+    levers: tuple[Lever, ...] = ()
+    """Marketers' multipliers by issue, category and offer."""
+    new_offers: NewOffers = NewOffers()
+    """What is believed of an offer that has hardly been sent."""
+    waiting_cost_per_hour: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of the goal's value that is lost per hour of waiting: patience = (1 - this) ^ hours until the slot."""
     factors: Factors = Factors()
     """Which factors count."""
     context_weights: tuple[ContextWeight, ...] = ()
@@ -76,7 +118,7 @@ class PolicySpec(Contract):
     score_weights: tuple[ScoreWeight, ...] = ()
     """What the customer's scores change."""
     fatigue_cost: float = Field(default=0.0, ge=0.0)
-    """Price of one more contact, in the workspace's currency, per contact in the last 7 days."""
+    """Price of one more contact, in the workspace's currency, per contact in the last 7 days; channels add theirs."""
     slot_exploration: Share = 0.05
     """Share of decisions whose send slot is drawn uniformly from the allowed ones."""
     expires_after_hours: float = Field(default=24.0, gt=0.0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from foretouch.core.clock import Clock, ManualClock, OffsetClock, SystemClock
 from foretouch.core.config import Config, load_toml
 from foretouch.core.contact import ContactPolicy
+from foretouch.core.engagement import EngagementPolicy
 from foretouch.core.errors import ConfigError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.policy import PolicySpec
@@ -71,6 +72,11 @@ class Workspace:
     def contact_policy(self) -> ContactPolicy:
         """``contact_policy.toml``."""
         return load_toml(self.root / "contact_policy.toml", ContactPolicy)
+
+    def engagement_policy(self) -> EngagementPolicy:
+        """``engagement_policy.toml``; without one there are no rules but the offers' own."""
+        path = self.root / "engagement_policy.toml"
+        return load_toml(path, EngagementPolicy) if path.exists() else EngagementPolicy()
 
     def experiments(self) -> tuple[ExperimentSpec, ...]:
         """Every ``experiments/*.toml``, by file name."""

@@ -129,11 +129,11 @@ def _check_cap(option: Option, cap: Cap, touch: Touch) -> Suppression | None:
             return option.drop("caps", cap.rule, "the contacts of everyone were not counted")
         if counted + len(touch.chosen) >= cap.limit:
             return option.drop(
-                "caps", cap.rule, f"{counted} contacts of everyone in {cap.days:g} days; {cap.limit} allowed"
+                "caps", cap.rule, f"{counted} contacts of everyone in {cap.longest_days:g} days; {cap.limit} allowed"
             )
         return None
     contacts = touch.household if cap.scope == "household" else touch.own
-    since = touch.now - timedelta(days=cap.days)
+    since = touch.now - timedelta(days=cap.longest_days)
     counted_contacts = [
         contact
         for contact in contacts
@@ -144,11 +144,11 @@ def _check_cap(option: Option, cap: Cap, touch: Touch) -> Suppression | None:
     ]
     if len(counted_contacts) < cap.limit:
         return None
-    text = f"{len(counted_contacts)} contacts ({cap.scope}) in {cap.days:g} days; {cap.limit} allowed"
+    text = f"{len(counted_contacts)} contacts ({cap.scope}) in {cap.longest_days:g} days; {cap.limit} allowed"
     dropped = option.drop("caps", cap.rule, text)
     if cap.limit == 0:
         return dropped
-    return dropped.model_copy(update={"until": counted_contacts[cap.limit - 1].at + timedelta(days=cap.days)})
+    return dropped.model_copy(update={"until": counted_contacts[cap.limit - 1].at + timedelta(days=cap.longest_days)})
 
 
 def _check_offer_caps(option: Option, touch: Touch) -> Suppression | None:

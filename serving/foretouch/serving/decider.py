@@ -184,6 +184,7 @@ class Decider:
             "experiments": settings.experiments.experiments,
             "config": settings.config,
             "versions": settings.versions,
+            "engagement": settings.engagement,
         }
         return DecisionInputs(**{**values, **changes})
 

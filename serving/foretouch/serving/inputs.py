@@ -1,12 +1,13 @@
 """What a decision depends on besides the request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import CounterSnapshot, FeatureSnapshot, Versions
+from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
@@ -34,6 +35,9 @@ class DecisionInputs:
         experiments: Every spec of the workspace.
         config: Goals and channels.
         versions: Content hashes of the above, as the record names them.
+        engagement: Rules about which offers a customer may, needs or should be shown.
+        previous: Loaded previous champions by model name: a step of the ladder.
+        challengers: Loaded challengers by model name: they decide in shadow only.
     """
 
     decision_id: str
@@ -48,3 +52,6 @@ class DecisionInputs:
     experiments: tuple[ExperimentSpec, ...]
     config: Config
     versions: Versions
+    engagement: EngagementPolicy = NO_RULES
+    previous: Mapping[str, Scorer] = field(default_factory=dict)
+    challengers: Mapping[str, Scorer] = field(default_factory=dict)

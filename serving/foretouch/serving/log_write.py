@@ -158,7 +158,7 @@ class DecisionWriter:
 def _keep_artifacts(connection: sqlite3.Connection, settings: Settings) -> None:
     """Keeps the configuration once; asking whether it is there already is cheaper than writing it out."""
     wanted = settings.versions
-    hashes = {wanted.policy, wanted.contact_policy, wanted.offers, wanted.experiments, wanted.config}
+    hashes = {wanted.policy, wanted.contact_policy, wanted.offers, wanted.experiments, wanted.config, wanted.engagement}
     marks = ", ".join("?" * len(hashes))
     query = f"SELECT COUNT(*) FROM artifacts WHERE sha256 IN ({marks})"  # noqa: S608 - question marks only
     if connection.execute(query, tuple(hashes)).fetchone()[0] != len(hashes):

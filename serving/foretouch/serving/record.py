@@ -115,7 +115,7 @@ def _action(rank: int, pick: Pick, request: DecisionRequest, inputs: DecisionInp
 
 
 def _reasons(pick: Pick, request: DecisionRequest, inputs: DecisionInputs, course: Course) -> tuple[Reason, ...]:
-    if not request.options.explain:
+    if request.options.explain_level == "none":
         return ()
     key = pick.item.option.key
     holdout = course.setting.holdout

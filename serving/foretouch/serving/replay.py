@@ -1,6 +1,7 @@
 """Replay: the same function on what the record holds; identical, or every difference by name. Pure."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import orjson
@@ -9,6 +10,7 @@ from foretouch.core.canonical import canonical_json, content_hash
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import DecisionRecord
+from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
@@ -51,6 +53,9 @@ def replay_inputs(
     policies: Mapping[str, PolicySpec],
     experiments: tuple[ExperimentSpec, ...],
     config: Config,
+    engagement: EngagementPolicy = NO_RULES,
+    previous: Mapping[str, Scorer] = MappingProxyType({}),
+    challengers: Mapping[str, Scorer] = MappingProxyType({}),
 ) -> DecisionInputs:
     """What a logged decision was made from.
 
@@ -65,6 +70,9 @@ def replay_inputs(
         policies: The artifact ``versions.policy``.
         experiments: The artifact ``versions.experiments``.
         config: The artifact ``versions.config``.
+        engagement: The artifact ``versions.engagement``.
+        previous: Previous champions that took part, by model name.
+        challengers: Challengers that took part, by model name.
     """
     return DecisionInputs(
         decision_id=record.decision_id,
@@ -79,6 +87,9 @@ def replay_inputs(
         experiments=experiments,
         config=config,
         versions=record.versions,
+        engagement=engagement,
+        previous=previous,
+        challengers=challengers,
     )
 
 

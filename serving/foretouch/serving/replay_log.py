@@ -6,6 +6,7 @@ from pathlib import Path
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import DecisionRecord
+from foretouch.core.engagement import EngagementPolicy
 from foretouch.core.errors import NotFoundError
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
@@ -44,6 +45,11 @@ def replay_logged(
         policies=PolicySet.from_line(read_artifact(connection, versions.policy)).policies,
         experiments=ExperimentSet.from_line(read_artifact(connection, versions.experiments)).experiments,
         config=Config.from_line(read_artifact(connection, versions.config)),
+        engagement=(
+            EngagementPolicy.from_line(read_artifact(connection, versions.engagement))
+            if versions.engagement
+            else EngagementPolicy()
+        ),
     )
     return replay(record, inputs, policy=policy)
 

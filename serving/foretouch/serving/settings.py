@@ -14,6 +14,7 @@ from foretouch.core.clock import monotonic
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import Versions
+from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.core.errors import ForetouchError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue
@@ -53,6 +54,7 @@ class Settings:
     policies: PolicySet
     experiments: ExperimentSet
     catalogue: Catalogue
+    engagement: EngagementPolicy = NO_RULES
 
     @cached_property
     def versions(self) -> Versions:
@@ -65,6 +67,7 @@ class Settings:
             features=feature_version(self.config),
             config=content_hash(self.config),
             code=version("foretouch"),
+            engagement=content_hash(self.engagement),
         )
 
     @property
@@ -76,6 +79,7 @@ class Settings:
             "policies": self.policies,
             "experiments": self.experiments,
             "offers": self.catalogue,
+            "engagement_policy": self.engagement,
         }
 
     @cached_property
@@ -101,7 +105,10 @@ def read_settings(workspace: Workspace) -> Settings:
     """
     workspace = Workspace.open(workspace.root)  # a fresh one: a workspace reads its configuration once
     experiments = ExperimentSet(experiments=workspace.experiments())
+    config = workspace.config
     named = {arm.policy for spec in experiments.experiments for arm in spec.arms.values() if arm.policy}
+    named |= {section.policy for section in config.touchpoints.values() if section.policy}
+    named |= {config.shadow.policy} if config.shadow.policy else set()
     policies = {DEFAULT_POLICY: workspace.policy()}
     for name in sorted(named - {DEFAULT_POLICY, "policy"}):
         policies[name] = workspace.policy(name)
@@ -115,6 +122,7 @@ def read_settings(workspace: Workspace) -> Settings:
         policies=as_kept(PolicySet(policies=policies)),
         experiments=as_kept(experiments),
         catalogue=as_kept(catalogue),
+        engagement=as_kept(workspace.engagement_policy()),
     )
 
 
@@ -171,6 +179,7 @@ class SettingsReader:
             root / "foretouch.toml",
             root / "policy.toml",
             root / "contact_policy.toml",
+            root / "engagement_policy.toml",
             *sorted((root / "policies").glob("*.toml")),
             *sorted(self._workspace.experiments_folder.glob("*.toml")),
             self._workspace.table("offers"),

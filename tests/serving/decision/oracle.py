@@ -98,7 +98,7 @@ def caps_broken(
                 yield f"{cap.rule}: {everyone} contacts of everyone"
             continue
         counted = [at for at, channel, offer in pool if matches(cap, action, channel, offer)]
-        if fullest(counted, action.send_at, timedelta(days=cap.days)) > cap.limit:
+        if fullest(counted, action.send_at, timedelta(days=cap.longest_days)) > cap.limit:
             yield f"{cap.rule}: a window of {cap.days} days is over {cap.limit}"
     gap = timedelta(hours=policy.minimum_gap_hours)
     if any(abs(at - action.send_at) < gap for at, _, _ in sent):

@@ -12,9 +12,10 @@ import pytest
 
 from foretouch.core.bundle import read_bundle, write_aliases, write_bundle
 from foretouch.core.clock import utc_now
-from foretouch.core.decisions import CandidateRef, DecisionRequest, FeatureSnapshot
+from foretouch.core.decisions import DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import BundleError
 from foretouch.core.events import CustomerEvent
+from foretouch.core.offers import CandidateRef
 from foretouch.core.state.log import append_event
 from foretouch.core.workspace import Workspace
 from foretouch.serving.bundles import BundleStore, check_text, load_scorer, load_scorers

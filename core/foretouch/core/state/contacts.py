@@ -80,7 +80,7 @@ def settle_contact(connection: sqlite3.Connection, contact_id: str, status: Cont
 
 def window_start(policy: ContactPolicy, now: datetime) -> datetime:
     """The earliest time whose contacts any rule of the policy looks at."""
-    days = [RECENT_DAYS, policy.minimum_gap_hours / 24.0, *(cap.days for cap in policy.caps)]
+    days = [RECENT_DAYS, policy.minimum_gap_hours / 24.0, *(cap.longest_days for cap in policy.caps)]
     return now - timedelta(days=max(days))
 
 
@@ -112,7 +112,7 @@ def contacts_of_everyone(connection: sqlite3.Connection, cap: Cap, now: datetime
     among = f" AND channel IN ({', '.join('?' * len(channels))})" if channels else ""
     row = connection.execute(
         f"SELECT COUNT(*) FROM contacts WHERE at > ? AND status != 'released'{among}",  # noqa: S608 - only "?" is put in
-        (to_micros(now - timedelta(days=cap.days)), *channels),
+        (to_micros(now - timedelta(days=cap.longest_days)), *channels),
     ).fetchone()
     return int(row[0])
 
