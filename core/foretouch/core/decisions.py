@@ -74,7 +74,9 @@ class RequestOptions(Contract):
     @property
     def explain_level(self) -> ExplainLevel:
         """How much is explained."""
-        return {True: "full", False: "none"}[self.explain] if isinstance(self.explain, bool) else self.explain
+        if isinstance(self.explain, bool):
+            return "full" if self.explain else "none"
+        return self.explain
 
 
 class DecisionRequest(Contract):

@@ -29,7 +29,7 @@ from foretouch.serving.reasons import model_reasons
 from foretouch.serving.rhythm import HOURS, hour_distribution
 from foretouch.serving.scores import ScoredModel, out_of_scope
 from foretouch.serving.scoring import Scorer, band, interval, score
-from foretouch.serving.send_time import hour_of_week, is_quiet, walk
+from foretouch.serving.slots import hour_of_week, is_quiet, walk
 
 SCORED_MODELS: tuple[str, ...] = get_args(ScoredModel)
 SCOPE_FEATURES = ("goal_total", "days_since_activity")

@@ -9,7 +9,7 @@ from foretouch.core.decisions import Suppression
 from foretouch.serving.candidates import Option
 from foretouch.serving.contact import Touch, check_caps, check_dates, first_violation
 from foretouch.serving.eligibility import Values, check_eligibility
-from foretouch.serving.send_time import SlotMemo, allowed_slots
+from foretouch.serving.slots import SlotMemo, allowed_slots
 
 
 @dataclass(frozen=True, kw_only=True)

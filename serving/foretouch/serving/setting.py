@@ -12,7 +12,7 @@ from foretouch.serving.assignment import assign, strictest
 from foretouch.serving.contact import Touch
 from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
 from foretouch.serving.moment import settle_window
-from foretouch.serving.send_time import zone_of
+from foretouch.serving.slots import zone_of
 
 WORKSPACE_POLICY = frozenset({DEFAULT_POLICY, "policy"})
 """Names by which an arm may call the workspace's own policy."""

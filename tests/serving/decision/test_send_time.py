@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from foretouch.core.contact import QuietHours
-from foretouch.serving.send_time import NO_RHYTHM, Rhythm, choose_slot, hour_of_week, is_quiet, walk
+from foretouch.serving.send_time import NO_RHYTHM, Rhythm, choose_slot
+from foretouch.serving.slots import hour_of_week, is_quiet, walk
 from tests.serving.decision.world import counters, decided
 
 BERLIN = ZoneInfo("Europe/Berlin")
