@@ -24,7 +24,7 @@ from foretouch.serving.selection import select
 from foretouch.serving.send_time import NO_RHYTHM, Rhythm
 from foretouch.serving.setting import set_out
 
-__all__ = ["DEFAULT_POLICY", "DecisionInputs", "decide", "decision_seed"]
+__all__ = ["DEFAULT_POLICY", "DecisionInputs", "decide", "decide_course", "decision_seed"]
 
 SEND_TIME_MODEL = "send-time"
 OWED = "transactional"
@@ -50,6 +50,17 @@ def decide(request: DecisionRequest, inputs: DecisionInputs) -> DecisionRecord:
     Raises:
         ConfigError: A policy is of a kind that cannot be used (``policies.check_policy`` finds it earlier).
     """
+    return write_record(request, inputs, decide_course(request, inputs))
+
+
+def decide_course(request: DecisionRequest, inputs: DecisionInputs) -> Course:
+    """What ``decide`` decides, before it is written down; the service writes it straight to bytes.
+
+    Pure, as ``decide`` is.
+
+    Raises:
+        ConfigError: As in ``decide``.
+    """
     setting = set_out(request, inputs)
     customer = score_customer(inputs.features, inputs.models, setting.spec, personalised=request.personalised)
     course = _screened(request, inputs, Course(setting=setting, customer=customer))
@@ -57,7 +68,7 @@ def decide(request: DecisionRequest, inputs: DecisionInputs) -> DecisionRecord:
         course = _led(request, inputs, course)
     if course.survivors:
         course = _selected(request, inputs, course)
-    return write_record(request, inputs, course)
+    return course
 
 
 def _screened(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
