@@ -1,7 +1,7 @@
 """When in the week a customer is active: 168 local hours, from their own events, look-alikes and everyone.
 
-It is *activity* time. Whether a message sent at such an hour works better is another question, and no number here
-answers it.
+It is *activity* time. Whether a message sent at such an hour works better is another question: ``send_effect`` answers
+it, from past sends whose hours were varied, or says that nobody can.
 
 Back-off (a Dirichlet-multinomial posterior mean, level by level)::
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from foretouch.core.bundle import ModelInput
 from foretouch.serving.scoring import Scorer
+from foretouch.serving.send_effect import SendEffect
 
 FloatArray = NDArray[np.float64]
 
@@ -126,6 +127,29 @@ def hour_distribution(scorer: Scorer, customer_values: Mapping[str, Any]) -> tup
         refined_shares(rhythm, counts, names, scorer.predict) if rhythm.refined else back_off(rhythm, counts, names)
     )
     return shares[0], float(counts.sum())
+
+
+def send_effect(scorer: Scorer, customer_values: Mapping[str, Any]) -> tuple[dict[str, FloatArray], bool]:
+    """What sending at an hour does to a customer's response; see ``send_effect.py``. Never their activity.
+
+    Args:
+        scorer: The loaded send-time model.
+        customer_values: Feature values by name; without the customer's own hours it is the effect on look-alikes.
+
+    Returns:
+        Multipliers by channel (``*`` is every channel without its own), shape (168,) each, Monday 00h first, mean 1;
+        and whether the effect is identified. Where hours of sending were never varied it is not: then there are no
+        multipliers, and every hour is believed to do alike.
+    """
+    effect = SendEffect.from_extras(scorer.card.extras)
+    if not effect.identified:
+        return {}, False
+    extras = scorer.card.extras
+    segment = customer_values.get(str(extras["segment_feature"]))
+    rhythm = Rhythm.from_extras(extras, segment="" if segment is None else segment)
+    counts = read_counts(customer_values.get(rhythm.counts_feature))[None, :]
+    own = back_off(rhythm, counts, np.array([segment], dtype=object))[0]
+    return effect.of(own, segment), True
 
 
 def read_counts(value: object) -> FloatArray:
