@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from foretouch.core.contact import known_zone
 from foretouch.core.events import Purpose
@@ -107,6 +116,25 @@ class DecisionRequest(Contract):
     personalised: bool = True
     """False: nothing about the person but the contact rules may enter the choice."""
     options: RequestOptions = RequestOptions()
+
+    @model_serializer(mode="wrap")
+    def _as_asked(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Writes what a touchpoint's defaults yield to only where the caller said it, so that a replay sees the same.
+
+        ``purpose`` and ``n`` have a default here and may have another one at the touchpoint.
+        """
+        values: dict[str, Any] = write(self)
+        for name in ("purpose", "n"):
+            if name in self.model_fields_set:
+                values[name] = getattr(self, name)
+            else:
+                values.pop(name, None)
+        return values
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema of the fields: ``_as_asked`` leaves some out and adds none."""
+        return handler({key: value for key, value in core_schema.items() if key != "serialization"})
 
 
 class Interval(Contract):

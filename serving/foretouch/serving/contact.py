@@ -29,6 +29,8 @@ class Touch:
         config: Says which channels there are.
         now: The decision's time.
         chosen: Contacts that this very decision has already chosen; they count like earlier ones.
+        placement: The placement that is being filled; None where the request has none. An offer that is bound to a
+            placement is shown in its own.
     """
 
     request: DecisionRequest
@@ -37,6 +39,7 @@ class Touch:
     config: Config
     now: datetime
     chosen: tuple[PastContact, ...] = ()
+    placement: str | None = None
 
     @property
     def capped(self) -> bool:

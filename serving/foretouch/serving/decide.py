@@ -23,6 +23,7 @@ from foretouch.serving.screening import Screened, screen
 from foretouch.serving.selection import select
 from foretouch.serving.send_time import NO_RHYTHM, Rhythm
 from foretouch.serving.setting import set_out
+from foretouch.serving.touchpoint import effective_request
 
 __all__ = ["DEFAULT_POLICY", "DecisionInputs", "decide", "decide_course", "decision_seed"]
 
@@ -61,6 +62,7 @@ def decide_course(request: DecisionRequest, inputs: DecisionInputs) -> Course:
     Raises:
         ConfigError: As in ``decide``.
     """
+    request = effective_request(request, inputs.config)
     setting = set_out(request, inputs)
     customer = score_customer(inputs.features, inputs.models, setting.spec, personalised=request.personalised)
     course = _screened(request, inputs, Course(setting=setting, customer=customer))

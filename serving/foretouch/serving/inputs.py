@@ -11,6 +11,7 @@ from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
+from foretouch.serving.plans import Plans
 from foretouch.serving.scoring import Scorer
 
 DEFAULT_POLICY = "default"
@@ -38,6 +39,8 @@ class DecisionInputs:
         engagement: Rules about which offers a customer may, needs or should be shown.
         previous: Loaded previous champions by model name: a step of the ladder.
         challengers: Loaded challengers by model name: they decide in shadow only.
+        plans: What follows from the configuration alone; kept beside it by whoever holds it, it saves working it out
+            for every decision.
     """
 
     decision_id: str
@@ -55,3 +58,4 @@ class DecisionInputs:
     engagement: EngagementPolicy = NO_RULES
     previous: Mapping[str, Scorer] = field(default_factory=dict)
     challengers: Mapping[str, Scorer] = field(default_factory=dict)
+    plans: Plans = field(default_factory=Plans, compare=False, repr=False)

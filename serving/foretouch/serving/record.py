@@ -49,7 +49,7 @@ def write_record(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         feature_ages={view: max((now - at).total_seconds(), 0.0) for view, at in sorted(inputs.features.as_of.items())},
         warnings=(*setting.warnings, *course.warnings, *([customer.reason] if customer.reason else [])),
         touchpoint=request.touchpoint,
-        purpose=request.purpose,
+        purpose=setting.touch.request.purpose,
         request=request,
         candidates=_candidates(course),
         features=customer.features,
