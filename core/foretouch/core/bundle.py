@@ -3,6 +3,7 @@
 Layout of a bundle store::
 
     bundles/<model>/<version>/model.txt       LightGBM's own text (absent for a model without trees)
+    bundles/<model>/<version>/members.txt     the same of its bootstrap members, one output each (absent without any)
     bundles/<model>/<version>/card.json       ModelCard
     bundles/<model>/<version>/golden.json     GoldenRows: inputs and the exact outputs
     bundles/<model>/<version>/manifest.json   SHA-256 of the others
@@ -26,6 +27,7 @@ from foretouch.core.models import ModelName
 from foretouch.core.schema import Contract, Time
 
 MODEL_FILE, CARD_FILE, GOLDEN_FILE, MANIFEST_FILE = "model.txt", "card.json", "golden.json", "manifest.json"
+MEMBERS_FILE = "members.txt"
 
 
 class ModelInput(Contract):
@@ -105,7 +107,8 @@ class ModelCard(Contract):
     schema_version: Literal[1] = 1
     model: ModelName
     version: str
-    target: Literal["probability", "amount", "distribution"]
+    target: Literal["probability", "amount", "distribution", "difference"]
+    """What a score means; ``difference``: of two probabilities, as the uplift over no contact."""
     feature_service: str
     """The Feast FeatureService that training and serving both name."""
     inputs: tuple[ModelInput, ...]
@@ -158,18 +161,24 @@ class GoldenRows(Contract):
     """Encoded vectors; null stands for NaN."""
     raw: tuple[float, ...]
     calibrated: tuple[float, ...]
+    members: tuple[tuple[float, ...], ...] = ()
+    """Raw outputs of the bootstrap members, one tuple per row; empty without any."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A bundle read from disk, hashes checked; ``model_text`` is empty for a model without trees."""
+    """A bundle read from disk, hashes checked.
+
+    ``model_text`` is empty for a model without trees, ``members_text`` for one without bootstrap members.
+    """
 
     card: ModelCard
     model_text: str
     golden: GoldenRows
+    members_text: str = ""
 
 
-def write_bundle(store: Path, card: ModelCard, model_text: str, golden: GoldenRows) -> Path:
+def write_bundle(store: Path, card: ModelCard, model_text: str, golden: GoldenRows, *, members_text: str = "") -> Path:
     """Writes a bundle whole or not at all, and returns its folder.
 
     Raises:
@@ -183,6 +192,8 @@ def write_bundle(store: Path, card: ModelCard, model_text: str, golden: GoldenRo
     draft.mkdir(parents=True)
     if model_text:
         (draft / MODEL_FILE).write_text(model_text, encoding="utf-8")
+    if members_text:
+        (draft / MEMBERS_FILE).write_text(members_text, encoding="utf-8")
     (draft / CARD_FILE).write_bytes(canonical_json(card))
     (draft / GOLDEN_FILE).write_bytes(canonical_json(golden))
     hashes = {path.name: file_hash(path) for path in sorted(draft.iterdir())}
@@ -215,12 +226,16 @@ def read_bundle(store: Path, model: str, version: str) -> Bundle:
     card = ModelCard.from_line((folder / CARD_FILE).read_bytes())
     if (card.model, card.version) != (model, version):
         raise BundleError(f"bundle {model} {version}: its card says it is {card.model} {card.version}")
-    text_path = folder / MODEL_FILE
     return Bundle(
         card=card,
-        model_text=text_path.read_text(encoding="utf-8") if text_path.exists() else "",
+        model_text=_text_of(folder / MODEL_FILE),
         golden=GoldenRows.from_line((folder / GOLDEN_FILE).read_bytes()),
+        members_text=_text_of(folder / MEMBERS_FILE),
     )
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def read_aliases(store: Path, model: str) -> dict[str, str]:

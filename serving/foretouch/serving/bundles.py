@@ -4,10 +4,11 @@ A bundle is accepted when its hashes hold, its text parses in a throw-away proce
 bit for bit. A promotion is noticed within two seconds; a bundle that fails keeps the earlier model answering.
 """
 
+import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,25 +20,36 @@ import orjson
 
 from foretouch.core.bundle import Bundle, ModelCard, read_aliases, read_bundle
 from foretouch.core.errors import BundleError, ForetouchError
-from foretouch.core.models import MODEL_NAMES
+from foretouch.core.models import MODEL_NAMES, SERVED_NAMES
+from foretouch.serving.ensemble import MemberTrees
+from foretouch.serving.native import native_or_none
+from foretouch.serving.score_plan import ScorePlan
 from foretouch.serving.scoring import FloatArray, Scorer
+
+log = logging.getLogger("foretouch.models")
 
 PROBE_SECONDS = 30.0
 POLL_SECONDS = 1.0
+NATIVE_ROWS = 4096
+"""Beyond that many rows the way to LightGBM costs nothing beside the trees."""
 
 
 class TreeScorer:
     """A LightGBM model on one thread: a row costs microseconds, and threads would cost more than they bring.
 
+    Rows go straight to LightGBM's C API where that gives the very bits of ``Booster.predict``, which is tried when the
+    model is loaded; where it does not, they go through ``Booster.predict``.
+
     Args:
         card: What the model is.
         text: LightGBM's own text of it.
+        examples: Vectors to try that on, shape (n, inputs).
 
     Raises:
         BundleError: The text does not fit the card.
     """
 
-    def __init__(self, card: ModelCard, text: str) -> None:
+    def __init__(self, card: ModelCard, text: str, examples: FloatArray | None = None) -> None:
         try:
             self._booster = lightgbm.Booster(model_str=text)
         except lightgbm.basic.LightGBMError as error:
@@ -50,19 +62,58 @@ class TreeScorer:
                 f"bundle {card.model} {card.version}: the model takes {self._booster.num_feature()} inputs,"
                 f" its card names {len(card.inputs)}"
             )
+        self._plan = ScorePlan(card)
+        tried = np.empty((0, len(card.inputs))) if examples is None else examples
+        self._native, self.slow_because = native_or_none(self._booster, tried)
+        if self._native is None:
+            log.warning("model %s %s goes the longer way: %s", card.model, card.version, self.slow_because)
 
     @property
     def card(self) -> ModelCard:
         """What the model is and how to call it."""
         return self._card
 
+    @property
+    def plan(self) -> ScorePlan:
+        """How the card makes vectors and reads raw scores."""
+        return self._plan
+
+    def predict_one(self, vector: Sequence[float], /) -> float:
+        """The raw score of one vector."""
+        if self._native is None:
+            return float(self._booster.predict(np.array([vector]), num_threads=1)[0])
+        return self._native.one(vector)
+
     def predict(self, vectors: FloatArray, /) -> FloatArray:
         """Raw scores, shape (n,) or (n, classes)."""
+        if self._native is not None and len(vectors) <= NATIVE_ROWS:
+            return self._native.many(vectors)
         return np.asarray(self._booster.predict(vectors, num_threads=1), dtype=np.float64)
 
     def contributions(self, vectors: FloatArray, /) -> FloatArray:
         """LightGBM's own SHAP values, shape (n, inputs + 1); the last column is the base value."""
         return np.asarray(self._booster.predict(vectors, num_threads=1, pred_contrib=True), dtype=np.float64)
+
+
+class EnsembleScorer(TreeScorer):
+    """A LightGBM model with bootstrap members.
+
+    Args:
+        card: What the model is.
+        text: LightGBM's own text of it.
+        members_text: That of its members, one output each.
+
+    Raises:
+        BundleError: A text does not fit the card.
+    """
+
+    def __init__(self, card: ModelCard, text: str, members_text: str) -> None:
+        super().__init__(card, text)
+        self._members = MemberTrees(card, members_text)
+
+    def members(self, vectors: FloatArray, /) -> FloatArray:
+        """Raw scores of every member, shape (K, n)."""
+        return self._members.predict(vectors)
 
 
 class ConstantScorer:
@@ -74,6 +125,7 @@ class ConstantScorer:
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
+        self.plan = ScorePlan(card)
 
     @property
     def card(self) -> ModelCard:
@@ -87,15 +139,30 @@ class ConstantScorer:
 
 def make_scorer(bundle: Bundle) -> Scorer:
     """The scorer of a bundle that was read from disk."""
-    return TreeScorer(bundle.card, bundle.model_text) if bundle.model_text else ConstantScorer(bundle.card)
+    if bundle.members_text:
+        return EnsembleScorer(bundle.card, bundle.model_text, bundle.members_text)
+    if not bundle.model_text:
+        return ConstantScorer(bundle.card)
+    return TreeScorer(bundle.card, bundle.model_text, golden_vectors(bundle))
+
+
+def golden_vectors(bundle: Bundle) -> FloatArray:
+    """The inputs of a bundle's golden rows, shape (n, inputs)."""
+    rows = [[np.nan if value is None else value for value in row] for row in bundle.golden.inputs]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), -1 if rows else len(bundle.card.inputs))
 
 
 def check_text(bundles: Mapping[str, Bundle]) -> dict[str, str]:
     """Parses models in a throw-away process; what was wrong with each one that failed, by name."""
-    with_trees = {name: bundle for name, bundle in bundles.items() if bundle.model_text}
+    texts = {
+        name: [text for text in (bundle.model_text, bundle.members_text) if text] for name, bundle in bundles.items()
+    }
+    with_trees = [name for name, found in texts.items() for _ in found]
     if not with_trees:
         return {}
-    work = orjson.dumps([{"text": item.model_text, "rows": item.golden.inputs[:2]} for item in with_trees.values()])
+    work = orjson.dumps(
+        [{"text": text, "rows": bundles[name].golden.inputs[:2]} for name, found in texts.items() for text in found]
+    )
     try:
         run = subprocess.run(
             [sys.executable, "-m", "foretouch.serving.bundle_probe"],
@@ -109,9 +176,9 @@ def check_text(bundles: Mapping[str, Bundle]) -> dict[str, str]:
         return dict.fromkeys(with_trees, f"the model's text could not be tried: {type(error).__name__}")
     if len(answers) == len(with_trees):
         return {name: answer for name, answer in zip(with_trees, answers, strict=True) if answer}
-    if len(with_trees) == 1:
+    if len(set(with_trees)) == 1:
         return dict.fromkeys(with_trees, f"the model's text crashes its parser (exit {run.returncode})")
-    return {name: wrong for name in with_trees for wrong in check_text({name: with_trees[name]}).values()}
+    return {name: wrong for name in dict.fromkeys(with_trees) for wrong in check_text({name: bundles[name]}).values()}
 
 
 def check_golden(scorer: Scorer, bundle: Bundle) -> None:
@@ -123,15 +190,16 @@ def check_golden(scorer: Scorer, bundle: Bundle) -> None:
     golden, card = bundle.golden, bundle.card
     if not golden.inputs:
         return
-    vectors = np.array(
-        [[np.nan if value is None else value for value in row] for row in golden.inputs], dtype=np.float64
-    ).reshape(len(golden.inputs), -1)
-    raw = np.asarray(scorer.predict(vectors), dtype=np.float64).ravel()
+    raw = np.asarray(scorer.predict(golden_vectors(bundle)), dtype=np.float64).ravel()
     if bundle.model_text and raw.tobytes() != np.array(golden.raw, dtype=np.float64).tobytes():
         raise BundleError(f"bundle {card.model} {card.version} does not reproduce its golden rows")
     calibrated = tuple(card.calibration.apply(value) for value in golden.raw)
     if card.target != "distribution" and calibrated != golden.calibrated:
         raise BundleError(f"bundle {card.model} {card.version} does not reproduce its calibrated golden rows")
+    if isinstance(scorer, EnsembleScorer):
+        members = np.ascontiguousarray(scorer.members(vectors).T)
+        if members.tobytes() != np.array(golden.members, dtype=np.float64).tobytes():
+            raise BundleError(f"bundle {card.model} {card.version}: its members do not reproduce their golden rows")
 
 
 def load_scorers(store: Path, versions: Mapping[str, str]) -> tuple[dict[str, Scorer], dict[str, str]]:
@@ -241,7 +309,7 @@ class BundleStore:
         with self._lock:
             wanted: dict[str, str] = {}
             refused = dict(self._champions.refused)
-            for model in MODEL_NAMES:
+            for model in SERVED_NAMES:
                 try:
                     version = read_aliases(self.store, model).get("champion")
                 except (OSError, ValueError) as error:

@@ -1,81 +1,164 @@
 """Policies: from priorities to a whole distribution over candidates, then one seeded draw. Pure.
 
 Laws, tested for every kind: the probabilities sum to 1 within 1e-12; the order of candidates does not matter;
-raising a candidate's priority never lowers its probability; what has probability zero is never drawn.
+raising a candidate's priority never lowers its probability; every candidate keeps its floor; what has probability
+zero is never drawn.
+
+A distribution is computed, never simulated: Thompson sampling, too, gives the exact probability with which a draw
+from the model's bootstrap members would have chosen each candidate.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from foretouch.core.errors import ConfigError
 from foretouch.core.policy import PolicySpec
 
 Distribution = tuple[float, ...]
-Rule = Callable[[Sequence[float], int, PolicySpec], Distribution]
+Draws = NDArray[np.float64]
+Rule = Callable[[Sequence[float], int, PolicySpec, Draws | None], Distribution]
 
 
-def distribution(priorities: Sequence[float], no_contact: int, spec: PolicySpec) -> Distribution:
+def distribution(
+    priorities: Sequence[float],
+    no_contact: int,
+    spec: PolicySpec,
+    *,
+    draws: Draws | None = None,
+    immature: Sequence[bool] | None = None,
+) -> Distribution:
     """The selection probability of every candidate.
 
     Args:
         priorities: Expected value of each candidate, in the workspace's currency; no contact's is 0.
         no_contact: Index of "no contact" among them.
-        spec: Which policy, with its temperature, floor and epsilon.
+        spec: Which policy, with its temperature, floor, epsilon and the share of immature offers.
+        draws: Priorities under each of K bootstrap members of the model, shape (K, n); only Thompson sampling looks
+            at them. Without any it falls back to softmax: the caller says so (``fallback.Propensities.shortfall``).
+        immature: Which candidates are of immature offers; together they get at most
+            ``spec.new_offers.immature_share``. None is nobody.
 
     Raises:
-        ConfigError: The policy's kind cannot be used.
-        ValueError: A priority is not finite.
+        ConfigError: The policy's kind is not known.
+        ValueError: A priority is not finite, or ``draws`` does not fit.
     """
     for index, priority in enumerate(priorities):
         if not math.isfinite(priority):
             raise ValueError(f"priority {index} == {priority}, must be finite")
+    if draws is not None:
+        if draws.ndim != 2 or draws.shape[1] != len(priorities):
+            raise ValueError(f"draws has shape {draws.shape}, must be (members, {len(priorities)})")
+        if not np.isfinite(draws).all():
+            raise ValueError("a member's priority is not finite")
     rule = KINDS.get(spec.kind)
     if rule is None:
         raise ConfigError(
-            f"policy {spec.name!r}: kind {spec.kind!r} needs a model's posterior, which no model exports yet",
-            hint=f"set kind to one of {', '.join(sorted(KINDS))} in policy.toml",
+            f"policy {spec.name!r}: kind == {spec.kind!r}, must be one of {', '.join(sorted(KINDS))}",
+            hint="set kind in policy.toml",
         )
-    return _normalised(rule(priorities, no_contact, spec))
+    shares = rule(priorities, no_contact, spec, draws)
+    if immature is not None and any(immature):
+
+        def deal(grown: Sequence[int]) -> Distribution:
+            columns = None if draws is None else draws[:, list(grown)]
+            return rule([priorities[index] for index in grown], grown.index(no_contact), spec, columns)
+
+        young = [index for index, flag in enumerate(immature) if flag and index != no_contact]
+        shares = _limited(shares, young, spec, deal)
+    return _normalised(shares)
 
 
-def noop(priorities: Sequence[float], no_contact: int, _spec: PolicySpec) -> Distribution:
+def noop(priorities: Sequence[float], no_contact: int, _spec: PolicySpec, _draws: Draws | None) -> Distribution:
     """Never contacts."""
     return tuple(float(index == no_contact) for index in range(len(priorities)))
 
 
-def shuffle(priorities: Sequence[float], _no_contact: int, _spec: PolicySpec) -> Distribution:
+def shuffle(priorities: Sequence[float], _no_contact: int, _spec: PolicySpec, _draws: Draws | None) -> Distribution:
     """Every candidate alike, no contact among them."""
     return (1.0 / len(priorities),) * len(priorities)
 
 
-def greedy(priorities: Sequence[float], _no_contact: int, _spec: PolicySpec) -> Distribution:
+def greedy(priorities: Sequence[float], _no_contact: int, _spec: PolicySpec, _draws: Draws | None) -> Distribution:
     """The highest priority; ties are shared evenly."""
     highest = max(priorities)
     best = [float(priority == highest) for priority in priorities]
-    return tuple(share / sum(best) for share in best)
+    ties = sum(best)
+    return tuple(share / ties for share in best)
 
 
-def epsilon(priorities: Sequence[float], no_contact: int, spec: PolicySpec) -> Distribution:
+def epsilon(priorities: Sequence[float], no_contact: int, spec: PolicySpec, draws: Draws | None) -> Distribution:
     """The highest priority, except for a share ``epsilon`` drawn from all alike."""
-    return _mixed(greedy(priorities, no_contact, spec), spec.epsilon)
+    return _mixed(greedy(priorities, no_contact, spec, draws), spec.epsilon)
 
 
-def softmax(priorities: Sequence[float], _no_contact: int, spec: PolicySpec) -> Distribution:
+def softmax(priorities: Sequence[float], _no_contact: int, spec: PolicySpec, _draws: Draws | None) -> Distribution:
     """Proportional to exp(priority / (temperature x spread)), with a share ``floor`` drawn from all alike.
 
     The spread is the distance between the highest and the lowest priority, so that the temperature means the same in
     every currency. The smallest probability is floor / number of candidates.
     """
-    highest, spread = max(priorities), max(priorities) - min(priorities)
+    highest, lowest = max(priorities), min(priorities)
+    spread = highest - lowest
     if spread <= 0.0:
         return (1.0 / len(priorities),) * len(priorities)
-    weights = [math.exp((priority - highest) / spread / spec.temperature) for priority in priorities]
+    if math.isinf(spread):  # beyond the range of floats: halves have the same ratios
+        return softmax([priority / 2.0 for priority in priorities], _no_contact, spec, _draws)
+    temperature = spec.temperature
+    weights = [math.exp((priority - highest) / spread / temperature) for priority in priorities]
     total = math.fsum(weights)
     return _mixed(tuple(weight / total for weight in weights), spec.floor)
 
 
+def thompson(priorities: Sequence[float], no_contact: int, spec: PolicySpec, draws: Draws | None) -> Distribution:
+    """The share of the model's bootstrap members under which a candidate is the best, with the share ``floor``.
+
+    A member that finds several candidates equally good shares its vote among them. The members stand for the model's
+    posterior (Thompson 1933; bootstrap: Eckles and Kaptein 2014, "Thompson sampling with the online bootstrap",
+    arXiv:1410.4009), so that this is the probability with which one draw from it would have chosen the candidate.
+    """
+    if draws is None or not len(draws):
+        return softmax(priorities, no_contact, spec, None)
+    best = draws == draws.max(axis=1, keepdims=True)
+    votes: list[float] = (best / best.sum(axis=1, keepdims=True)).mean(axis=0).tolist()
+    return _mixed(tuple(votes), spec.floor)
+
+
+def floor_of(spec: PolicySpec) -> float:
+    """The share of a policy that is drawn from all candidates alike."""
+    return {"shuffle": 1.0, "epsilon": spec.epsilon, "softmax": spec.floor, "thompson": spec.floor}.get(spec.kind, 0.0)
+
+
+def _limited(
+    shares: Distribution, young: Sequence[int], spec: PolicySpec, deal: Callable[[Sequence[int]], Distribution]
+) -> Distribution:
+    """Immature candidates cut to their joint limit; what they lose is dealt by the same policy among the others.
+
+    Among themselves the immature ones keep their floor and the proportions above it, if the limit leaves room for the
+    floor; else they are all cut alike.
+    """
+    limit = spec.new_offers.immature_share
+    held = math.fsum(shares[index] for index in young)
+    if held <= limit:
+        return shares
+    grown = [index for index in range(len(shares)) if index not in set(young)]
+    floor = floor_of(spec) / len(shares)
+    floored = floor * len(young)
+    if floored >= limit or held <= floored:
+        floor, floored = 0.0, 0.0
+    result = list(shares)
+    for index in young:
+        result[index] = floor + (shares[index] - floor) * (limit - floored) / (held - floored)
+    for index, share in zip(grown, deal(grown), strict=True):
+        result[index] += (held - limit) * share
+    return tuple(result)
+
+
 def _mixed(shares: Distribution, uniform: float) -> Distribution:
-    return tuple((1.0 - uniform) * share + uniform / len(shares) for share in shares)
+    each = uniform / len(shares)
+    return tuple((1.0 - uniform) * share + each for share in shares)
 
 
 def _normalised(shares: Distribution) -> Distribution:
@@ -89,9 +172,9 @@ KINDS: Mapping[str, Rule] = {
     "greedy": greedy,
     "epsilon": epsilon,
     "softmax": softmax,
+    "thompson": thompson,
 }
-"""Every policy that can be used. Thompson sampling is not among them: an interval of a calibrated score says how sure
-we are of its bin, not of one candidate's propensity, so that drawing from it would not be a posterior draw."""
+"""Every policy that can be used."""
 
 
 def check_policy(spec: PolicySpec) -> None:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from foretouch.core.bundle import ModelCard
 from foretouch.core.decisions import Interval, ModelRef
+from foretouch.serving.score_plan import ScorePlan
 
 FloatArray = NDArray[np.float64]
 
@@ -33,6 +35,19 @@ class Scorer(Protocol):
         ...
 
 
+class FastScorer(Scorer, Protocol):
+    """A scorer with a shorter way for one vector, and with its card's plan at hand."""
+
+    @property
+    def plan(self) -> ScorePlan:
+        """How the card makes vectors and reads raw scores."""
+        ...
+
+    def predict_one(self, vector: Sequence[float], /) -> float:
+        """The raw score of one encoded vector: the bits that ``predict`` gives."""
+        ...
+
+
 @runtime_checkable
 class Explainer(Protocol):
     """A scorer that can say what each input added (LightGBM's own ``pred_contrib``, which are SHAP values)."""
@@ -40,6 +55,12 @@ class Explainer(Protocol):
     def contributions(self, vectors: FloatArray, /) -> FloatArray:
         """Contribution of each input to the raw margin, shape (n, inputs + 1); the last column is the base value."""
         ...
+
+
+def plan_of(scorer: Scorer) -> ScorePlan:
+    """The plan of a scorer's card: the scorer's own where it keeps one."""
+    plan = getattr(scorer, "plan", None)
+    return plan if isinstance(plan, ScorePlan) else ScorePlan(scorer.card)
 
 
 def score(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
@@ -52,25 +73,64 @@ def score(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
     """
     if not rows:
         return np.empty(0)
-    raw = predict_raw(scorer, rows)
-    return np.array([calibrate(scorer.card, float(value)) for value in raw])
+    plan = plan_of(scorer)
+    return np.array([plan.calibrated(value) for value in predict_raw(scorer, rows).tolist()])
+
+
+def score_one(scorer: Scorer, values: Mapping[str, Any]) -> float:
+    """The calibrated score of one feature row: ``score`` of it alone.
+
+    Raises:
+        ValueError: The model gave a number that is not finite, or not one number.
+    """
+    plan = plan_of(scorer)
+    one = getattr(scorer, "predict_one", None)
+    if one is None:
+        return float(score(scorer, [values])[0])
+    raw: float = one(plan.vector(values))
+    if not isfinite(raw):
+        raise ValueError(f"model {scorer.card.model}: output is not finite")
+    return plan.calibrated(raw)
 
 
 def predict_raw(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
     """Raw scores of feature rows, shape (n,); see ``score`` for calibrated ones."""
-    vectors = np.array([scorer.card.encode(row) for row in rows], dtype=np.float64)
+    plan = plan_of(scorer)
+    return _one_each(scorer, np.array([plan.vector(row) for row in rows], dtype=np.float64), len(rows))
+
+
+def predict_pairs(
+    scorer: Scorer, customer: Mapping[str, Any], offers: Sequence[Mapping[str, Any]]
+) -> tuple[FloatArray, FloatArray]:
+    """Raw scores of one customer with several offers, and the vectors they are of.
+
+    Args:
+        scorer: The offer model.
+        customer: The customer's values by name; encoded once.
+        offers: Per offer the values that differ, all of the same names; they win over the customer's.
+
+    Returns:
+        Shape (n,), and the encoded inputs of shape (n, inputs).
+    """
+    vectors = plan_of(scorer).pairs(customer, offers)
+    return _one_each(scorer, vectors, len(offers)), vectors
+
+
+def _one_each(scorer: Scorer, vectors: FloatArray, rows: int) -> FloatArray:
     raw = np.asarray(scorer.predict(vectors), dtype=np.float64)
-    if raw.shape != (len(rows),):
-        raise ValueError(f"model {scorer.card.model}: output has shape {raw.shape}, must be ({len(rows)},)")
+    if raw.shape != (rows,):
+        raise ValueError(f"model {scorer.card.model}: output has shape {raw.shape}, must be ({rows},)")
     if not np.isfinite(raw).all():
         raise ValueError(f"model {scorer.card.model}: output is not finite")
     return raw
 
 
 def calibrate(card: ModelCard, raw: float) -> float:
-    """The calibrated score of one raw score; a probability is kept inside [0, 1]."""
+    """The calibrated score of one raw score; a probability is kept inside [0, 1], a difference of two in [-1, 1]."""
     value = card.calibration.apply(raw)
-    return min(max(value, 0.0), 1.0) if card.target == "probability" else value
+    if card.target in {"probability", "difference"}:
+        return min(max(value, 0.0 if card.target == "probability" else -1.0), 1.0)
+    return value
 
 
 def interval(card: ModelCard, calibrated: float) -> Interval | None:

@@ -352,9 +352,9 @@ def test_an_arm_can_name_a_policy() -> None:
     assert any("'bold'" in warning for warning in missing.warnings)
 
 
-def test_a_policy_without_a_posterior_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="thompson"):
-        decided(policies={"default": PolicySpec(kind="thompson")})
+def test_a_policy_that_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="'bandit'"):
+        decided(policies={"default": PolicySpec().model_copy(update={"kind": "bandit"})})
 
 
 def test_exploration_says_so_with_its_probability() -> None:

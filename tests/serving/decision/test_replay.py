@@ -62,5 +62,5 @@ def test_another_model_is_found_out() -> None:
 
 def test_a_policy_that_cannot_be_followed_is_refused() -> None:
     record = logged()
-    with pytest.raises(ConfigError, match="thompson"):
-        replay(record, from_log(record), policy=PolicySpec(kind="thompson"))
+    with pytest.raises(ConfigError, match="'bandit'"):
+        replay(record, from_log(record), policy=PolicySpec().model_copy(update={"kind": "bandit"}))
