@@ -11,6 +11,7 @@ from foretouch.core.contact import known_zone
 from foretouch.core.errors import ConfigError
 from foretouch.core.events import Purpose
 from foretouch.core.offers import CandidateRef
+from foretouch.core.outcomes import OutcomeType
 from foretouch.core.schema import Contract, Share
 
 
@@ -170,7 +171,7 @@ class RewardSection(Contract):
     """After the send time; later outcomes do not count, earlier labels are immature."""
     default: float = 0.0
     """Reward of a delivered contact without any outcome when the window closes."""
-    outcome_values: dict[str, float] = Field(default_factory=dict)
+    outcome_values: dict[OutcomeType, float] = Field(default_factory=dict)
     """Added per type of outcome, once each, e.g. ``unsubscribe = -2.0``."""
 
 

@@ -8,6 +8,8 @@ from foretouch.core.ids import Id
 from foretouch.core.schema import Contract, Time
 
 OutcomeType = Literal[
+    "confirmed",
+    "released",
     "delivered",
     "bounced",
     "open",
@@ -21,6 +23,15 @@ OutcomeType = Literal[
     "revenue",
 ]
 
+ACTIVATING: frozenset[str] = frozenset(
+    {"confirmed", "delivered", "open", "machine_open", "click", "machine_click", "unsubscribe", "complaint"}
+)
+"""Outcomes that show that the contact went out: without one of them nothing is learned from a decision. Goals are none:
+if only those who bought said so, everybody who was contacted would have bought."""
+UNSENT: frozenset[str] = frozenset({"released", "bounced", "reject"})
+"""Outcomes that say that the contact did not go out."""
+MACHINES: dict[str, OutcomeType] = {"open": "machine_open", "click": "machine_click"}
+"""What an ``open`` or ``click`` becomes where a machine did it."""
 ANSWERS: frozenset[str] = frozenset({"open", "click", "convert", "revenue"})
 """Outcomes by which a person answered a contact; machine opens and clicks are none."""
 GOAL_TYPES: frozenset[str] = frozenset({"convert", "revenue"})
@@ -28,7 +39,10 @@ GOAL_TYPES: frozenset[str] = frozenset({"convert", "revenue"})
 
 
 class Outcome(Contract):
-    """Delivery, engagement or goal of one decision; idempotent on ``outcome_id``."""
+    """Delivery, engagement or goal of one decision; idempotent on ``outcome_id``.
+
+    ``confirmed`` and ``released`` are what ``/v1/reservations`` stores: the contact was, or was not, taken up.
+    """
 
     schema_version: Literal[1] = 1
     outcome_id: Id
@@ -45,3 +59,9 @@ class Outcome(Contract):
     is_bot: bool = False
     """A scanner or prefetcher did it: kept, flagged, never learned from. ``machine_open`` and ``machine_click`` are."""
     properties: dict[str, Any] = Field(default_factory=dict)
+    """Of a click: ``link`` names what was clicked, ``links`` says how many the message has; scanners click them all."""
+
+    @property
+    def by_machine(self) -> bool:
+        """Whether it says itself that no person did it."""
+        return self.is_bot or self.type in {"machine_open", "machine_click"}
