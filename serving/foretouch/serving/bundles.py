@@ -81,7 +81,7 @@ class TreeScorer:
     def predict_one(self, vector: Sequence[float], /) -> float:
         """The raw score of one vector."""
         if self._native is None:
-            return float(self._booster.predict(np.array([vector]), num_threads=1)[0])
+            return float(np.asarray(self._booster.predict(np.array([vector]), num_threads=1)).ravel()[0])
         return self._native.one(vector)
 
     def predict(self, vectors: FloatArray, /) -> FloatArray:
@@ -102,13 +102,14 @@ class EnsembleScorer(TreeScorer):
         card: What the model is.
         text: LightGBM's own text of it.
         members_text: That of its members, one output each.
+        examples: Vectors to try the short way on, shape (n, inputs).
 
     Raises:
         BundleError: A text does not fit the card.
     """
 
-    def __init__(self, card: ModelCard, text: str, members_text: str) -> None:
-        super().__init__(card, text)
+    def __init__(self, card: ModelCard, text: str, members_text: str, examples: FloatArray | None = None) -> None:
+        super().__init__(card, text, examples)
         self._members = MemberTrees(card, members_text)
 
     def members(self, vectors: FloatArray, /) -> FloatArray:
@@ -140,7 +141,7 @@ class ConstantScorer:
 def make_scorer(bundle: Bundle) -> Scorer:
     """The scorer of a bundle that was read from disk."""
     if bundle.members_text:
-        return EnsembleScorer(bundle.card, bundle.model_text, bundle.members_text)
+        return EnsembleScorer(bundle.card, bundle.model_text, bundle.members_text, golden_vectors(bundle))
     if not bundle.model_text:
         return ConstantScorer(bundle.card)
     return TreeScorer(bundle.card, bundle.model_text, golden_vectors(bundle))
@@ -190,7 +191,8 @@ def check_golden(scorer: Scorer, bundle: Bundle) -> None:
     golden, card = bundle.golden, bundle.card
     if not golden.inputs:
         return
-    raw = np.asarray(scorer.predict(golden_vectors(bundle)), dtype=np.float64).ravel()
+    vectors = golden_vectors(bundle)
+    raw = np.asarray(scorer.predict(vectors), dtype=np.float64).ravel()
     if bundle.model_text and raw.tobytes() != np.array(golden.raw, dtype=np.float64).tobytes():
         raise BundleError(f"bundle {card.model} {card.version} does not reproduce its golden rows")
     calibrated = tuple(card.calibration.apply(value) for value in golden.raw)

@@ -16,7 +16,11 @@ FloatArray = NDArray[np.float64]
 
 
 class Scorer(Protocol):
-    """A loaded model: its card, and raw scores of encoded vectors."""
+    """A loaded model: its card, and raw scores of encoded vectors.
+
+    A scorer may have more: ``plan``, its card's ``ScorePlan`` worked out once, and ``predict_one(vector)``, a shorter
+    way for one vector with the very same bits.
+    """
 
     @property
     def card(self) -> ModelCard:
@@ -32,19 +36,6 @@ class Scorer(Protocol):
         Returns:
             Shape (n,), or (n, 168) for a distribution over the local hours of a week (Monday 00h first).
         """
-        ...
-
-
-class FastScorer(Scorer, Protocol):
-    """A scorer with a shorter way for one vector, and with its card's plan at hand."""
-
-    @property
-    def plan(self) -> ScorePlan:
-        """How the card makes vectors and reads raw scores."""
-        ...
-
-    def predict_one(self, vector: Sequence[float], /) -> float:
-        """The raw score of one encoded vector: the bits that ``predict`` gives."""
         ...
 
 

@@ -1,0 +1,144 @@
+"""What a model's card says, worked out once: how to make its vector, and what its raw score means. Pure.
+
+Every figure is the one that the card's own methods give, to the last bit; a test compares them.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretouch.core.bundle import ModelCard
+
+FloatArray = NDArray[np.float64]
+
+_NAN = math.nan
+_LEAST: Mapping[str, float] = {"probability": 0.0, "difference": -1.0}
+"""Targets that are bounded: by this below, by 1 above."""
+
+
+class ScorePlan:
+    """The hot path's reading of a card.
+
+    Args:
+        card: What the model is.
+    """
+
+    __slots__ = (
+        "_calibration",
+        "_categories",
+        "_high",
+        "_least",
+        "_low",
+        "_names",
+        "_numbers",
+        "_percentiles",
+        "_upper",
+        "card",
+        "probability",
+    )
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+        self.probability = card.target == "probability"
+        self._calibration = card.calibration
+        self._least = _LEAST.get(card.target)
+        self._names = tuple(item.name for item in card.inputs)
+        self._categories = {
+            index: _levels(item.levels) for index, item in enumerate(card.inputs) if item.kind == "category"
+        }
+        self._numbers = tuple(None if item.kind == "category" else item.name for item in card.inputs)
+        bins = card.intervals
+        self._upper = () if bins is None else bins.upper_edges
+        self._low = () if bins is None else bins.low
+        self._high = () if bins is None else bins.high
+        self._percentiles = _percentiles(card)
+
+    def vector(self, values: Mapping[str, Any]) -> list[float]:
+        """``ModelCard.encode``: the model's input vector from feature values by name; what is missing is NaN."""
+        get: Callable[[str | None], Any] = values.get  # type: ignore[assignment]
+        encoded = [
+            value if type(value) is float and value - value == 0.0 else _number(value)
+            for value in [get(name) for name in self._numbers]
+        ]
+        for index, levels in self._categories.items():
+            encoded[index] = _code(levels, get(self._names[index]))
+        return encoded
+
+    def pairs(self, customer: Mapping[str, Any], offers: Sequence[Mapping[str, Any]]) -> FloatArray:
+        """Vectors of one customer with several offers, shape (n, inputs).
+
+        Args:
+            customer: The customer's values by name, encoded once.
+            offers: Per offer what differs; these values win over the customer's.
+        """
+        base = self.vector(customer)
+        matrix = np.empty((len(offers), len(base)))
+        matrix[:] = base
+        columns = [] if not offers else [index for index, name in enumerate(self._names) if name in offers[0]]
+        for index in columns:
+            name, levels = self._names[index], self._categories.get(index)
+            values = [offer.get(name) for offer in offers]
+            matrix[:, index] = (
+                [_number(value) for value in values] if levels is None else [_code(levels, value) for value in values]
+            )
+        return matrix
+
+    def calibrated(self, raw: float) -> float:
+        """The calibrated score of one raw score; a probability is kept inside [0, 1], a difference inside [-1, 1]."""
+        value = self._calibration.apply(raw)
+        if self._least is None:
+            return value
+        return self._least if value < self._least else min(value, 1.0)
+
+    def span(self, score: float) -> tuple[float, float] | None:
+        """Low and high end of the card's interval of a calibrated score, widened to hold it; None without one."""
+        if not self._upper:
+            return None
+        index = min(bisect_left(self._upper, score), len(self._low) - 1)
+        low, high = self._low[index], self._high[index]
+        return (min(low, score), max(high, score))
+
+    def level(self, score: float) -> float:
+        """A score on the scale [0, 1]; see ``scoring.level``."""
+        if self.probability:
+            return score
+        amounts = self._percentiles
+        if amounts is None:
+            return 0.5
+        below = bisect_right(amounts, score)
+        if below == 0:
+            return 0.0
+        if below == len(amounts):
+            return 1.0
+        left, right = amounts[below - 1], amounts[below]
+        return (below - 1 + (score - left) / (right - left)) / (len(amounts) - 1)
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return _NAN
+    number = float(value)
+    return number if math.isfinite(number) else _NAN
+
+
+def _code(levels: Mapping[str, float], value: Any) -> float:
+    return _NAN if value is None else levels.get(str(value), _NAN)
+
+
+def _levels(levels: Sequence[str]) -> dict[str, float]:
+    """Code by level; of a level that is named twice the first, as ``tuple.index`` finds it."""
+    found: dict[str, float] = {}
+    for index, name in enumerate(levels):
+        found.setdefault(name, float(index))
+    return found
+
+
+def _percentiles(card: ModelCard) -> tuple[float, ...] | None:
+    amounts = card.extras.get("percentiles")
+    if not isinstance(amounts, (list, tuple)) or len(amounts) < 2:
+        return None
+    return tuple(float(value) for value in amounts)
