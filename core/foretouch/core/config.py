@@ -13,6 +13,7 @@ from foretouch.core.events import Purpose
 from foretouch.core.offers import CandidateRef
 from foretouch.core.outcomes import OutcomeType
 from foretouch.core.schema import Contract, Share
+from foretouch.core.toml_places import Places, find_places
 
 
 class WorkspaceSection(Contract):
@@ -289,10 +290,12 @@ def load_toml(path: Path, contract: type[T]) -> T:
     """Reads a TOML file into a contract.
 
     Raises:
-        ConfigError: The file is missing, is no TOML, or breaks the contract; the message names file and field.
+        ConfigError: The file is missing, is no TOML, or breaks the contract; the message names file, line, column and
+            field.
     """
     try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        source = path.read_text(encoding="utf-8")
+        raw: dict[str, Any] = tomllib.loads(source)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is not there", hint="foretouch init DIR") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -300,8 +303,16 @@ def load_toml(path: Path, contract: type[T]) -> T:
     try:
         return contract.model_validate(_aware(raw))
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        places = find_places(source)
+        lines = [_told(places, item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigError(f"{path}: " + "; ".join(lines)) from error
+
+
+def _told(places: Places, where: tuple[str | int, ...], problem: str) -> str:
+    """What is wrong with a value, with its line and column; a value that is missing has those of its table."""
+    at = places.of(where)
+    said = f"{'.'.join(str(part) for part in where)}: {problem}"
+    return said if at is None else f"line {at[0]}, column {at[1]}: {said}"
 
 
 def _aware(value: Any) -> Any:

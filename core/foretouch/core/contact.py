@@ -110,7 +110,7 @@ class CoolDown(Contract):
     count: int = Field(default=1, ge=1)
     """How many are needed; for ``unanswered`` in a row, the latest contacts."""
     within_days: float = Field(default=90.0, gt=0)
-    """How far back they are counted."""
+    """The most days from the first of them to the last."""
     days: float = Field(gt=0)
     """How long it lasts, from the last of them."""
     scope: Literal["customer", "channel", "offer", "category"] = "customer"
@@ -119,6 +119,16 @@ class CoolDown(Contract):
     """``*`` is every channel; others neither count nor are stopped."""
     purposes: tuple[Purpose, ...] = ("marketing", "retention")
     """Purposes that it stops."""
+
+    @property
+    def longest_days(self) -> float:
+        """How far back an outcome or contact can matter: those counted lie within ``within_days`` of the last one."""
+        return self.within_days + self.days
+
+    @property
+    def outcomes(self) -> frozenset[str]:
+        """The outcomes that start it, without ``unanswered``."""
+        return frozenset(self.after) - {"unanswered"}
 
 
 class SuppressionEntry(Contract):
