@@ -2,11 +2,12 @@
 
 import typer
 
-from foretouch.serving import commands_decide, commands_score, commands_service
+from foretouch.serving import commands_decide, commands_rewards, commands_score, commands_service
 
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
     commands_decide.register(app)
+    commands_rewards.register(app)
     commands_score.register(app)
     commands_service.register(app)

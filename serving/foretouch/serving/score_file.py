@@ -72,7 +72,10 @@ class ScoreFile:
 
     def add(self, frame: pd.DataFrame) -> None:
         """Appends rows."""
-        table = pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False)
+        self.add_table(pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False))
+
+    def add_table(self, table: pa.Table) -> None:
+        """Appends rows that are an Arrow table of the file's schema already."""
         if self._parquet:
             self._parquet.write_table(table)
         if self._text:
