@@ -98,12 +98,14 @@ class ExperimentSpec(Contract):
     """Defaults to the key; change it to re-randomise."""
     version: int = Field(default=1, ge=1)
     """Raised by whoever changes weights or arms; every assignment names it."""
+    earlier_weights: tuple[dict[str, Share], ...] = ()
+    """The weights before each change, oldest first: then a change moves only the units that it must."""
     layer: str = ""
     """Experiments of one layer share its salt, so that their ``slice``s are disjoint sets of units."""
     slice: tuple[Share, Share] = (0.0, 1.0)
     """The part of the layer's units that takes part, [from, to)."""
     portfolio: bool = False
-    """Always on, above all others: a unit that one of its holdouts holds takes part in no other experiment."""
+    """Always on, above all others: a unit that it holds in any arm but ``policy`` takes part in no other experiment."""
     touchpoints: tuple[str, ...] = ()
     """Empty: every touchpoint, but for contacts of purpose ``transactional``."""
     starts_at: Time | None = None
@@ -144,4 +146,15 @@ class ExperimentSpec(Contract):
         names = [metric.name for metric in self.metrics]
         if len(set(names)) != len(names):
             raise ValueError("two metrics share a name")
+        return self
+
+    @model_validator(mode="after")
+    def _history(self) -> "ExperimentSpec":
+        for index, earlier in enumerate(self.earlier_weights):
+            if abs(sum(earlier.values()) - 1.0) > 1e-6:
+                raise ValueError(f"earlier_weights[{index}] sum to {sum(earlier.values()):.6g}, must sum to 1")
+        if self.earlier_weights and self.version <= len(self.earlier_weights):
+            raise ValueError(
+                f"version == {self.version}, must be above {len(self.earlier_weights)}, the number of earlier weights"
+            )
         return self

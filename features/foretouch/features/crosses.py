@@ -108,10 +108,15 @@ def cross_features(customer: Mapping[str, Any], offer: Mapping[str, Any]) -> dic
 
 def pair_row(customer: Mapping[str, Any], offer: Offer, at: datetime) -> dict[str, Any]:
     """Everything the offer model may see of one customer and one offer, by feature name."""
+    return {**customer, **pair_part(customer, offer, at)}
+
+
+def pair_part(customer: Mapping[str, Any], offer: Offer, at: datetime) -> dict[str, Any]:
+    """What ``pair_row`` adds to the customer's own features: ``OFFER_FEATURES`` and ``CROSS_FEATURES`` by name."""
     about = offer_features(offer, at)
     crossed = cross_features(customer, about)
     del about[_OFFER_SHARES]
-    return {**customer, **about, **crossed}
+    return {**about, **crossed}
 
 
 def _response_rate(responses: object, sends: object) -> float:

@@ -5,65 +5,53 @@ step                  status      what decides
 ====================  ==========  ===============================================================================
 ``champion``          decided     the offer model on fresh features
 ``not_personalised``  decided     rates of the offer's category, because the request asks for no profiling
+``rules_only``        decided     the marketer's values and levers, because the arm of a standing experiment says so
 ``stale``             degraded    the offer model on features older than their limit
 ``defaults``          degraded    the offer model without the customer's features, if its card allows that
+``previous``          degraded    the champion before it: the champion is missing, was refused, or fails
 ``prior``             fallback    rates: the offer's own ``prior_propensity``, or its category's on the model's card
 ``default_action``    fallback    the caller's, if the contact rules allow it
+``static_default``    fallback    the touchpoint's own, if the contact rules allow it
 ``rules``             fallback    the marketer's values, levers and costs
 ``nothing``           fallback    no offer to speak of: no contact
 ====================  ==========  ===============================================================================
 
-Contact rules hold on every step: what a rule dropped never comes here.
+Contact rules hold on every step: what a rule dropped never comes here. No feature of the customer is looked at on
+``not_personalised`` and below ``previous``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from foretouch.core.bundle import ModelCard
-from foretouch.core.config import Config
-from foretouch.core.decisions import DecisionRequest, FeatureSnapshot, Interval, Status
-from foretouch.core.offers import Catalogue, Offer
-from foretouch.features.crosses import pair_row
-from foretouch.serving.candidates import Key, Option, expand, usable_channels
-from foretouch.serving.scoring import Scorer, calibrate, interval, predict_raw
+from foretouch.core.decisions import DecisionRequest, FeatureSnapshot, Status
+from foretouch.core.policy import PolicySpec
+from foretouch.serving import new_offers
+from foretouch.serving.candidates import Option
+from foretouch.serving.estimates import Asked, estimate, uplift_reason
+from foretouch.serving.new_offers import prior_rate
+from foretouch.serving.propensities import NO_UPLIFT, Propensities
+from foretouch.serving.scoring import Scorer
+
+__all__ = ["OFFER_MODEL", "STATUS", "Propensities", "find_propensities"]
 
 STATUS: Mapping[str, Status] = {
     "champion": "decided",
     "not_personalised": "decided",
+    "rules_only": "decided",
     "stale": "degraded",
     "defaults": "degraded",
+    "previous": "degraded",
     "prior": "fallback",
     "default_action": "fallback",
+    "static_default": "fallback",
     "rules": "fallback",
     "nothing": "fallback",
 }
 OFFER_MODEL = "offer"
-NO_UPLIFT = "no offer model took part"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Propensities:
-    """What the ladder found.
-
-    Attributes:
-        step: The step that answered.
-        reason: Why it was not a better one; empty on the first step.
-        by_key: Calibrated propensity per option; None where nothing can say.
-        intervals: Interval per option, where the model has one.
-        rows: The model's input values per option, for reasons; empty without a model.
-        scorer: The model that took part.
-        uplift_reason: Why uplift is null.
-    """
-
-    step: str
-    reason: str = ""
-    by_key: Mapping[Key, float | None] = field(default_factory=dict)
-    intervals: Mapping[Key, Interval | None] = field(default_factory=dict)
-    rows: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
-    scorer: Scorer | None = None
-    uplift_reason: str = NO_UPLIFT
+NO_MODELS: Mapping[str, Scorer] = {}
+NO_COUNTS: Mapping[str, int] = {}
 
 
 def find_propensities(
@@ -73,47 +61,77 @@ def find_propensities(
     features: FeatureSnapshot,
     models: Mapping[str, Scorer],
     at: datetime,
+    previous: Mapping[str, Scorer] = NO_MODELS,
+    spec: PolicySpec | None = None,
+    offer_contacts: Mapping[str, int] = NO_COUNTS,
+    unaided: bool = False,
 ) -> Propensities:
     """The best step of the ladder that can say something about every option.
 
     Args:
         options: What the rules left.
-        request: Says whether profiling is allowed, and names a default action.
+        request: Says whether profiling is allowed.
         features: The customer's.
-        models: Loaded models by name.
+        models: Loaded champions by model name.
         at: The decision's time, for the offers' days left.
+        previous: The champions before them, by model name.
+        spec: The policy: whether it draws from members or weighs uplift, and what it believes of new offers.
+        offer_contacts: ``CounterSnapshot.offer_contacts``.
+        unaided: No model may take part (the standing arm ``rules_only``).
     """
-    scorer = models.get(OFFER_MODEL)
-    card = None if scorer is None else scorer.card
+    spec = spec or PolicySpec()
+    offers = {option.offer.offer_id: option.offer for option in options}
+    if unaided:
+        reason = "the arm decides without any model"
+        return Propensities(step="rules_only", by_key={option.key: None for option in options}, uplift_reason=reason)
+    champion, before = models.get(OFFER_MODEL), previous.get(OFFER_MODEL)
+    judge = champion or before
+    card = None if judge is None else judge.card
+    asked = Asked(
+        options=options,
+        offers=offers,
+        features=features,
+        models=models,
+        previous=previous,
+        spec=spec,
+        evidence=new_offers.evidence_of(tuple(offers.values()), offer_contacts, card),
+        at=at,
+    )
     if not request.personalised:
-        return _prior(options, card, request, step="not_personalised", reason="the request asks for no profiling")
-    missing = _why_missing(features)
-    reason = ""
+        found = _prior(asked, card, "not_personalised", "the request asks for no profiling")
+        return _with_maturity(found, asked)
+    reasons: list[str] = []
+    for step, scorer in (("champion", champion), ("previous", before)):
+        answer = _step(step, scorer, asked)
+        if isinstance(answer, Propensities):
+            if reasons:
+                why = ", ".join([*reasons, *([answer.reason] if answer.reason else [])])
+                answer = replace(answer, step=step, reason=f"{why}; the champion before it scored")
+            return _with_maturity(answer, asked)
+        if answer and answer not in reasons:
+            reasons.append(answer)
+    found = _prior(asked, card, "prior", ", ".join(reasons))
+    return _with_maturity(found, asked)
+
+
+def _step(step: str, scorer: Scorer | None, asked: Asked) -> Propensities | str:
+    """What one version of the offer model finds, or why it cannot; an empty reason is none worth telling."""
     if scorer is None:
-        reason = "the offer model is missing"
-    elif missing and not scorer.card.extras.get("defaults_allowed", False):
-        reason = missing
-    else:
-        try:
-            found = _scored(options, scorer, {} if missing else features.values, at)
-        except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
-            reason = f"the offer model failed ({type(error).__name__})"
-        else:
-            step, why = "champion", ""
-            if missing:
-                step, why = "defaults", missing
-            elif features.stale:
-                step, why = "stale", f"features are older than their limit: {', '.join(features.stale)}"
-            return Propensities(
-                step=step,
-                reason=why,
-                by_key={key: value for key, (value, _, _) in found.items()},
-                intervals={key: around for key, (_, around, _) in found.items()},
-                rows={key: row for key, (_, _, row) in found.items()},
-                scorer=scorer,
-                uplift_reason=_uplift_reason(scorer.card),
-            )
-    return _prior(options, card, request, step="prior", reason=reason)
+        return "the offer model is missing" if step == "champion" else ""
+    features, missing = asked.features, _why_missing(asked.features)
+    if missing and not scorer.card.extras.get("defaults_allowed", False):
+        return missing
+    try:
+        found = estimate(scorer, {} if missing else features.values, asked)
+    except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
+        which = "the offer model" if step == "champion" else "the champion before it"
+        return f"{which} failed ({type(error).__name__})"
+    if missing:
+        return replace(found, step="defaults", reason=missing)
+    if features.stale:
+        why = f"features are older than their limit: {', '.join(features.stale)}"
+        return replace(found, step="stale", reason=why)
+    return found
 
 
 def _why_missing(features: FeatureSnapshot) -> str:
@@ -122,81 +140,28 @@ def _why_missing(features: FeatureSnapshot) -> str:
     return "" if features.known else "nothing is known of the customer"
 
 
-def _uplift_reason(card: ModelCard) -> str:
-    return str(card.extras.get("uplift_reason", "the offer model gives no uplift"))
+def _with_maturity(found: Propensities, asked: Asked) -> Propensities:
+    """Evidence, and which offers are immature under the policy."""
+    needed = asked.spec.new_offers.mature_from
+    young = frozenset(name for name, contacts in asked.evidence.items() if contacts < needed)
+    notes = found.notes
+    if young:
+        share = asked.spec.new_offers.immature_share
+        named = ", ".join(sorted(young))
+        notes = (*notes, f"offers with fewer than {needed} contacts ({named}) get at most {share:g} of the choice")
+    return replace(found, evidence=asked.evidence, immature=young, notes=notes)
 
 
-def _scored(
-    options: Sequence[Option], scorer: Scorer, customer: Mapping[str, Any], at: datetime
-) -> dict[Key, tuple[float, Interval | None, Mapping[str, Any]]]:
-    """Propensity, interval and input row per option; an offer is scored once, whatever its channels."""
-    offers = {option.offer.offer_id: option.offer for option in options}
-    rows = [pair_row(customer, offer, at) for offer in offers.values()]
-    raw = predict_raw(scorer, rows) if rows else ()
-    by_offer = {}
-    for offer_id, row, number in zip(offers, rows, raw, strict=True):
-        chance = calibrate(scorer.card, float(number))
-        by_offer[offer_id] = (chance, interval(scorer.card, chance), row)
-    return {option.key: by_offer[option.offer.offer_id] for option in options}
-
-
-def _prior(
-    options: Sequence[Option], card: ModelCard | None, request: DecisionRequest, *, step: str, reason: str
-) -> Propensities:
-    rates = {option.key: prior_rate(option.offer, card) for option in options}
-    why = NO_UPLIFT if card is None else _uplift_reason(card)
-    if all(rate is not None for rate in rates.values()):
-        return Propensities(step=step, reason=reason, by_key=rates, uplift_reason=why)
-    if step == "prior":
-        step = "rules" if request.default_action is None else "default_action"
-        reason = f"{reason}, and no rate is known for every offer"
-    return Propensities(step=step, reason=reason, by_key=dict.fromkeys(rates), uplift_reason=why)
-
-
-def prior_rate(offer: Offer, card: ModelCard | None) -> float | None:
-    """How often an offer like this is accepted: its attribute ``prior_propensity``, else its category's base rate.
-
-    The card's ``extras["category_rates"]`` holds rates by category, ``*`` for the rest; None where neither is known.
-    """
-    own = offer.attributes.get("prior_propensity")
-    if isinstance(own, (int, float)) and not isinstance(own, bool) and 0.0 <= own <= 1.0:
-        return float(own)
-    rates = card.extras.get("category_rates") if card is not None else None
-    if not isinstance(rates, Mapping):
-        return None
-    rate = rates.get(offer.category, rates.get("*"))
-    return float(rate) if isinstance(rate, (int, float)) and 0.0 <= rate <= 1.0 else None
-
-
-def default_options(request: DecisionRequest, catalogue: Catalogue) -> tuple[Option, ...]:
-    """The caller's default action as options, in the order in which they are tried; empty without one.
-
-    An offer that the catalogue does not have is taken as the caller names it: without dates, value or caps of its
-    own. The contact rules look at it like at any other.
-    """
-    ref = request.default_action
-    if ref is None:
-        return ()
-    offer = next((offer for offer in catalogue.offers if offer.offer_id == ref.offer_id), None)
-    if offer is None:
-        channels = (ref.channel,) if ref.channel is not None else request.channels
-        if channels is None:
-            return ()
-        return tuple(
-            Option(
-                offer=Offer(offer_id=ref.offer_id, name=ref.offer_id, channels=channels),
-                treatment_id=ref.treatment_id,
-                channel=channel,
-            )
-            for channel in channels
+def _prior(asked: Asked, card: ModelCard | None, step: str, reason: str) -> Propensities:
+    rates = {option.key: prior_rate(option.offer, card) for option in asked.options}
+    why = NO_UPLIFT if card is None else uplift_reason(card)
+    notes = ()
+    if asked.spec.kind == "thompson":
+        notes = (
+            f"policy {asked.spec.name!r} draws from bootstrap members of a model, and none took part: softmax draws",
         )
-    return tuple(expand(offer, treatment_id=ref.treatment_id, channel=ref.channel))
-
-
-def probes(request: DecisionRequest, config: Config) -> tuple[Option, ...]:
-    """One made-up offer per usable channel: would the rules let anything through?"""
-    channels = usable_channels(request, config)
-    if not channels:
-        return ()
-    offer = Offer(offer_id="*", name="any offer", channels=channels)
-    return tuple(Option(offer=offer, treatment_id=None, channel=channel) for channel in channels)
+    if all(rate is not None for rate in rates.values()):
+        return Propensities(step=step, reason=reason, by_key=rates, uplift_reason=why, notes=notes)
+    if step == "prior":
+        step, reason = "rules", f"{reason}, and no rate is known for every offer"
+    return Propensities(step=step, reason=reason, by_key=dict.fromkeys(rates), uplift_reason=why, notes=notes)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from foretouch.core.decisions import DecisionRequest
 from foretouch.serving.course import Course
-from foretouch.serving.fallback import Propensities
+from foretouch.serving.propensities import Propensities
 from foretouch.serving.screening import Screened
 
 

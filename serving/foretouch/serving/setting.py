@@ -1,6 +1,5 @@
 """The setting of one decision: arms, policy, expiry, time zone, and what the contact rules know. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,14 +7,12 @@ from zoneinfo import ZoneInfo
 from foretouch.core.decisions import Assignment, DecisionRequest
 from foretouch.core.experiment import Arm
 from foretouch.core.policy import PolicySpec
+from foretouch.serving.arm_policy import UNAIDED, choose_policy, uniform
 from foretouch.serving.assignment import assign, strictest
 from foretouch.serving.contact import Touch
-from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
+from foretouch.serving.inputs import DecisionInputs
 from foretouch.serving.moment import settle_window
-from foretouch.serving.slots import zone_of
-
-WORKSPACE_POLICY = frozenset({DEFAULT_POLICY, "policy"})
-"""Names by which an arm may call the workspace's own policy."""
+from foretouch.serving.slots import calendar_warnings, zone_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +21,9 @@ class Setting:
 
     Attributes:
         touch: What the contact rules know.
-        spec: The policy, the workspace's or an arm's.
+        spec: The policy, the workspace's, the touchpoint's or an arm's, as a standing arm leaves it.
+        drawing: The policy that draws: ``spec``, or the uniform one of the holdout ``random``.
+        unaided: The standing arm ``rules_only`` holds this customer: no model takes part.
         zone: The customer's.
         expires_at: When the decision lapses, UTC.
         assigned: Every running experiment's arm.
@@ -34,6 +33,8 @@ class Setting:
 
     touch: Touch
     spec: PolicySpec
+    drawing: PolicySpec
+    unaided: bool
     zone: ZoneInfo
     expires_at: datetime
     assigned: tuple[tuple[Assignment, Arm], ...]
@@ -55,24 +56,38 @@ def set_out(request: DecisionRequest, inputs: DecisionInputs) -> Setting:
         at=now,
         purpose=request.purpose,
     )
-    spec, warnings = _policy([arm for _, arm in assigned], inputs)
+    section = inputs.config.touchpoints.get(request.touchpoint)
+    spec, standing, warnings = choose_policy(assigned, None if section is None else section.policy, inputs.policies)
+    holdout = strictest(assigned)
     window, moved = settle_window(inputs.config.clock, request.send_window, now)
     if moved:
         request = request.model_copy(update={"send_window": window})
-    touch = Touch(request=request, policy=inputs.contact_policy, counters=counters, config=inputs.config, now=now)
+    touch = Touch(
+        request=request,
+        policy=inputs.contact_policy,
+        counters=counters,
+        config=inputs.config,
+        now=now,
+        engagement=inputs.engagement,
+        plans=inputs.plans,
+    )
     zone, warning = zone_of(touch)
+    expires_at = now + timedelta(hours=spec.expires_after_hours)
     return Setting(
         touch=touch,
         spec=spec,
+        drawing=uniform(spec) if holdout is not None and holdout[1].kind == "random" else spec,
+        unaided=standing.kind == UNAIDED,
         zone=zone,
-        expires_at=now + timedelta(hours=spec.expires_after_hours),
+        expires_at=expires_at,
         assigned=assigned,
-        holdout=strictest(assigned),
+        holdout=holdout,
         warnings=(
             *warnings,
             *moved,
             *_unknown_names(request, inputs),
             *([warning] if warning is not None else []),
+            *calendar_warnings(touch, zone, expires_at),
         ),
     )
 
@@ -88,17 +103,3 @@ def _unknown_names(request: DecisionRequest, inputs: DecisionInputs) -> tuple[st
     if baseline is not None and all(offer.offer_id != baseline for offer in inputs.catalogue.offers):
         said.append(f"baseline_offer_id {baseline!r} is not in the catalogue")
     return tuple(said)
-
-
-def _policy(arms: Sequence[Arm], inputs: DecisionInputs) -> tuple[PolicySpec, tuple[str, ...]]:
-    """The policy of the first arm that names one, else the workspace's."""
-    named = [arm.policy for arm in arms if arm.kind == "policy" and arm.policy is not None]
-    if not named or named[0] in WORKSPACE_POLICY:
-        return inputs.policies[DEFAULT_POLICY], ()
-    warnings = []
-    if len(set(named)) > 1:
-        warnings.append(f"arms name several policies ({', '.join(named)}); the first is used")
-    if named[0] not in inputs.policies:
-        warnings.append(f"policy {named[0]!r} of an arm is not there; the workspace's is used")
-        return inputs.policies[DEFAULT_POLICY], tuple(warnings)
-    return inputs.policies[named[0]], tuple(warnings)

@@ -7,8 +7,9 @@ from foretouch.core.decisions import DecisionRequest
 
 YIELDING = ("purpose", "n")
 """Fields whose own default yields to the touchpoint's: only what the caller wrote counts."""
-ABSENT = ("channels", "collection", "placements", "default_action")
-"""Fields that are null where the caller said nothing."""
+ABSENT = ("channels", "collection", "placements")
+"""Fields that are null where the caller said nothing. The touchpoint's default action is none of them: it is a step of
+the ladder below the caller's own (``fallback.resorts``)."""
 
 
 def effective_request(request: DecisionRequest, config: Config) -> DecisionRequest:
@@ -16,7 +17,8 @@ def effective_request(request: DecisionRequest, config: Config) -> DecisionReque
 
     Applied before anything else of a decision, and again without effect: the record keeps the request as it was asked,
     and a replay under the same config finds the same effective request. A request that names ``candidates`` asks about
-    these and no collection, and is given none.
+    these and no collection, and is given none. The touchpoint's ``default_action`` is not filled in: it is a step of
+    the ladder of its own, after the caller's.
 
     Args:
         request: As asked.

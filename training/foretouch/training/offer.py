@@ -28,6 +28,7 @@ from foretouch.features.tables import connect
 from foretouch.training.booster import fit_booster, golden_rows, model_text, predict_text
 from foretouch.training.calibration import apply, bands, calibrate_probability, probability_intervals
 from foretouch.training.data import category_input, dataset_hash, encode
+from foretouch.training.ensemble import MEMBERS, fit_members, predict_members, spread, with_members
 from foretouch.training.evaluation import compare
 from foretouch.training.metrics import AUC, AVERAGE_PRECISION, LOG_LOSS, PROBABILITY_METRICS, expected_calibration_error
 from foretouch.training.sends import CLOSES_AT, LABEL, category_rates, pair_rows, read_sends, split_sends
@@ -37,6 +38,8 @@ from foretouch.training.tuning import Attempt, read_space, tune
 BASELINE = "category_base_rate"
 ROUNDS = 600
 PATIENCE = 50
+OFFER_CONTACTS, CATEGORY_CONTACTS = "offer_contacts", "category_contacts"
+"""Extras by which serving tells whether the model knows an offer."""
 FOLDS = 5
 ONE_THREAD_ROWS = 50_000
 """Below this many rows a second thread waits more than it works: on a busy machine it made training 20 times slower."""
@@ -130,7 +133,7 @@ class OfferTask:
         cluster = np.concatenate([split.fit.customer_id, split.calibrate.customer_id])
         rounds = max(int(tuned.notes["rounds"]), 1)
 
-        def trees(rows: NDArray[np.bool_]) -> str:
+        def trees(rows: NDArray[np.bool_], weight: FloatArray | None = None, seed: int = run.seed) -> str:
             return model_text(
                 fit_booster(
                     matrix[rows],
@@ -138,8 +141,9 @@ class OfferTask:
                     inputs=inputs,
                     parameters=tuned.parameters,
                     rounds=rounds,
-                    seed=run.seed,
+                    seed=seed,
                     threads=threads,
+                    weight=weight,
                 )
             )
 
@@ -148,14 +152,18 @@ class OfferTask:
         for index in np.unique(fold):
             unseen[fold == index] = predict_text(trees(fold != index), matrix[fold == index])
         calibration = calibrate_probability(unseen, label, cluster)
-        text = trees(np.ones(len(label), dtype=bool))
+        every = np.ones(len(label), dtype=bool)
+        text = trees(every)
+        run.say(f"offer: {MEMBERS} bootstrap members")
+        members = fit_members(lambda weight, seed: trees(every, weight, seed), cluster, seed=run.seed)
         frame = pd.concat([split.fit.frame, split.calibrate.frame], ignore_index=True)
         randomised = bool(frame["randomised"].astype(bool).all())
         return Fitted(
             target="probability",
             inputs=inputs,
             model_text=text,
-            golden=golden_rows(text, matrix, calibration),
+            golden=with_members(golden_rows(text, matrix, calibration), members),
+            members_text=members,
             data_sha256=digest,
             calibration=calibration,
             intervals=probability_intervals(apply(calibration, unseen), label),
@@ -163,6 +171,8 @@ class OfferTask:
             parameters={**tuned.parameters, "rounds": rounds, "trials": tuned.trials, "pruned": tuned.pruned},
             extras={
                 "category_rates": category_rates(frame["offer_category"], label),
+                OFFER_CONTACTS: _counts(frame[OFFER_ID]),
+                CATEGORY_CONTACTS: _counts(frame["offer_category"]),
                 "uplift": None,
                 "uplift_reason": UPLIFT_UNTREATED if randomised else UPLIFT_TARGETED,
             },
@@ -170,6 +180,7 @@ class OfferTask:
                 "Propensity is acceptance by customers who were sent the offer, before the offer ends.",
                 "Uplift is " + (UPLIFT_UNTREATED if randomised else UPLIFT_TARGETED) + ".",
                 "Trees chosen on calibrate, then fitted on fit and calibrate together; calibrated on customer folds.",
+                f"{MEMBERS} bootstrap members for Thompson sampling: fitted on other weights of the same customers.",
             ),
         )
 
@@ -207,7 +218,7 @@ class OfferTask:
         )
         return Evaluation(
             primary="log_loss",
-            metrics=_figures(label, score),
+            metrics={**_figures(label, score), "member_spread": _member_spread(fitted, frame)},
             baselines={BASELINE: _figures(label, base)},
             comparisons=tuple(comparisons),
             label=label,
@@ -249,6 +260,18 @@ def _bands(calibration: Calibration, unseen: FloatArray) -> tuple[Band, ...]:
     """Low, medium and high: the lower half, the next three tenths and the top fifth of the sends learnt from."""
     medium, high = np.quantile(apply(calibration, unseen), [0.5, 0.8])
     return bands(("low", "medium", "high"), (float(medium), float(high)))
+
+
+def _counts(names: "pd.Series[str]") -> dict[str, int]:
+    """Rows by name: the contacts that the model was trained on."""
+    counted = names.astype(object).fillna("").astype(str).value_counts()
+    return {str(name): int(rows) for name, rows in sorted(counted.items())}
+
+
+def _member_spread(fitted: Fitted, frame: pd.DataFrame) -> float:
+    """Mean standard deviation of the members' log-odds on later rows."""
+    raw = predict_members(fitted.members_text, encode(frame, fitted.inputs))
+    return spread(np.array([apply(fitted.calibration, member) for member in raw]))
 
 
 def _figures(label: FloatArray, score: FloatArray) -> dict[str, float]:

@@ -142,7 +142,9 @@ def _export(
             created_at=workspace.clock.now(),
             run_id=run_id,
         )
-        folder = write_bundle(workspace.bundles, card, fitted.model_text, fitted.golden)
+        folder = write_bundle(
+            workspace.bundles, card, fitted.model_text, fitted.golden, members_text=fitted.members_text
+        )
         check_bundle(workspace.bundles, model, version)
         reports = workspace.reports / "models" / model / version
         pages = _reports(reports, card, split, fitted, evaluation)

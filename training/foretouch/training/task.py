@@ -20,7 +20,7 @@ from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 
 FloatArray = NDArray[np.float64]
-Target = Literal["probability", "amount", "distribution"]
+Target = Literal["probability", "amount", "distribution", "difference"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,7 @@ class Fitted:
         inputs: The model's columns, in order.
         model_text: LightGBM's own text; empty for a model without trees.
         golden: Inputs and the exact outputs that a loaded bundle must reproduce.
+        members_text: LightGBM's own text of its bootstrap members, one output each; empty without any.
         parameters: Hyper-parameters, as chosen.
         data_sha256: Hash of the rows it was fitted and calibrated on (``data.frame_hash``).
         extras: What only this kind of model needs in service.
@@ -117,6 +118,7 @@ class Fitted:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     extras: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    members_text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
