@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from foretouch.core.errors import StateError
+from foretouch.core.state.connection import Connection
 from foretouch.core.state.db import State, connect
 
 
-def count(connection: sqlite3.Connection) -> int:
+def count(connection: Connection) -> int:
     found: int = connection.execute("SELECT count(*) FROM quarantine").fetchone()[0]
     return found
 
 
-def add(connection: sqlite3.Connection, name: str) -> int:
+def add(connection: Connection, name: str) -> int:
     connection.execute("INSERT INTO quarantine (kind, reason, at, body) VALUES (?, 'test', 0, x'')", (name,))
     return count(connection)
 
@@ -32,7 +33,7 @@ def test_writes_from_many_threads_are_each_applied_once(tmp_path: Path) -> None:
 
 
 def test_a_failing_job_undoes_only_its_own_writes(tmp_path: Path) -> None:
-    def fail(connection: sqlite3.Connection) -> None:
+    def fail(connection: Connection) -> None:
         add(connection, "bad")
         raise ValueError("no")
 

@@ -238,6 +238,8 @@ class ModelRef(Contract):
     name: str
     version: str
     trained_through: Time | None = None
+    role: Literal["champion", "previous"] = "champion"
+    """``previous``: the champion before, on whose step of the ladder the decision rests."""
 
 
 class Versions(Contract):
@@ -308,6 +310,8 @@ class FeatureSnapshot(Contract):
     """Views older than their ttl; their values are used and the decision is marked degraded."""
     error: str | None = None
     """Why the store could not be read."""
+    reasons: dict[str, tuple[Reason, ...]] = Field(default_factory=dict)
+    """By ``model/version`` of customer models: what moves their scores, strongest first, worked out beforehand."""
 
 
 class PastContact(Contract):
@@ -355,6 +359,8 @@ class CounterSnapshot(Contract):
     """By ``channel/purpose``: the newest statement."""
     consent_error: str | None = None
     """Consent could not be read: nobody may be contacted."""
+    caps_error: str | None = None
+    """Counters of caps could not be read: nothing that a cap or a limit of an offer might stop is sent."""
     contacts: tuple[PastContact, ...] = ()
     """The customer's own, newest first, over the longest cap window."""
     household_contacts: tuple[PastContact, ...] = ()
@@ -376,6 +382,8 @@ class ShadowChoice(Contract):
 
     policy: str
     """Its policy's name."""
+    policy_version: str = ""
+    """Content hash of its policy."""
     models: tuple[ModelRef, ...] = ()
     """Challengers that took part."""
     offer_id: Id | None = None
@@ -391,6 +399,10 @@ class ShadowChoice(Contract):
     """Whether it chose the champion's candidate."""
     step: str = "champion"
     """Step of the ladder that answered."""
+    expected_value: float | None = None
+    """Mean of the champion's priorities under the shadow's probabilities (first draw); null where one is not known."""
+    champion_value: float | None = None
+    """The same under the champion's own probabilities."""
 
 
 class DecisionRecord(Decision):

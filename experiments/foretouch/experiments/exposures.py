@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from foretouch.core.experiment import ExperimentSpec
-from foretouch.core.state.db import connect, from_micros
+from foretouch.core.state.connection import from_micros, stream
+from foretouch.core.state.opening import read_state
+from foretouch.core.stored_record import read_fields
 from foretouch.core.workspace import Workspace
 from foretouch.serving.assignment import arm_of, unit_of
 
@@ -41,9 +41,10 @@ class Exposure:
 
 def logged(workspace: Workspace) -> bool:
     """Whether the workspace has logged any decision."""
-    if not workspace.state_file.is_file():
+    connection = read_state(workspace)
+    if connection is None:
         return False
-    with closing(connect(workspace.state_file, read_only=True)) as connection:
+    with closing(connection):
         return connection.execute("SELECT 1 FROM decisions LIMIT 1").fetchone() is not None
 
 
@@ -61,13 +62,14 @@ def read_exposures(
         until: Decisions after this time are left out.
         aliases: From an alias to the customer it stands for.
     """
-    if not workspace.state_file.is_file():
+    connection = read_state(workspace)
+    if connection is None:
         return []
     found: dict[str, Exposure] = {}
-    with closing(connect(workspace.state_file, read_only=True)) as connection:
-        rows = connection.execute("SELECT decided_at, record FROM decisions ORDER BY decided_at, sequence")
+    with closing(connection):
+        rows = stream(connection, "SELECT decided_at, record FROM decisions ORDER BY decided_at, sequence")
         for micros, body in rows:
-            record = orjson.loads(body)
+            record = read_fields(body, candidates=False)
             at = from_micros(micros)
             if at > until:
                 break

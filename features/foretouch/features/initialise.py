@@ -12,7 +12,7 @@ from foretouch.core import columns as c
 from foretouch.core.clock import utc_now
 from foretouch.core.errors import ConfigError
 from foretouch.core.state.access import create_key
-from foretouch.core.state.db import State
+from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import CONFIG_FILE, Workspace
 from foretouch.features import templates
 from foretouch.features.ingest import Say, ingest_tables
@@ -124,7 +124,7 @@ def _load_sample(workspace: Workspace, say: Say) -> dict[str, int]:
 def _first_key(workspace: Workspace) -> Path:
     """Makes the first API key and keeps it in a file that only its owner can read."""
     path = workspace.secrets / "api.key"
-    with State(workspace.state_file) as state:
+    with open_state(workspace) as state:
         made = state.write(
             lambda connection: create_key(connection, FIRST_KEY_SCOPES, workspace.clock.now(), note="made by init")
         )

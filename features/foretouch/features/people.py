@@ -9,7 +9,7 @@ import duckdb
 from foretouch.core import columns as c
 from foretouch.core.events import Consent
 from foretouch.core.state.contacts import Contact, add_contacts
-from foretouch.core.state.db import State
+from foretouch.core.state.opening import open_state
 from foretouch.core.state.people import Person, add_consents, upsert_customers
 from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import COLUMNS
@@ -24,7 +24,7 @@ def register_people(workspace: Workspace) -> dict[str, int]:
     Returns:
         Rows handed over, by table.
     """
-    with closing(connect(workspace, customers=())) as tables, State(workspace.state_file) as state:
+    with closing(connect(workspace, customers=())) as tables, open_state(workspace) as state:
         people = list(_people(tables))
         consents = list(_consents(tables))
         contacts = list(_contacts(tables))
@@ -65,7 +65,8 @@ def _consents(tables: duckdb.DuckDBPyConnection) -> Iterator[Consent]:
 
 def _contacts(tables: duckdb.DuckDBPyConnection) -> Iterator[Contact]:
     query = (
-        "SELECT touch_id, customer_id, household_id, offer_id, channel, sent_at"
+        "SELECT touch_id, customer_id, household_id, offer_id, channel, sent_at, responded_at IS NOT NULL AS answered,"
+        " max(responded_at IS NOT NULL) OVER () AS responses_known"
         " FROM touches LEFT JOIN (SELECT customer_id, household_id FROM customers) USING (customer_id) ORDER BY sent_at"
     )
     for row in _rows(tables, query):
@@ -77,4 +78,5 @@ def _contacts(tables: duckdb.DuckDBPyConnection) -> Iterator[Contact]:
             channel=row[c.CHANNEL],
             at=row[c.SENT_AT],
             status="sent",
+            answered=row["answered"] if row["responses_known"] else None,
         )

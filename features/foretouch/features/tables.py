@@ -1,10 +1,8 @@
 # ruff: noqa: S608 - every name and literal in these statements is quoted or comes from this package
 """Reading the canonical tables: DuckDB views over Parquet, the posted events, and the merged aliases."""
 
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,8 +13,9 @@ from foretouch.core import columns as c
 from foretouch.core.canonical import canonical_json
 from foretouch.core.errors import DataError
 from foretouch.core.events import CustomerEvent
-from foretouch.core.state.db import connect as connect_state
+from foretouch.core.state.connection import Connection
 from foretouch.core.state.log import read_events
+from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import COLUMNS, literal, quoted
 
@@ -151,8 +150,9 @@ def _touches_source(
     """Ingested touches, then the service's own; a response counts from the moment it was known."""
     moment = pa.timestamp("us", tz="UTC")
     rows: list[tuple[object, ...]] = []
-    if workspace.state_file.is_file():
-        with closing(connect_state(workspace.state_file, read_only=True)) as state:
+    state = read_state(workspace)
+    if state is not None:
+        with closing(state):
             if customers is None:
                 rows = state.execute(_LIVE_TOUCHES).fetchall()
             else:
@@ -228,18 +228,18 @@ def posted_events(workspace: Workspace, customers: Iterable[str] | None = None) 
     """Events posted to the service, as a table with the canonical columns.
 
     Args:
-        workspace: Whose ``state.db``; without one there are none.
+        workspace: Whose state; where nothing was ever written there are none.
         customers: Only these customers' events; ``None`` is everyone's.
     """
-    path: Path = workspace.state_file
     rows: list[dict[str, object]] = []
-    if path.is_file():
-        with closing(connect_state(path, read_only=True)) as state:
+    state = read_state(workspace)
+    if state is not None:
+        with closing(state):
             rows = [_event_row(event) for event in _posted(state, customers)]
     return pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)
 
 
-def _posted(state: sqlite3.Connection, customers: Iterable[str] | None) -> Iterable[CustomerEvent]:
+def _posted(state: Connection, customers: Iterable[str] | None) -> Iterable[CustomerEvent]:
     if customers is None:
         yield from read_events(state)
         return

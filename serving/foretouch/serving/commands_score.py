@@ -30,7 +30,7 @@ def score(
     from rich.progress import Progress
 
     from foretouch.core.clock import monotonic
-    from foretouch.core.state.db import State
+    from foretouch.core.state.opening import open_state
     from foretouch.core.workspace import Workspace
     from foretouch.serving.leads import HandOff, hand_off
     from foretouch.serving.scores import score_everyone
@@ -47,7 +47,7 @@ def score(
         run = score_everyone(opened, model, out, audience=audience, progress=advance)
     handed = HandOff(crossed=0, rearmed=0, delivered=0, waiting=0)
     if model == "lead":
-        with State(opened.state_file) as state:
+        with open_state(opened) as state:
             handed = hand_off(opened, state, run.leads)
     result = {
         "model": run.model,

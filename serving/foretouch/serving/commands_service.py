@@ -46,13 +46,13 @@ def create(
     from datetime import timedelta
 
     from foretouch.core.state.access import create_key
-    from foretouch.core.state.db import State
+    from foretouch.core.state.opening import open_state
     from foretouch.core.workspace import Workspace
 
     opened = Workspace.open(workspace)
     now = opened.clock.now()
     expires = None if days is None else now + timedelta(days=days)
-    with State(opened.state_file) as state:
+    with open_state(opened) as state:
         made = state.write(lambda connection: create_key(connection, scope, now, expires_at=expires, note=note))
     typer.echo(json.dumps(made) if as_json else f"{made['key']}\n(key {made['id']}; it is not shown again)")
 
@@ -64,12 +64,12 @@ def revoke(
 ) -> None:
     """Revoke a key; it is refused from now on."""
     from foretouch.core.state.access import revoke_key
-    from foretouch.core.state.db import State
+    from foretouch.core.state.opening import open_state
     from foretouch.core.workspace import Workspace
 
     opened = Workspace.open(workspace)
     now = opened.clock.now()
-    with State(opened.state_file) as state:
+    with open_state(opened) as state:
         changed = state.write(lambda connection: revoke_key(connection, key_id, now))
     said = "revoked" if changed else "was revoked before"
     typer.echo(json.dumps({"id": key_id, "revoked": True}) if as_json else f"key {key_id} {said}")
@@ -78,12 +78,12 @@ def revoke(
 def list_all(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Show every key without its secret."""
     from foretouch.core.state.access import list_keys
-    from foretouch.core.state.db import State
+    from foretouch.core.state.opening import open_state
     from foretouch.core.workspace import Workspace
 
     opened = Workspace.open(workspace)
     now = opened.clock.now()
-    with State(opened.state_file) as state:
+    with open_state(opened) as state:
         keys = list_keys(state.read())
     if as_json:
         rows = [

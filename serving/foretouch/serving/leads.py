@@ -9,7 +9,6 @@ that a receiver that sees it twice can tell.
 import base64
 import fcntl
 import http.client
-import sqlite3
 import time
 import urllib.error
 import urllib.request
@@ -27,7 +26,8 @@ from foretouch.core.canonical import canonical_json
 from foretouch.core.clock import utc_now
 from foretouch.core.errors import ConfigError
 from foretouch.core.ids import new_id
-from foretouch.core.state.db import State, to_micros
+from foretouch.core.state.connection import Connection, to_micros
+from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 
 MODEL = "lead"
@@ -129,7 +129,7 @@ def hand_off(workspace: Workspace, state: State, leads: Sequence[ScoredLead], *,
 
 
 def note_crossings(
-    connection: sqlite3.Connection, leads: Sequence[ScoredLead], *, threshold: float, now: datetime, origin: str
+    connection: Connection, leads: Sequence[ScoredLead], *, threshold: float, now: datetime, origin: str
 ) -> tuple[int, int]:
     """Writes new crossings to the outbox and re-arms who fell below.
 
@@ -144,7 +144,7 @@ def note_crossings(
         How many crossed, and how many were re-armed.
     """
     rows = connection.execute(
-        "SELECT customer_id, max(crossed_at), sum(rearmed_at IS NULL) FROM crossings"
+        "SELECT customer_id, max(crossed_at), sum(CASE WHEN rearmed_at IS NULL THEN 1 ELSE 0 END) FROM crossings"
         " WHERE model = ? GROUP BY customer_id",
         (MODEL,),
     ).fetchall()
@@ -218,8 +218,8 @@ def _deliver(
     return delivered, None
 
 
-def _marker(message_id: str, delivered_at: int | None) -> Callable[[sqlite3.Connection], None]:
-    def mark(connection: sqlite3.Connection) -> None:
+def _marker(message_id: str, delivered_at: int | None) -> Callable[[Connection], None]:
+    def mark(connection: Connection) -> None:
         connection.execute(
             "UPDATE crossings SET attempts = attempts + 1, delivered_at = ? WHERE model = ? AND message_id = ?",
             (delivered_at, MODEL, message_id),

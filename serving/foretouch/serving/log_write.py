@@ -1,23 +1,30 @@
 """One decision as one transaction: counters, draw, reservation, record and idempotent answer, or nothing at all."""
 
-import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from foretouch.core.canonical import canonical_json
-from foretouch.core.decisions import CounterSnapshot, DecisionRecord, DecisionRequest
+from foretouch.core.decisions import CounterSnapshot, DecisionRequest
 from foretouch.core.errors import ForetouchError
 from foretouch.core.state.access import find_answer, keep_answer
-from foretouch.core.state.contacts import Contact, add_contacts, reservation_id
+from foretouch.core.state.caps import CapQuestion, CapsError, CapStore, SeenCaps, read_generation
+from foretouch.core.state.connection import Connection
+from foretouch.core.state.contacts import Contact, add_contacts, reservation_id, window_start
+from foretouch.core.state.counts import expire_contacts
 from foretouch.core.state.db import State
 from foretouch.core.state.log import append_decision, keep_artifact
-from foretouch.core.state.people import counter_snapshot
+from foretouch.core.state.people import counter_snapshot, household_of
+from foretouch.core.stored_record import StoredRecord
 from foretouch.serving.settings import Settings
 
+Make = Callable[[CounterSnapshot], StoredRecord]
+"""Decides, given the counters; pure."""
+
+RESERVE_TRIES = 8
+"""How often a decision is made again because a counter moved, before nothing is sent."""
 LOG_SECONDS = 2.0
 """How long a decision waits for the log before it is answered without."""
 
@@ -37,11 +44,11 @@ class Logged:
 
     Attributes:
         body: The answer as JSON.
-        record: The record that was written; None when an earlier answer was found.
+        stored: The record that was written; None when an earlier answer was found.
     """
 
     body: bytes
-    record: DecisionRecord | None
+    stored: StoredRecord | None
 
 
 class AbandonedError(ForetouchError):
@@ -112,7 +119,7 @@ class DecisionWriter:
         now: datetime,
         settings: Settings,
         repeat: Repeat | None,
-        make: Callable[[CounterSnapshot], DecisionRecord],
+        make: Make,
     ) -> Pending:
         """Queues a decision for the writer's next group.
 
@@ -128,34 +135,63 @@ class DecisionWriter:
         """
         claim = Claim()
 
-        def job(connection: sqlite3.Connection) -> Logged:
+        def job(connection: Connection) -> Logged:
             if not claim.take("writer"):
                 raise AbandonedError("nobody waits for this decision any more")
             if repeat is not None:
                 earlier = find_answer(connection, repeat.scope, repeat.key, repeat.body_sha256)
                 if earlier is not None:
-                    return Logged(body=earlier, record=None)
-            record = make(read_counters(connection, request, now, settings))
+                    return Logged(body=earlier, stored=None)
+            expire_contacts(connection, now)
+            stored = self._decide_and_reserve(connection, request, now, settings, make)
             _keep_artifacts(connection, settings)
-            append_decision(connection, record)
-            add_contacts(connection, reservations(record))
-            body = canonical_json(record.answer())
+            append_decision(connection, stored)
+            body = stored.answer_bytes
             if repeat is not None:
                 keep_answer(
                     connection,
                     scope=repeat.scope,
                     key=repeat.key,
                     body_sha256=repeat.body_sha256,
-                    decision_id=record.decision_id,
+                    decision_id=stored.decision_id,
                     response=body,
                     now=now,
                 )
-            return Logged(body=body, record=record)
+            return Logged(body=body, stored=stored)
 
         return Pending(self._state.submit(job), claim)
 
+    def _decide_and_reserve(
+        self, connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, make: Make
+    ) -> StoredRecord:
+        """Decides on a snapshot of the counters and reserves what was chosen.
 
-def _keep_artifacts(connection: sqlite3.Connection, settings: Settings) -> None:
+        In the log nobody else writes meanwhile. A store of caps has other writers: it refuses if a counter has moved
+        since the snapshot, and the decision is made again on a fresh one, so that the logged probabilities are those
+        of the counters that the reservation met. What still cannot be reserved is decided as if nothing might be sent.
+        """
+        caps = self._state.caps
+        if caps is None:
+            stored = make(_snapshot(connection, request, now, settings))
+            add_contacts(connection, reservations(stored, settings))
+            return stored
+        reason = f"the counters of caps moved {RESERVE_TRIES} times while this was decided"
+        try:
+            for _ in range(RESERVE_TRIES):
+                seen = _look(connection, request, now, settings, caps)
+                stored = make(_snapshot(connection, request, now, settings, seen=seen))
+                contacts = reservations(stored, settings)
+                if caps.reserve(seen, contacts):
+                    add_contacts(connection, contacts, mirrored=True)
+                    return stored
+        except CapsError as error:
+            reason = str(error)
+        stored = make(_snapshot(connection, request, now, settings, caps_error=reason))
+        add_contacts(connection, reservations(stored, settings))  # what no cap can stop
+        return stored
+
+
+def _keep_artifacts(connection: Connection, settings: Settings) -> None:
     """Keeps the configuration once; asking whether it is there already is cheaper than writing it out."""
     wanted = settings.versions
     hashes = {wanted.policy, wanted.contact_policy, wanted.offers, wanted.experiments, wanted.config, wanted.engagement}
@@ -167,9 +203,52 @@ def _keep_artifacts(connection: sqlite3.Connection, settings: Settings) -> None:
 
 
 def read_counters(
-    connection: sqlite3.Connection, request: DecisionRequest, now: datetime, settings: Settings
+    connection: Connection,
+    request: DecisionRequest,
+    now: datetime,
+    settings: Settings,
+    *,
+    caps: CapStore | None = None,
 ) -> CounterSnapshot:
-    """The counters of one request's customer."""
+    """The counters of one request's customer; where the store of caps cannot be read, a snapshot that says so."""
+    if caps is None:
+        return _snapshot(connection, request, now, settings)
+    try:
+        seen = _look(connection, request, now, settings, caps)
+    except CapsError as error:
+        return _snapshot(connection, request, now, settings, caps_error=str(error))
+    return _snapshot(connection, request, now, settings, seen=seen)
+
+
+def _look(
+    connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, caps: CapStore
+) -> SeenCaps:
+    generation = read_generation(connection)
+    if generation is None:
+        raise CapsError(f"the counters of caps at {caps.label} were never filled", hint="foretouch caps rebuild")
+    policy, offers = settings.contact_policy, settings.offers_by_id
+    return caps.look(
+        CapQuestion.of(
+            policy,
+            customer_id=request.customer_id,
+            household_id=household_of(connection, request.customer_id, request.household_id),
+            now=now,
+            since=window_start(policy, now),
+            offers={offer_id: offers[offer_id].caps for offer_id in settings.capped_offers},
+        ),
+        generation,
+    )
+
+
+def _snapshot(
+    connection: Connection,
+    request: DecisionRequest,
+    now: datetime,
+    settings: Settings,
+    *,
+    seen: SeenCaps | None = None,
+    caps_error: str | None = None,
+) -> CounterSnapshot:
     return counter_snapshot(
         connection,
         request.customer_id,
@@ -177,24 +256,45 @@ def read_counters(
         now,
         settings.contact_policy,
         offers=settings.capped_offers,
+        evidence=_considered(request, settings),
+        seen=seen,
+        caps_error=caps_error,
     )
 
 
-def reservations(record: DecisionRecord) -> list[Contact]:
+def _considered(request: DecisionRequest, settings: Settings) -> Sequence[str]:
+    """The offers whose evidence a policy may ask for: those that the request is about."""
+    if not settings.asks_evidence:
+        return ()
+    if request.candidates is not None:
+        return tuple(sorted({item.offer_id for item in request.candidates} & settings.offers_by_id.keys()))
+    if request.collection is not None:
+        return settings.offers_by_category.get(request.collection, ())
+    return tuple(settings.offers_by_id)
+
+
+def reservations(stored: StoredRecord, settings: Settings) -> list[Contact]:
     """The contacts that a decision's actions reserve; none when the caller asked for none."""
-    options = record.request.options
-    if not options.reserve_caps or options.defer_activation:
+    if not stored.reserves:
         return []
-    return [
-        Contact(
-            contact_id=reservation_id(record.decision_id, action.rank),
-            customer_id=record.customer_id,
-            household_id=record.counters.household_id,
-            offer_id=action.offer_id,
-            channel=action.channel,
-            at=action.send_at,
-            status="reserved",
-            decision_id=record.decision_id,
+    hours = settings.contact_policy.reservation_hours
+    found = []
+    for action, at in zip(stored.actions, stored.sends, strict=True):
+        offer = settings.offers_by_id.get(action["offer_id"])
+        found.append(
+            Contact(
+                contact_id=reservation_id(stored.decision_id, action["rank"]),
+                customer_id=stored.customer_id,
+                household_id=stored.household_id,
+                offer_id=action["offer_id"],
+                channel=action["channel"],
+                at=at,
+                status="reserved",
+                decision_id=stored.decision_id,
+                expires_at=None if hours is None else at + timedelta(hours=hours),
+                placement=action.get("placement"),
+                category=offer.category if offer is not None else None,
+                answered=False,
+            )
         )
-        for action in record.action
-    ]
+    return found

@@ -12,7 +12,7 @@ from foretouch.core.bundle import read_aliases, read_bundle, write_aliases
 from foretouch.core.errors import ForetouchError, NotReadyError
 from foretouch.core.models import ModelName
 from foretouch.core.state.access import append_audit
-from foretouch.core.state.db import State
+from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
 from foretouch.training import registry
 from foretouch.training.card import comparisons_of
@@ -143,5 +143,5 @@ def _move(workspace: Workspace, model: str, aliases: dict[str, str]) -> None:
 
 def _audit(workspace: Workspace, actor: str, action: str, detail: dict[str, Any]) -> None:
     now = workspace.clock.now()
-    with closing(State(workspace.state_file)) as state:
+    with closing(open_state(workspace)) as state:
         state.write(lambda connection: append_audit(connection, actor=actor, action=action, detail=detail, now=now))

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import secrets
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +10,7 @@ from typing import Any
 
 from foretouch.core.canonical import canonical_json, content_hash
 from foretouch.core.errors import ConflictError, NotFoundError
-from foretouch.core.state.db import from_micros, to_micros
+from foretouch.core.state.connection import Connection, from_micros, to_micros
 
 SCOPES = ("decide", "events", "report:read", "admin")
 """``decide`` asks for decisions and scores and posts outcomes and events; ``admin`` may do everything."""
@@ -55,7 +54,7 @@ def _sha256(secret: str) -> str:
 
 
 def create_key(
-    connection: sqlite3.Connection,
+    connection: Connection,
     scopes: Iterable[str],
     now: datetime,
     *,
@@ -91,7 +90,7 @@ def create_key(
     return {"id": identity, "key": f"{KEY_PREFIX}_{identity}_{secret}"}
 
 
-def verify_key(connection: sqlite3.Connection, key: str, now: datetime) -> ApiKey | None:
+def verify_key(connection: Connection, key: str, now: datetime) -> ApiKey | None:
     """The stored key that this text is, or None when it is no key, unknown, revoked or expired.
 
     The secret is compared in constant time, also when there is no such id.
@@ -120,7 +119,7 @@ def _key(identity: str, row: tuple[str, int, int | None, int | None, str]) -> Ap
     )
 
 
-def list_keys(connection: sqlite3.Connection) -> list[ApiKey]:
+def list_keys(connection: Connection) -> list[ApiKey]:
     """Every key ever made, oldest first, without secrets."""
     rows = connection.execute(
         "SELECT id, scopes, created_at, expires_at, revoked_at, note FROM keys ORDER BY created_at, id"
@@ -128,7 +127,7 @@ def list_keys(connection: sqlite3.Connection) -> list[ApiKey]:
     return [_key(row[0], row[1:]) for row in rows]
 
 
-def revoke_key(connection: sqlite3.Connection, identity: str, now: datetime, *, actor: str = "cli") -> bool:
+def revoke_key(connection: Connection, identity: str, now: datetime, *, actor: str = "cli") -> bool:
     """Revokes a key at once; False when it was revoked before.
 
     Raises:
@@ -144,7 +143,7 @@ def revoke_key(connection: sqlite3.Connection, identity: str, now: datetime, *, 
     return changed > 0
 
 
-def find_answer(connection: sqlite3.Connection, scope: str, key: str, body_sha256: str) -> bytes | None:
+def find_answer(connection: Connection, scope: str, key: str, body_sha256: str) -> bytes | None:
     """The answer stored under an idempotency key, or None when the key is new.
 
     Args:
@@ -168,7 +167,7 @@ def find_answer(connection: sqlite3.Connection, scope: str, key: str, body_sha25
 
 
 def keep_answer(
-    connection: sqlite3.Connection,
+    connection: Connection,
     *,
     scope: str,
     key: str,
@@ -184,7 +183,7 @@ def keep_answer(
     )
 
 
-def forget_answers(connection: sqlite3.Connection, now: datetime) -> int:
+def forget_answers(connection: Connection, now: datetime) -> int:
     """Drops answers older than ``KEEP_ANSWERS`` and returns how many."""
     return connection.execute("DELETE FROM idempotency WHERE at < ?", (to_micros(now - KEEP_ANSWERS),)).rowcount
 
@@ -193,20 +192,20 @@ def _link(previous: str, at: int, actor: str, action: str, detail: bytes) -> str
     return content_hash([previous, at, actor, action, detail.decode()])
 
 
-def append_audit(connection: sqlite3.Connection, *, actor: str, action: str, detail: Any, now: datetime) -> str:
+def append_audit(connection: Connection, *, actor: str, action: str, detail: Any, now: datetime) -> str:
     """Appends a line to the audit chain and returns its hash, which covers every line before it."""
-    row = connection.execute("SELECT sha256 FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
-    previous = row[0] if row else FIRST_LINK
+    row = connection.execute("SELECT sha256, sequence FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
+    previous, last = row or (FIRST_LINK, 0)
     body, at = canonical_json(detail), to_micros(now)
     digest = _link(previous, at, actor, action, body)
     connection.execute(
-        "INSERT INTO audit (at, actor, action, detail, previous_sha256, sha256) VALUES (?, ?, ?, ?, ?, ?)",
-        (at, actor, action, body, previous, digest),
+        "INSERT INTO audit (sequence, at, actor, action, detail, previous_sha256, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (last + 1, at, actor, action, body, previous, digest),
     )
     return digest
 
 
-def verify_audit(connection: sqlite3.Connection) -> int | None:
+def verify_audit(connection: Connection) -> int | None:
     """The sequence number of the first line that was edited, moved or whose predecessor is gone; None if all hold."""
     previous, expected = FIRST_LINK, 1
     rows = connection.execute(

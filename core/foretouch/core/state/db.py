@@ -1,109 +1,88 @@
-"""Opening ``state.db`` and writing to it: WAL, synchronous FULL, one writer thread with group commit.
+"""Writing to the state: one writer thread per process with group commit, and a reading connection per thread.
 
 A caller that must read, decide and write as one step hands a function to ``State.write``. The writer runs all
 waiting functions in one transaction, each in a savepoint of its own, and answers after the commit is durable.
 """
 
+import logging
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from foretouch.core.errors import StateError
-from foretouch.core.state.schema import TABLES, VERSION
+from foretouch.core.state.caps import CapStore, mirror_changes
+from foretouch.core.state.connection import DATABASE_ERRORS, Connection, from_micros, to_micros
+from foretouch.core.state.sqlite import SqliteDatabase, connect
+
+__all__ = ["State", "connect", "from_micros", "to_micros"]
 
 T = TypeVar("T")
-Job = Callable[[sqlite3.Connection], T]
+Job = Callable[[Connection], T]
+log = logging.getLogger("foretouch.state")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GROUP_SIZE = 64
-SWITCH_TRIES, SWITCH_SECONDS = 100, 0.05
-UNUSABLE = "make the file and its folder writable, on a local disk with free space; then the same command again"
 
 
-def to_micros(at: datetime) -> int:
-    """A tz-aware time as microseconds since 1970 UTC."""
-    return (at - EPOCH) // timedelta(microseconds=1)
+class Database(Protocol):
+    """A place for the state."""
 
+    label: str
+    """Names it in errors, without a password."""
+    hint: str
+    """What to do when it cannot be used."""
+    errors: tuple[type[Exception], ...]
+    """What its own statements raise."""
 
-def from_micros(micros: int) -> datetime:
-    """The tz-aware UTC time of microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=micros)
+    def writer(self) -> Any:
+        """The connection of the writer; tables are made where they are missing."""
 
+    def reader(self) -> Any:
+        """A connection that only reads."""
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with the settings every user of ``state.db`` must have.
+    def begin(self, connection: Any) -> None:
+        """Begins a group, once no other process has one."""
 
-    Raises:
-        StateError: The file cannot be opened or is not a state database of this version.
-    """
-    try:
-        if read_only:
-            connection = sqlite3.connect(
-                f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-            )
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA busy_timeout = 5000")
-        if not read_only:
-            _use_wal(connection)
-            connection.execute("PRAGMA synchronous = FULL")
-            _create(connection)
-    except sqlite3.Error as error:
-        raise StateError(f"{path} cannot be opened: {error}", hint=UNUSABLE) from error
-    return connection
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switches to WAL; SQLite does not wait here by itself when another process is just switching the same file."""
-    for patience in range(SWITCH_TRIES, -1, -1):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if patience == 0:
-                raise
-            threading.Event().wait(SWITCH_SECONDS)
-        else:
-            return
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in TABLES.split(";"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(VERSION),))
-        found = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()[0]
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    if int(found) != VERSION:
-        raise StateError(f"state.db has schema version {found}, this release reads {VERSION}")
+    def usable(self, connection: Any) -> bool:
+        """Whether a connection can be used again after an error."""
 
 
 class State:
-    """The state database of one workspace, for one process.
+    """The state of one workspace, for one process.
 
     Args:
-        path: The database file; made if absent.
+        where: The file ``state.db`` (made if absent), or another database.
+        caps: The store that counts contacts against caps; None counts them with the log.
+
+    Raises:
+        StateError: It cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._writer_connection = connect(path)
+    def __init__(self, where: Path | Database, *, caps: CapStore | None = None) -> None:
+        self._database: Database = SqliteDatabase(where) if isinstance(where, Path) else where
+        self.label = self._database.label
+        self.caps = caps
+        self._writer_connection: Any = None
+        self._open_writer()
         self._local = threading.local()
         self._jobs: queue.SimpleQueue[tuple[Job[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def path(self) -> Path:
+        """The file; only where the state is one.
+
+        Raises:
+            StateError: It is on a server.
+        """
+        if isinstance(self._database, SqliteDatabase):
+            return self._database.path
+        raise StateError(f"{self.label} is no file")
 
     def submit(self, job: Job[T]) -> "Future[T]":
         """Queues a function for the writer; the future resolves after its commit is durable.
@@ -113,7 +92,7 @@ class State:
         undone and the future carries its error.
         """
         if self._closed:
-            raise StateError(f"{self.path} is closed")
+            raise StateError(f"{self.label} is closed")
         future: Future[T] = Future()
         self._jobs.put((job, future))
         return future
@@ -122,11 +101,18 @@ class State:
         """Runs a function in a durable transaction and returns what it returned."""
         return self.submit(job).result()
 
-    def read(self) -> sqlite3.Connection:
-        """This thread's reading connection: it sees every committed write."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+    def read(self) -> Connection:
+        """This thread's reading connection: it sees every committed write.
+
+        Raises:
+            StateError: The state cannot be reached.
+        """
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and not self._database.usable(connection):
+            connection.close()
+            connection = None
         if connection is None:
-            connection = self._local.connection = connect(self.path, read_only=True)
+            connection = self._local.connection = self._database.reader()
         return connection
 
     def close(self) -> None:
@@ -135,13 +121,20 @@ class State:
             self._closed = True
             self._jobs.put(None)
             self._thread.join()
-            self._writer_connection.close()
+            if self._writer_connection is not None:
+                self._writer_connection.close()
+            if self.caps is not None:
+                self.caps.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _open_writer(self) -> None:
+        self._writer_connection = self._database.writer()
+        self._writer_connection.mirrors_caps = self.caps is not None
 
     def _run(self) -> None:
         open_ = True
@@ -160,12 +153,13 @@ class State:
                 open_ = False
             if group:
                 self._commit(group)
+                if self.caps is not None:
+                    self._mirror(self.caps)
 
     def _commit(self, group: list[tuple[Job[Any], Future[Any]]]) -> None:
-        connection = self._writer_connection
         settled: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection = self._begin()
             for job, future in group:
                 connection.execute("SAVEPOINT job")
                 try:
@@ -177,10 +171,9 @@ class State:
                     settled.append((future, result, None))
                 connection.execute("RELEASE job")
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            failure = StateError(f"{self.path} cannot be written: {error}", hint=UNUSABLE)
+        except DATABASE_ERRORS as error:
+            self._give_up()
+            failure = StateError(f"{self.label} cannot be written: {error}", hint=self._database.hint)
             failure.__cause__ = error
             settled = [(future, None, failure) for _, future in group]
         for future, result, failed in settled:
@@ -188,3 +181,42 @@ class State:
                 future.set_exception(failed)
             else:
                 future.set_result(result)
+
+    def _begin(self) -> Connection:
+        """A connection in a transaction; a connection that died while nothing was under way is replaced."""
+        if self._writer_connection is None:
+            self._open_writer()
+        try:
+            self._database.begin(self._writer_connection)
+        except self._database.errors:
+            if self._database.usable(self._writer_connection):
+                raise
+            self._writer_connection.close()
+            self._writer_connection = None
+            self._open_writer()
+            self._database.begin(self._writer_connection)
+        found: Connection = self._writer_connection
+        return found
+
+    def _give_up(self) -> None:
+        """Leaves the transaction, and a connection that is of no more use."""
+        if self._writer_connection is None:
+            return
+        with suppress(*DATABASE_ERRORS):
+            self._writer_connection.execute("ROLLBACK")
+        if not self._database.usable(self._writer_connection):
+            self._writer_connection.close()
+            self._writer_connection = None
+
+    def _mirror(self, caps: CapStore) -> None:
+        """Tells the store of caps what has changed; what it cannot be told now, it is told after the next group."""
+        connection = self._writer_connection
+        if connection is None:
+            return
+        try:
+            while mirror_changes(connection, caps, lambda: self._database.begin(connection)):
+                pass
+        except Exception as error:  # noqa: BLE001 - contacts go on counting there: nothing is sent too often
+            log.warning("the store of caps could not be told of changes: %s", error)
+            with suppress(*DATABASE_ERRORS):
+                connection.execute("ROLLBACK")

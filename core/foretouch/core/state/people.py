@@ -1,26 +1,21 @@
 """Customers, their consents, and the counters that the contact rules look at, as one transaction sees them."""
 
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
 from foretouch.core.canonical import canonical_json
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import CounterSnapshot
+from foretouch.core.decisions import CounterSnapshot, PastOutcome
 from foretouch.core.events import Consent
-from foretouch.core.state.contacts import (
-    contacts_of,
-    contacts_of_everyone,
-    contacts_of_household,
-    offer_counts,
-    offers_of,
-    window_start,
-)
-from foretouch.core.state.db import to_micros
+from foretouch.core.state.caps import SeenCaps, local_day, window_of
+from foretouch.core.state.connection import DATABASE_ERRORS, Connection, from_micros, marks, to_micros
+from foretouch.core.state.contacts import contacts_of, contacts_of_household, offers_of, window_start
+from foretouch.core.state.counts import Overdue, contacts_after, offers_between, offers_ever, overdue
+from foretouch.core.state.suppressions import lists_with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +37,7 @@ class Person:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def upsert_customers(connection: sqlite3.Connection, people: Iterable[Person]) -> None:
+def upsert_customers(connection: Connection, people: Iterable[Person]) -> None:
     """Adds customers, or replaces what was known of them."""
     connection.executemany(
         "INSERT INTO customers (customer_id, household_id, time_zone, language, attributes) VALUES (?, ?, ?, ?, ?)"
@@ -61,12 +56,13 @@ def upsert_customers(connection: sqlite3.Connection, people: Iterable[Person]) -
     )
 
 
-def add_consents(connection: sqlite3.Connection, consents: Iterable[Consent]) -> None:
+def add_consents(connection: Connection, consents: Iterable[Consent]) -> None:
     """Appends statements of consent; of two about the same instant the withdrawal holds."""
     connection.executemany(
         "INSERT INTO consents (customer_id, channel, purpose, at, granted, source) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (customer_id, channel, purpose, at) DO UPDATE SET"
-        " granted = MIN(granted, excluded.granted), source = excluded.source",
+        " granted = CASE WHEN excluded.granted < consents.granted THEN excluded.granted ELSE consents.granted END,"
+        " source = excluded.source",
         (
             (
                 consent.customer_id,
@@ -81,7 +77,7 @@ def add_consents(connection: sqlite3.Connection, consents: Iterable[Consent]) ->
     )
 
 
-def read_consents(connection: sqlite3.Connection, customer_id: str, now: datetime) -> dict[str, bool]:
+def read_consents(connection: Connection, customer_id: str, now: datetime) -> dict[str, bool]:
     """The newest statement per ``channel/purpose``.
 
     A grant counts from its date on; a withdrawal counts as soon as it is on record, whatever its date.
@@ -93,16 +89,39 @@ def read_consents(connection: sqlite3.Connection, customer_id: str, now: datetim
     return {f"{channel}/{purpose}": bool(granted) for channel, purpose, granted in rows}
 
 
+HARD = ("unsubscribe", "complaint")
+"""Outcomes that hold also when a scanner may have caused them."""
+
+
+def read_person(connection: Connection, customer_id: str) -> Person | None:
+    """A customer as registered."""
+    row = connection.execute(
+        "SELECT household_id, time_zone, language, attributes FROM customers WHERE customer_id = ?", (customer_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    return Person(
+        customer_id=customer_id,
+        household_id=row[0],
+        time_zone=row[1],
+        language=row[2],
+        attributes=orjson.loads(row[3]),
+    )
+
+
 def counter_snapshot(
-    connection: sqlite3.Connection,
+    connection: Connection,
     customer_id: str,
     household_id: str | None,
     now: datetime,
     policy: ContactPolicy,
     *,
     offers: Iterable[str] = (),
+    evidence: Iterable[str] = (),
+    seen: SeenCaps | None = None,
+    caps_error: str | None = None,
 ) -> CounterSnapshot:
-    """Everything mutable that the contact rules look at, one indexed read each.
+    """Everything mutable that the contact rules look at, by a few indexed reads.
 
     Args:
         connection: The one of the transaction that logs the decision.
@@ -111,33 +130,105 @@ def counter_snapshot(
         now: The decision's time.
         policy: Says how far back to look and in which zone a day begins.
         offers: Offers with a total or daily cap; only these are counted over everyone.
+        evidence: Offers whose contacts ever are told to the policy, which believes the model as they grow.
+        seen: What a store of caps knows of contacts; None counts those in the log.
+        caps_error: Why that store cannot be read; then nothing that a cap might stop is allowed.
     """
-    row = connection.execute(
-        "SELECT household_id, time_zone, language, attributes FROM customers WHERE customer_id = ?", (customer_id,)
-    ).fetchone()
-    household = household_id or (row[0] if row else None)
-    since = window_start(policy, now)
+    person = read_person(connection, customer_id)
+    household = household_id or (person.household_id if person else None)
     consents: dict[str, bool] = {}
     consent_error = None
     try:
         consents = read_consents(connection, customer_id, now)
-    except sqlite3.Error as error:  # nobody may be contacted, and the answer says why
+    except DATABASE_ERRORS as error:  # nobody may be contacted, and the answer says why
         consent_error = f"consent cannot be read: {error}"
-    ever, today = offer_counts(connection, offers, now, policy.default_time_zone)
+    capped, asked = tuple(offers), tuple(evidence)
+    late = overdue(connection, now) if capped or asked or seen is None else Overdue(())
     return CounterSnapshot(
-        known=row is not None,
-        time_zone=row[1] if row else None,
+        known=person is not None,
+        time_zone=person.time_zone if person else None,
         household_id=household,
-        language=row[2] if row else None,
-        attributes=orjson.loads(row[3]) if row else {},
+        language=person.language if person else None,
+        attributes=dict(person.attributes) if person else {},
         consents=consents,
         consent_error=consent_error,
-        contacts=contacts_of(connection, customer_id, since),
-        household_contacts=() if household is None else contacts_of_household(connection, household, since),
-        offer_totals=ever,
-        offer_today=today,
-        offer_per_customer=offers_of(connection, customer_id),
-        total_contacts={
-            cap.rule: contacts_of_everyone(connection, cap, now) for cap in policy.caps if cap.scope == "total"
+        caps_error=caps_error,
+        outcomes=_outcomes(connection, customer_id, now, policy),
+        suppressions=lists_with(connection, customer_id, now),
+        offer_contacts=offers_ever(connection, asked, late),
+        **(
+            _from_log(connection, customer_id, household, now, policy, capped, late)
+            if seen is None
+            else _from_store(seen)
+        ),
+    )
+
+
+def household_of(connection: Connection, customer_id: str, given: str | None) -> str | None:
+    """The household whose caps count: the caller's, else the one on record."""
+    if given is not None:
+        return given
+    person = read_person(connection, customer_id)
+    return None if person is None else person.household_id
+
+
+def _from_log(  # noqa: PLR0917 - what counter_snapshot knows
+    connection: Connection,
+    customer_id: str,
+    household: str | None,
+    now: datetime,
+    policy: ContactPolicy,
+    offers: Sequence[str],
+    late: Overdue,
+) -> dict[str, Any]:
+    since = window_start(policy, now)
+    answers = any("unanswered" in rule.after for rule in policy.cool_downs)
+    return {
+        "contacts": contacts_of(connection, customer_id, since, now, answers=answers),
+        "household_contacts": () if household is None else contacts_of_household(connection, household, since, now),
+        "offer_totals": offers_ever(connection, offers, late),
+        "offer_today": offers_between(connection, offers, *local_day(now, policy.default_time_zone), late),
+        "offer_per_customer": offers_of(connection, customer_id, now),
+        "total_contacts": {
+            cap.rule: contacts_after(
+                connection,
+                cap.channels,
+                window_of(cap.days, cap.calendar, now, policy.default_time_zone),
+                now,
+                late,
+            )
+            for cap in policy.caps
+            if cap.scope == "total"
         },
+    }
+
+
+def _from_store(seen: SeenCaps) -> dict[str, Any]:
+    return {
+        "contacts": seen.contacts,
+        "household_contacts": seen.household,
+        "offer_totals": dict(seen.offers_ever),
+        "offer_today": dict(seen.offers_today),
+        "offer_per_customer": dict(seen.own_offers),
+        "total_contacts": dict(seen.totals),
+    }
+
+
+def _outcomes(
+    connection: Connection, customer_id: str, now: datetime, policy: ContactPolicy
+) -> tuple[PastOutcome, ...]:
+    """The outcomes that cool-downs look at, newest first."""
+    types = sorted({kind for rule in policy.cool_downs for kind in rule.after if kind != "unanswered"})
+    if not types:
+        return ()
+    longest = max(rule.within_days + rule.days for rule in policy.cool_downs)
+    rows = connection.execute(
+        "SELECT occurred_at, type, channel, offer_id, category FROM outcomes"  # noqa: S608 - question marks only
+        f" WHERE customer_id = ? AND occurred_at >= ? AND type IN ({marks(len(types))})"
+        f" AND (is_bot = 0 OR type IN ({marks(len(HARD))})) ORDER BY occurred_at DESC, sequence DESC",
+        (customer_id, to_micros(now - timedelta(days=longest)), *types, *HARD),
+    )
+    return tuple(
+        PastOutcome(at=from_micros(at), type=kind, channel=channel, offer_id=offer_id, category=category)
+        for at, kind, channel, offer_id, category in rows
     )
