@@ -1,10 +1,10 @@
 """The contact policy: rules that no score can override."""
 
 from datetime import time
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from foretouch.core.events import Purpose
 from foretouch.core.ids import Id
@@ -27,6 +27,17 @@ def known_zone(name: str) -> str:
     return name
 
 
+def local_time(value: time) -> time:
+    """Returns a time without an offset, or raises ``ValueError``: it is read on the customer's own clock."""
+    if value.tzinfo is not None:
+        raise ValueError(f"{value.isoformat()} has an offset; write the local time alone, e.g. 21:00:00")
+    return value
+
+
+LocalTime = Annotated[time, AfterValidator(local_time)]
+"""A time of the day on the customer's own clock."""
+
+
 class QuietHours(Contract):
     """No contact between ``start`` and ``end`` in the customer's own time; may pass midnight."""
 
@@ -36,12 +47,12 @@ class QuietHours(Contract):
     """``*`` is every channel."""
     purposes: tuple[Purpose, ...] = ("marketing", "retention", "service")
     """Purposes that it holds for."""
-    start: time
+    start: LocalTime
     """Local time, e.g. ``21:00:00``."""
-    end: time
-    """Local time, exclusive."""
+    end: LocalTime
+    """Local time, exclusive; equal to ``start`` is a whole day."""
     days: tuple[Weekday, ...] = WEEKDAYS
-    """Weekdays on which the quiet hours begin."""
+    """Weekdays on which the quiet hours begin; a night that passes midnight ends on the next day, listed or not."""
 
 
 class WorkingHours(Contract):
@@ -53,9 +64,9 @@ class WorkingHours(Contract):
     """``*`` is every channel."""
     purposes: tuple[Purpose, ...] = ("marketing", "retention", "service")
     """Purposes that it holds for."""
-    start: time = time(9)
+    start: LocalTime = time(9)
     """Local time, e.g. ``09:00:00``."""
-    end: time = time(18)
+    end: LocalTime = time(18)
     """Local time, exclusive; must be after ``start``."""
     calendar: str = ""
     """Country, and subdivision if any, whose public holidays and make-up working days count, e.g. ``CN``, ``US`` or

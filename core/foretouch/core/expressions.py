@@ -144,7 +144,7 @@ class Expression:
             Days from now, above 0; None where time alone does not help.
         """
         features = values.get("feature", {})
-        waits = set()
+        waits: set[float] = set()
         for name, number in self.compared:
             age = features.get(name)
             if name in ages and isinstance(age, (int, float)) and not isinstance(age, bool) and number >= age:

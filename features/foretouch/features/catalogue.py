@@ -303,5 +303,13 @@ def _rhythm() -> Iterator[FeatureSpec]:
     )
 
 
+AGES: Final = frozenset(
+    {
+        *("recency_days", "first_purchase_days", "tenure_days", "days_since_send", "days_since_response"),
+        *("days_since_coupon", "days_since_goal", "days_since_activity", "days_since_event"),
+    }
+)
+"""Features that are the days since something happened: they grow by one a day until it happens again."""
+
 FEATURES: Final[dict[str, FeatureSpec]] = features_of(Config())
 """The features of a workspace with default configuration: those that every workspace has, and the default points."""

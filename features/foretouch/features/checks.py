@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from foretouch.core import columns as c
 from foretouch.core.config import Config
 from foretouch.core.contact import known_zone
+from foretouch.core.engagement import TIERS
 from foretouch.core.errors import ConfigError
 from foretouch.core.expressions import compile_expression
 from foretouch.core.offers import OfferCaps
@@ -106,7 +107,8 @@ def _rules(table: str, config: Config, now: datetime, offers: set[str]) -> dict[
         c.OFFERS: {
             c.COST: [at_least_0],
             c.CAPS: [("bad caps", "hold total, per_customer or per_day, each at least 0", _each(_caps))],
-            c.ELIGIBILITY: [("bad expression", "be an expression over known names", _each(_expression))],
+            **{tier: [("bad expression", "be an expression over known names", _each(_expression))] for tier in TIERS},
+            c.PURPOSES: [("unknown purpose", f"be among {', '.join(PURPOSES)}", _each(_purposes))],
             c.CHANNELS: [
                 ("unknown channel", f"be among {', '.join(config.channels)}", _each(lambda s: _channels(s, config)))
             ],
@@ -152,6 +154,10 @@ def _caps(value: str) -> object:
 
 def _expression(value: str) -> object:
     return compile_expression(value)
+
+
+def _purposes(value: str) -> bool:
+    return set(json.loads(value)) <= set(PURPOSES)
 
 
 def _channels(value: str, config: Config) -> bool:

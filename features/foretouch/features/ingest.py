@@ -44,7 +44,10 @@ READERS: dict[tuple[str, str], Callable[["pd.Series[Any]", Faults], "pd.Series[A
     (c.EVENTS, c.PROPERTIES): to_json,
     (c.OFFERS, c.CHANNELS): to_names,
     (c.OFFERS, c.CAPS): to_json,
+    (c.OFFERS, c.PURPOSES): to_names,
     (c.OFFERS, c.ELIGIBILITY): to_long_text,
+    (c.OFFERS, c.APPLICABILITY): to_long_text,
+    (c.OFFERS, c.SUITABILITY): to_long_text,
     (c.OFFERS, c.NAME): to_long_text,
     (c.TREATMENTS, c.NAME): to_long_text,
 }

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from foretouch.core import columns as c
+from foretouch.core.engagement import TIERS
 from foretouch.core.errors import DataError
 from foretouch.core.offers import Catalogue, Offer, OfferCaps, Treatment
 from foretouch.core.workspace import Workspace
@@ -58,13 +59,16 @@ def offer_of(row: Mapping[str, Any], treatments: tuple[Treatment, ...] = ()) -> 
         return Offer(
             offer_id=values[c.OFFER_ID],
             name=values[c.NAME],
+            issue=values.get(c.ISSUE) or "",
             category=values.get(c.CATEGORY) or "",
             channels=tuple(json.loads(values[c.CHANNELS])),
             value=values.get(c.VALUE) or 0.0,
             cost=values.get(c.COST) or 0.0,
             starts_at=values.get(c.STARTS_AT),
             ends_at=values.get(c.ENDS_AT),
-            eligibility=values.get(c.ELIGIBILITY) or "",
+            **{tier: values.get(tier) or "" for tier in TIERS},
+            purposes=_purposes(values.get(c.PURPOSES)),
+            fallback=bool(values.get(c.FALLBACK)),
             caps=OfferCaps.model_validate_json(caps) if caps else OfferCaps(),
             placement=values.get(c.PLACEMENT),
             lever=1.0 if values.get(LEVER) is None else values[LEVER],
@@ -77,6 +81,11 @@ def offer_of(row: Mapping[str, Any], treatments: tuple[Treatment, ...] = ()) -> 
         raise DataError(
             f"offer {row.get(c.OFFER_ID)!r} breaks its contract: {error}", hint="foretouch ingest --offers FILE"
         ) from error
+
+
+def _purposes(text: str | None) -> tuple[str, ...]:
+    """What an offer may be sent for; without a word on it, what the contract says."""
+    return Offer.model_fields["purposes"].default if text is None else tuple(json.loads(text))
 
 
 def _scalar(value: Any) -> Any:

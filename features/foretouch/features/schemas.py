@@ -48,6 +48,11 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         c.ELIGIBILITY: TEXT,
         c.CAPS: TEXT,
         c.PLACEMENT: TEXT,
+        c.ISSUE: TEXT,
+        c.APPLICABILITY: TEXT,
+        c.SUITABILITY: TEXT,
+        c.PURPOSES: TEXT,
+        c.FALLBACK: FLAG,
     },
     c.TREATMENTS: {c.TREATMENT_ID: TEXT, c.OFFER_ID: TEXT, c.CHANNEL: TEXT, c.NAME: TEXT},
     c.TOUCHES: {
@@ -62,7 +67,9 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "immature": FLAG,
     },
 }
-"""Columns of each table and their types. ``channels`` is a JSON list, ``caps`` and ``properties`` are JSON objects.
+"""Columns of each table and their types.
+
+``channels`` and ``purposes`` are JSON lists, ``caps`` and ``properties`` are JSON objects.
 
 ``immature`` marks a touch whose outcome was not yet known when the data ended; no model is trained on it.
 Columns beyond these are attributes and are kept as they came.

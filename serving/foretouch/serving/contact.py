@@ -1,18 +1,22 @@
-"""The contact rules: dates, channel, consent, suppression, caps. No score can override them. Pure.
+"""The contact rules that do not ask at what hour: dates, purpose, channel, consent, the issue limits of an offer. Pure.
 
 Each rule looks at one option and returns the statement that drops it, or None. What cannot be read or is not on
-record forbids: the rules fail closed.
+record forbids: the rules fail closed. Rules that depend on the moment of sending are in ``bans.py`` and ``slots.py``.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from foretouch.core.config import Config
-from foretouch.core.contact import ANY, Cap, ContactPolicy
+from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import CounterSnapshot, DecisionRequest, PastContact, Suppression
+from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.serving.candidates import Option
+from foretouch.serving.plans import Plans
 
 FATIGUE_DAYS = 7.0
 """Contacts of the last week set the policy's fatigue price."""
@@ -31,6 +35,8 @@ class Touch:
         chosen: Contacts that this very decision has already chosen; they count like earlier ones.
         placement: The placement that is being filled; None where the request has none. An offer that is bound to a
             placement is shown in its own.
+        engagement: Rules about which offers a customer may, needs or should be shown.
+        plans: What follows from the configuration alone.
     """
 
     request: DecisionRequest
@@ -40,30 +46,44 @@ class Touch:
     now: datetime
     chosen: tuple[PastContact, ...] = ()
     placement: str | None = None
+    engagement: EngagementPolicy = NO_RULES
+    plans: Plans = field(default_factory=Plans, compare=False, repr=False)
 
     @property
     def capped(self) -> bool:
         """Whether caps and gaps apply to this purpose."""
         return self.request.purpose not in self.policy.purposes_without_caps
 
-    @property
+    @cached_property
     def own(self) -> tuple[PastContact, ...]:
         """The customer's contacts, past, planned and just chosen; newest first."""
         return _newest_first((*self.chosen, *self.counters.contacts))
 
-    @property
+    @cached_property
     def household(self) -> tuple[PastContact, ...]:
         """The household's contacts, the customer's among them; the customer's own without a household."""
-        if self.counters.household_id is None:
-            return self.own
         ours = self.counters.household_contacts
-        missing = [contact for contact in self.counters.contacts if contact not in ours]
+        if self.counters.household_id is None or not ours:
+            return self.own
+        there = Counter(map(_same, ours))
+        missing = []
+        for contact in self.counters.contacts:
+            key = _same(contact)
+            if there[key] > 0:
+                there[key] -= 1
+            else:
+                missing.append(contact)
         return _newest_first((*self.chosen, *missing, *ours))
 
 
+def placement_of(option: Option, touch: Touch) -> str | None:
+    """Where an option would be shown: the offer's own placement, else the one that is being filled."""
+    return option.offer.placement if option.offer.placement is not None else touch.placement
+
+
 def first_violation(option: Option, touch: Touch) -> Suppression | None:
-    """The first of channel, consent and suppression rules that forbids an option."""
-    return check_channel(option, touch) or check_consent(option, touch) or check_suppression(option, touch)
+    """The first of channel, purpose and consent rules that forbids an option, whenever it is sent."""
+    return check_channel(option, touch) or check_purpose(option, touch) or check_consent(option, touch)
 
 
 def check_dates(option: Option, now: datetime, until: datetime) -> Suppression | None:
@@ -72,8 +92,7 @@ def check_dates(option: Option, now: datetime, until: datetime) -> Suppression |
     if offer.ends_at is not None and offer.ends_at <= now:
         return option.drop("dates", "ends_at", f"the offer ended {in_words(offer.ends_at)}")
     if offer.starts_at is not None and offer.starts_at >= until:
-        dropped = option.drop("dates", "starts_at", f"the offer starts {in_words(offer.starts_at)}")
-        return dropped.model_copy(update={"until": offer.starts_at})
+        return option.drop("dates", "starts_at", f"the offer starts {in_words(offer.starts_at)}", until=offer.starts_at)
     return None
 
 
@@ -84,6 +103,15 @@ def check_channel(option: Option, touch: Touch) -> Suppression | None:
     if touch.request.channels is not None and option.channel not in touch.request.channels:
         return option.drop("channel", "not_requested", f"the request does not offer channel {option.channel!r}")
     return None
+
+
+def check_purpose(option: Option, touch: Touch) -> Suppression | None:
+    """The offer must be meant for the purpose: a coupon is not sent as what is owed to the customer."""
+    purposes = option.offer.purposes
+    if touch.request.purpose in purposes:
+        return None
+    text = f"the offer is for {', '.join(purposes) or 'no purpose'}, not {touch.request.purpose}"
+    return option.drop("purpose", "purposes", text)
 
 
 def check_consent(option: Option, touch: Touch) -> Suppression | None:
@@ -102,60 +130,11 @@ def check_consent(option: Option, touch: Touch) -> Suppression | None:
     return None
 
 
-def check_suppression(option: Option, touch: Touch) -> Suppression | None:
-    """A suppressed customer is never contacted, for no purpose."""
-    if touch.request.customer_id in touch.policy.suppressed_customers:
-        return option.drop("suppression", "suppressed_customers", "the customer is on the suppression list")
-    return None
-
-
-def check_caps(option: Option, touch: Touch) -> Suppression | None:
-    """Contact caps over rolling windows, then the offer's own issue limits.
-
-    A window of d days holds every contact later than now - d, also those planned or reserved for the future, so that
-    no window of that length ends up with more than the limit whenever the new contact is sent. The offer's issue
-    limits hold for every purpose; contact caps do not for ``purposes_without_caps``.
-    """
-    if touch.capped:
-        for cap in touch.policy.caps:
-            if ANY in cap.channels or option.channel in cap.channels:
-                dropped = _check_cap(option, cap, touch)
-                if dropped is not None:
-                    return dropped
-    return _check_offer_caps(option, touch)
-
-
-def _check_cap(option: Option, cap: Cap, touch: Touch) -> Suppression | None:
-    if cap.scope == "total":
-        counted = touch.counters.total_contacts.get(cap.rule)
-        if counted is None:
-            return option.drop("caps", cap.rule, "the contacts of everyone were not counted")
-        if counted + len(touch.chosen) >= cap.limit:
-            return option.drop(
-                "caps", cap.rule, f"{counted} contacts of everyone in {cap.longest_days:g} days; {cap.limit} allowed"
-            )
-        return None
-    contacts = touch.household if cap.scope == "household" else touch.own
-    since = touch.now - timedelta(days=cap.longest_days)
-    counted_contacts = [
-        contact
-        for contact in contacts
-        if contact.at > since
-        and (ANY in cap.channels or contact.channel in cap.channels)
-        and (cap.scope != "channel" or contact.channel == option.channel)
-        and (cap.scope != "offer" or contact.offer_id == option.offer.offer_id)
-    ]
-    if len(counted_contacts) < cap.limit:
-        return None
-    text = f"{len(counted_contacts)} contacts ({cap.scope}) in {cap.longest_days:g} days; {cap.limit} allowed"
-    dropped = option.drop("caps", cap.rule, text)
-    if cap.limit == 0:
-        return dropped
-    return dropped.model_copy(update={"until": counted_contacts[cap.limit - 1].at + timedelta(days=cap.longest_days)})
-
-
-def _check_offer_caps(option: Option, touch: Touch) -> Suppression | None:
+def check_issues(option: Option, touch: Touch) -> Suppression | None:
+    """The offer's own issue limits; they hold for every purpose."""
     caps, offer_id = option.offer.caps, option.offer.offer_id
+    if caps.total is None and caps.per_customer is None and caps.per_day is None:
+        return None
     chosen = sum(contact.offer_id == offer_id for contact in touch.chosen)
     counters = touch.counters
     limits: Sequence[tuple[str, int | None, Mapping[str, int]]] = (
@@ -166,10 +145,9 @@ def _check_offer_caps(option: Option, touch: Touch) -> Suppression | None:
     for name, limit, counts in limits:
         counted = counts.get(offer_id, 0) + chosen
         if limit is not None and counted >= limit:
-            dropped = option.drop("caps", f"offer_{name}", f"issued {counted} times ({name}); {limit} allowed")
-            if name == "per_day":
-                return dropped.model_copy(update={"until": next_midnight(touch.now, touch.policy.default_time_zone)})
-            return dropped
+            until = next_midnight(touch.now, touch.policy.default_time_zone) if name == "per_day" and limit else None
+            text = f"issued {counted} times ({name}); {limit} allowed"
+            return option.drop("caps", f"offer_{name}", text, until=until)
     return None
 
 
@@ -191,5 +169,16 @@ def next_midnight(now: datetime, time_zone: str) -> datetime:
     return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).astimezone(now.tzinfo)
 
 
+def _same(contact: PastContact) -> tuple[datetime, str, str]:
+    """What makes a contact of the customer and one of the household the same."""
+    return (contact.at, contact.channel, contact.offer_id)
+
+
 def _newest_first(contacts: Sequence[PastContact]) -> tuple[PastContact, ...]:
-    return tuple(sorted(contacts, key=lambda contact: contact.at, reverse=True))
+    if len(contacts) < 2:
+        return tuple(contacts)
+    return tuple(sorted(contacts, key=_at, reverse=True))
+
+
+def _at(contact: PastContact) -> datetime:
+    return contact.at

@@ -17,16 +17,17 @@ from foretouch.core.decisions import Versions
 from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.core.errors import ForetouchError
 from foretouch.core.experiment import ExperimentSpec
-from foretouch.core.offers import Catalogue
+from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from foretouch.core.schema import Contract
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import features_of
 from foretouch.features.offers import load_catalogue
 from foretouch.serving.customer_scores import SCORE_FEATURES
-from foretouch.serving.eligibility import check_catalogue
 from foretouch.serving.inputs import DEFAULT_POLICY
+from foretouch.serving.plans import Plans
 from foretouch.serving.policies import check_policy
+from foretouch.serving.rule_check import check_catalogue, check_contact_policy, check_engagement
 
 LOOK_SECONDS = 1.0
 
@@ -83,6 +84,11 @@ class Settings:
         }
 
     @cached_property
+    def plans(self) -> Plans:
+        """What follows from these settings alone, worked out at the first decision that needs it."""
+        return Plans()
+
+    @cached_property
     def capped_offers(self) -> tuple[str, ...]:
         """Offers whose issues are counted over everyone."""
         return tuple(
@@ -90,6 +96,25 @@ class Settings:
             for offer in self.catalogue.offers
             if offer.caps.total is not None or offer.caps.per_day is not None
         )
+
+    @cached_property
+    def offers_by_id(self) -> Mapping[str, Offer]:
+        """Every offer by its id."""
+        return {offer.offer_id: offer for offer in self.catalogue.offers}
+
+    @cached_property
+    def offers_by_category(self) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the offers of each category."""
+        found: dict[str, list[str]] = {}
+        for offer in self.catalogue.offers:
+            found.setdefault(offer.category, []).append(offer.offer_id)
+        return {category: tuple(offers) for category, offers in found.items()}
+
+    @cached_property
+    def asks_evidence(self) -> bool:
+        """Whether any policy believes a model the more, the more contacts an offer has had."""
+        specs = self.policies.policies.values()
+        return any(spec.new_offers.prior_strength > 0.0 or spec.new_offers.mature_from > 0 for spec in specs)
 
 
 def feature_version(config: Config) -> str:
@@ -115,14 +140,18 @@ def read_settings(workspace: Workspace) -> Settings:
     for spec in policies.values():
         check_policy(spec)
     catalogue = load_catalogue(workspace)
-    check_catalogue(catalogue, {*features_of(workspace.config), *SCORE_FEATURES})
+    known_features = {*features_of(config), *SCORE_FEATURES}
+    check_catalogue(catalogue, known_features)
+    contact_policy, engagement = workspace.contact_policy(), workspace.engagement_policy()
+    check_contact_policy(contact_policy, config, workspace.root / "contact_policy.toml")
+    check_engagement(engagement, catalogue, known_features, workspace.root / "engagement_policy.toml")
     return Settings(
         config=as_kept(workspace.config),
-        contact_policy=as_kept(workspace.contact_policy()),
+        contact_policy=as_kept(contact_policy),
         policies=as_kept(PolicySet(policies=policies)),
         experiments=as_kept(experiments),
         catalogue=as_kept(catalogue),
-        engagement=as_kept(workspace.engagement_policy()),
+        engagement=as_kept(engagement),
     )
 
 

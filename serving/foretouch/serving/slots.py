@@ -2,20 +2,88 @@
 
 A slot is the earliest possible moment, or a whole hour on the customer's own clock after it. Slots are walked in UTC
 and read on the local clock, so that a skipped hour has no slot, a repeated one has two, and zones with half and
-quarter hours come out right.
+quarter hours come out right. Every rule is asked at the slot: a contact that is capped now and free in five hours
+keeps the later slots.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from foretouch.core.contact import ANY, QuietHours, known_zone
+from foretouch.core.contact import ANY, Cap, ContactPolicy, CoolDown, WorkingHours, known_zone
 from foretouch.core.decisions import Suppression
+from foretouch.core.events import Purpose
+from foretouch.serving.bans import Ban, allowed
 from foretouch.serving.candidates import Option
-from foretouch.serving.contact import Touch, in_words, next_midnight
+from foretouch.serving.caps import cap_ban, gap_ban
+from foretouch.serving.contact import Touch, in_words, next_midnight, placement_of
+from foretouch.serving.cool_down import cool_down_ban, suppression_bans
+from foretouch.serving.hours import HourRule, first_closed, hour_rules, is_quiet, next_open, open_slots
+from foretouch.serving.working_days import is_known, unpublished
+
+__all__ = ["HORIZON", "SlotMemo", "allowed_slots", "bounds", "hour_of_week", "is_quiet", "walk", "zone_of"]
 
 HORIZON = timedelta(days=7)
 """Slots later than this after the earliest one are not looked at: the week repeats."""
+OF_AN_OFFER = frozenset({"offer", "placement", "category"})
+"""Scopes of rules that tell offers apart; all others are the same for every offer on a channel."""
+INSTANT = timedelta(microseconds=1)
+
+Bounds = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRules:
+    """The rules about time that hold on one channel for one purpose.
+
+    Attributes:
+        hours: Quiet and working hours.
+        caps: Caps that are the same for every offer.
+        cool_downs: Cool-downs that are the same for every offer.
+        caps_of_offers: Caps by offer or placement.
+        cool_downs_of_offers: Cool-downs by offer or category.
+    """
+
+    hours: tuple[HourRule, ...]
+    caps: tuple[Cap, ...]
+    cool_downs: tuple[CoolDown, ...]
+    caps_of_offers: tuple[Cap, ...]
+    cool_downs_of_offers: tuple[CoolDown, ...]
+
+    @property
+    def tell_offers_apart(self) -> bool:
+        """Whether any of them depends on the offer."""
+        return bool(self.caps_of_offers or self.cool_downs_of_offers)
+
+
+@dataclass(slots=True)
+class Found:
+    """Slots that rules left, or how the last one was lost.
+
+    Attributes:
+        slots: Earliest first.
+        ban: The rule that took the last slot.
+        until: When that rule would allow a contact again, if that is known.
+    """
+
+    slots: tuple[datetime, ...]
+    ban: Ban | None = None
+    until: datetime | None = None
+
+
+@dataclass(slots=True)
+class SlotMemo:
+    """What was already found for one touch and zone: rules are asked once per channel, not once per option."""
+
+    common: Bounds | None = None
+    bounds: dict[str, Bounds] = field(default_factory=dict)
+    rules: dict[str, ChannelRules] = field(default_factory=dict)
+    walked: dict[Bounds, tuple[datetime, ...]] = field(default_factory=dict)
+    opened: dict[tuple[Bounds, tuple[int, ...]], tuple[datetime, ...]] = field(default_factory=dict)
+    shared_bans: dict[str, tuple[Ban, ...]] = field(default_factory=dict)
+    bans: dict[tuple[str, str, str | None], tuple[Ban, ...]] = field(default_factory=dict)
+    shared: dict[tuple[str, Bounds], Found] = field(default_factory=dict)
 
 
 def zone_of(touch: Touch) -> tuple[ZoneInfo, str | None]:
@@ -29,6 +97,14 @@ def zone_of(touch: Touch) -> tuple[ZoneInfo, str | None]:
         return ZoneInfo(known_zone(touch.counters.time_zone)), None
     except ValueError as error:
         return ZoneInfo(default), f"the customer's {error}; {default} is used for quiet hours"
+
+
+def calendar_warnings(touch: Touch, zone: ZoneInfo, expires_at: datetime) -> tuple[str, ...]:
+    """What a caller should know of working-day calendars that do not reach the decision's days."""
+    calendars = [rule.calendar for rule in touch.policy.working_hours if rule.calendar]
+    if not calendars:
+        return ()
+    return unpublished(calendars, touch.now.astimezone(zone).date(), expires_at.astimezone(zone).date())
 
 
 def hour_of_week(at: datetime, zone: ZoneInfo) -> int:
@@ -50,24 +126,7 @@ def walk(earliest: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]:
     return slots
 
 
-def is_quiet(at: datetime, zone: ZoneInfo, rule: QuietHours) -> bool:
-    """Whether a moment is inside quiet hours on the local clock; equal ends are the whole day."""
-    local = at.astimezone(zone).time()
-    if rule.start < rule.end:
-        return rule.start <= local < rule.end
-    return local >= rule.start or local < rule.end
-
-
-def quiet_rules(option: Option, touch: Touch) -> tuple[QuietHours, ...]:
-    """The quiet hours that hold for an option's channel and the request's purpose."""
-    return tuple(
-        rule
-        for rule in touch.policy.quiet_hours
-        if (ANY in rule.channels or option.channel in rule.channels) and touch.request.purpose in rule.purposes
-    )
-
-
-def bounds(option: Option, touch: Touch, expires_at: datetime) -> tuple[datetime, datetime]:
+def bounds(option: Option, touch: Touch, expires_at: datetime) -> Bounds:
     """When an option may be sent at all: [earliest, until), from the window, the expiry and the offer's dates.
 
     An offer with a daily limit must be sent today, because only today's count is known.
@@ -76,7 +135,7 @@ def bounds(option: Option, touch: Touch, expires_at: datetime) -> tuple[datetime
     earliest = max(touch.now, window.earliest or touch.now, offer.starts_at or touch.now)
     ends = [expires_at]
     if window.latest is not None:
-        ends.append(window.latest + timedelta(microseconds=1))  # the caller's latest moment is still allowed
+        ends.append(window.latest + INSTANT)  # the caller's latest moment is still allowed
     if offer.ends_at is not None:
         ends.append(offer.ends_at)
     if offer.caps.per_day is not None:
@@ -84,52 +143,164 @@ def bounds(option: Option, touch: Touch, expires_at: datetime) -> tuple[datetime
     return earliest, min(ends)
 
 
-SlotMemo = dict[tuple[str, datetime, datetime], tuple[tuple[datetime, ...], Suppression | None]]
-
-
 def allowed_slots(
     option: Option, touch: Touch, zone: ZoneInfo, expires_at: datetime, memo: SlotMemo
 ) -> tuple[tuple[datetime, ...], Suppression | None]:
     """The slots at which every rule lets an option be sent, earliest first; or none, and the rule that took the last.
 
-    Rules in turn: window and dates, quiet hours, minimum gap to every other contact, past or planned.
+    Rules in turn: window and dates, suppression lists, cool-downs, caps, quiet and working hours, minimum gap; then
+    the cool-downs and caps that tell offers apart.
 
     Args:
         option: The option.
         touch: The touchpoint and its rules.
         zone: The customer's.
         expires_at: When the decision lapses.
-        memo: Slots already found for this touch and zone; they depend on the channel and the bounds alone.
+        memo: What was already found for this touch and zone.
     """
-    key = (option.channel, *bounds(option, touch, expires_at))
-    if key not in memo:
-        memo[key] = _find_slots(option, touch, zone, key[1], key[2])
-    slots, dropped = memo[key]
-    if dropped is not None:
-        dropped = dropped.model_copy(update={"offer_id": option.offer.offer_id})
-    return slots, dropped
+    channel = option.channel
+    within = _bounds(option, touch, expires_at, memo)
+    found = memo.shared.get((channel, within))
+    if found is None:
+        found = memo.shared[channel, within] = _shared(channel, touch, zone, within, memo)
+    rules = channel_rules(touch, channel, memo)
+    if found.slots and rules.tell_offers_apart:
+        found = _after(found.slots, _of_offer(option, touch, zone, rules, memo))
+    if found.slots:
+        return found.slots, None
+    if found.ban is None:
+        return (), option.drop("dates", "send_window", _why_no_time(touch, *within))
+    ban = found.ban
+    return (), option.drop(ban.stage, ban.rule, ban.text, until=found.until)
 
 
-def _find_slots(
-    option: Option, touch: Touch, zone: ZoneInfo, earliest: datetime, until: datetime
-) -> tuple[tuple[datetime, ...], Suppression | None]:
-    slots = walk(earliest, until, zone)
+def channel_rules(touch: Touch, channel: str, memo: SlotMemo) -> ChannelRules:
+    """The rules about time of a channel, worked out once per policy."""
+    rules = memo.rules.get(channel)
+    if rules is None:
+        plan = touch.plans.get("contact_rules", (touch.policy,), dict[tuple[str, Purpose], ChannelRules])
+        key = (channel, touch.request.purpose)
+        rules = plan.get(key)
+        if rules is None:
+            rules = plan[key] = _rules_of(touch.policy, channel, touch.request.purpose)
+        memo.rules[channel] = rules
+    return rules
+
+
+def _rules_of(policy: ContactPolicy, channel: str, purpose: Purpose) -> ChannelRules:
+    capped = purpose not in policy.purposes_without_caps
+    caps = [cap for cap in policy.caps if capped and (ANY in cap.channels or channel in cap.channels)]
+    pauses = [
+        rule
+        for rule in policy.cool_downs
+        if (ANY in rule.channels or channel in rule.channels) and purpose in rule.purposes
+    ]
+    return ChannelRules(
+        hours=hour_rules(policy, channel, purpose),
+        caps=tuple(cap for cap in caps if cap.scope not in OF_AN_OFFER),
+        cool_downs=tuple(rule for rule in pauses if rule.scope not in OF_AN_OFFER),
+        caps_of_offers=tuple(cap for cap in caps if cap.scope in OF_AN_OFFER),
+        cool_downs_of_offers=tuple(rule for rule in pauses if rule.scope in OF_AN_OFFER),
+    )
+
+
+def _bounds(option: Option, touch: Touch, expires_at: datetime, memo: SlotMemo) -> Bounds:
+    """``bounds``, worked out once per offer, and shared by all offers that narrow nothing."""
+    offer = option.offer
+    known = memo.bounds.get(offer.offer_id)
+    if known is not None:
+        return known
+    if memo.common is None:
+        window = touch.request.send_window
+        latest = expires_at if window.latest is None else min(expires_at, window.latest + INSTANT)
+        memo.common = (max(touch.now, window.earliest or touch.now), latest)
+    earliest, until = memo.common
+    plain = (
+        (offer.starts_at is None or offer.starts_at <= earliest)
+        and (offer.ends_at is None or offer.ends_at >= until)
+        and offer.caps.per_day is None
+    )
+    memo.bounds[offer.offer_id] = memo.common if plain else bounds(option, touch, expires_at)
+    return memo.bounds[offer.offer_id]
+
+
+def _shared(channel: str, touch: Touch, zone: ZoneInfo, within: Bounds, memo: SlotMemo) -> Found:
+    """The slots that the rules of a channel leave every offer with the same bounds."""
+    slots = memo.walked.get(within)
+    if slots is None:
+        slots = memo.walked[within] = tuple(walk(*within, zone))
     if not slots:
-        return (), option.drop("dates", "send_window", _why_no_time(touch, earliest, until))
-    quiet = quiet_rules(option, touch)
-    awake = [slot for slot in slots if not any(is_quiet(slot, zone, rule) for rule in quiet)]
-    if not awake:
-        dropped = option.drop("quiet_hours", quiet[0].rule, f"every slot of the window is in quiet hours ({zone.key})")
-        return (), dropped.model_copy(update={"until": _next_awake(slots[-1], zone, quiet)})
-    if not touch.capped or touch.policy.minimum_gap_hours <= 0.0:
-        return tuple(awake), None
-    gap = timedelta(hours=touch.policy.minimum_gap_hours)
-    apart = [slot for slot in awake if all(abs(slot - contact.at) >= gap for contact in touch.own)]
-    if not apart:
-        text = f"every slot is less than {touch.policy.minimum_gap_hours:g} h from another contact"
-        dropped = option.drop("caps", "minimum_gap", text)
-        return (), dropped.model_copy(update={"until": max(contact.at for contact in touch.own) + gap})
-    return tuple(apart), None
+        return Found(())
+    rules = channel_rules(touch, channel, memo)
+    bans = memo.shared_bans.get(channel)
+    if bans is None:
+        caps = [cap_ban(cap, touch, zone, channel=channel, offer_id=None, placement=None) for cap in rules.caps]
+        pauses = [
+            cool_down_ban(rule, touch, channel=channel, offer_id=None, category=None) for rule in rules.cool_downs
+        ]
+        bans = (*suppression_bans(touch, channel), *(ban for ban in (*pauses, *caps) if ban is not None))
+        memo.shared_bans[channel] = bans
+    found = _after(slots, bans)
+    if found.slots:
+        found = _open(found.slots, zone, rules.hours, within if found.slots == slots else None, memo)
+    if found.slots and touch.capped:
+        gap = gap_ban(touch)
+        if gap is not None:
+            found = _after(found.slots, (gap,))
+    return found
+
+
+def _open(
+    slots: tuple[datetime, ...], zone: ZoneInfo, rules: tuple[HourRule, ...], within: Bounds | None, memo: SlotMemo
+) -> Found:
+    """The slots outside closed hours; channels with the same rules share the work."""
+    if not rules:
+        return Found(slots)
+    key = None if within is None else (within, tuple(map(id, rules)))
+    opened = memo.opened.get(key) if key is not None else None
+    if opened is None:
+        opened = open_slots(slots, zone, rules)
+        if key is not None:
+            memo.opened[key] = opened
+    if opened:
+        return Found(opened)
+    local = slots[0].astimezone(zone)
+    rule = first_closed(local, rules) or rules[0]
+    text = f"every slot of the window is in quiet hours ({zone.key})"
+    if isinstance(rule, WorkingHours):
+        text = f"every slot of the window is outside working hours ({zone.key})"
+        if not is_known(local.date(), rule.calendar):
+            text += f"; whether {local.date()} is a working day in {rule.calendar} is not known yet"
+    return Found((), Ban("quiet_hours", rule.rule, text, ()), next_open(slots[0], zone, rules))
+
+
+def _of_offer(option: Option, touch: Touch, zone: ZoneInfo, rules: ChannelRules, memo: SlotMemo) -> tuple[Ban, ...]:
+    offer, channel, placement = option.offer, option.channel, placement_of(option, touch)
+    key = (channel, offer.offer_id, placement)
+    bans = memo.bans.get(key)
+    if bans is None:
+        made: Sequence[Ban | None] = (
+            *(
+                cool_down_ban(rule, touch, channel=channel, offer_id=offer.offer_id, category=offer.category)
+                for rule in rules.cool_downs_of_offers
+            ),
+            *(
+                cap_ban(cap, touch, zone, channel=channel, offer_id=offer.offer_id, placement=placement)
+                for cap in rules.caps_of_offers
+            ),
+        )
+        bans = memo.bans[key] = tuple(ban for ban in made if ban is not None)
+    return bans
+
+
+def _after(slots: tuple[datetime, ...], bans: Sequence[Ban]) -> Found:
+    """The slots that bans leave, one ban after the other."""
+    for ban in bans:
+        left = allowed(slots, ban.spans)
+        if not left:
+            return Found((), ban, ban.until(slots[0]))
+        slots = left
+    return Found(slots)
 
 
 def _why_no_time(touch: Touch, earliest: datetime, until: datetime) -> str:
@@ -140,10 +311,3 @@ def _why_no_time(touch: Touch, earliest: datetime, until: datetime) -> str:
     if window.earliest is not None and window.earliest == earliest:
         return f"the send window opens at {in_words(earliest)}, after the latest possible time, {in_words(until)}"
     return f"no time is left between {in_words(earliest)} and {in_words(until)}"
-
-
-def _next_awake(after: datetime, zone: ZoneInfo, quiet: Sequence[QuietHours]) -> datetime | None:
-    for slot in walk(after, after + timedelta(days=2), zone):
-        if slot > after and not any(is_quiet(slot, zone, rule) for rule in quiet):
-            return slot
-    return None

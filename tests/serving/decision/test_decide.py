@@ -19,7 +19,7 @@ from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import ContextWeight, Factors, PolicySpec, ScoreWeight
 from foretouch.serving.customer_scores import SCORE_FEATURES
 from foretouch.serving.decide import decide
-from foretouch.serving.eligibility import check_catalogue
+from foretouch.serving.rule_check import check_catalogue
 from tests.serving.decision.world import (
     CHURN_MODEL,
     NOW,
@@ -198,7 +198,9 @@ def test_a_cap_counts_to_its_edge_and_says_until_when() -> None:
     )
     assert decided(contact_policy=policy, counters=counters(contacts=at_edge)).status == "decided"
     inside = (at_edge[0], at_edge[1].replace(at=oldest + timedelta(microseconds=1)))
-    record = decided(contact_policy=policy, counters=counters(contacts=inside))
+    later = decided(contact_policy=policy, counters=counters(contacts=inside), policies=GREEDY)
+    assert later.action[0].send_at == datetime(2026, 3, 10, 15, 0, tzinfo=UTC)  # the next slot is free of the cap
+    record = decided({"send_window": {"latest": NOW}}, contact_policy=policy, counters=counters(contacts=inside))
     assert record.status == "suppressed"
     assert record.suppressed[0].until == NOW + timedelta(microseconds=1)
     assert "2 contacts (customer) in 7 days; 2 allowed" in record.suppressed[0].text
@@ -366,12 +368,14 @@ def test_exploration_says_so_with_its_probability() -> None:
     assert any(not record.action for record in records)
 
 
-def test_reasons_carry_the_models_own_contributions() -> None:
-    action = decided(policies=GREEDY).action[0]
+def test_full_reasons_carry_the_models_own_contributions() -> None:
+    action = decided({"options": {"explain": "full"}}, policies=GREEDY).action[0]
     found = {reason.feature: reason for reason in action.reason_codes if reason.feature}
     assert found["recency_days"].contribution == pytest.approx(-0.25)
     assert found["offer_value"].contribution == pytest.approx(1.2)
     assert found["recency_days"].text == "days since the last purchase: 5"
+    brief = decided(policies=GREEDY).action[0].reason_codes
+    assert [reason.code for reason in brief] == ["highest_priority", "first_allowed_slot"]
     assert decided({"options": {"explain": False}}, policies=GREEDY).action[0].reason_codes == ()
 
 

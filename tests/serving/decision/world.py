@@ -10,6 +10,7 @@ from foretouch.core.bundle import Calibration, ModelCard, ModelInput, ScoreInter
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import ContactPolicy, QuietHours
 from foretouch.core.decisions import CounterSnapshot, DecisionRecord, DecisionRequest, FeatureSnapshot, Versions
+from foretouch.core.events import Purpose
 from foretouch.core.models import ModelName
 from foretouch.core.offers import Catalogue, Offer, Treatment
 from foretouch.core.policy import PolicySpec
@@ -75,15 +76,25 @@ OFFER_MODEL = LogisticScorer(
     intercept=-1.0,
 )
 CHURN_MODEL = LogisticScorer(card=card("churn", ("recency_days",)), weights=(0.1,), intercept=-1.0)
+EVERY_PURPOSE: tuple[Purpose, ...] = ("marketing", "retention", "service", "transactional")
 OFFERS = (
-    Offer(offer_id="tea", name="Tea", category="a", channels=("email", "sms"), value=4.0, cost=1.0),
-    Offer(offer_id="jam", name="Jam", category="b", channels=("email",), value=6.0),
+    Offer(
+        offer_id="tea",
+        name="Tea",
+        category="a",
+        channels=("email", "sms"),
+        value=4.0,
+        cost=1.0,
+        purposes=EVERY_PURPOSE,
+    ),
+    Offer(offer_id="jam", name="Jam", category="b", channels=("email",), value=6.0, purposes=EVERY_PURPOSE),
     Offer(
         offer_id="rye",
         name="Rye",
         category="a",
         channels=("email", "push"),
         value=3.0,
+        purposes=EVERY_PURPOSE,
         treatments=(
             Treatment(treatment_id="rye-1", offer_id="rye", channel="email"),
             Treatment(treatment_id="rye-2", offer_id="rye", channel="email"),
