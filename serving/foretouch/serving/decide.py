@@ -1,33 +1,35 @@
 """The decision: a pure function of request, features, counters, models, catalogue, rules, policies, seed and time.
 
-Candidates → dates, channel → consent, suppression → eligibility → caps → slots → scores → priority → distribution →
-one seeded draw → send slot → reasons → record. "No contact" is always a candidate, with priority 0.
+Touchpoint defaults → candidates → rules and slots → scores → worth at the best slot → distribution → one seeded draw →
+send slot → reasons → record. "No contact" is always a candidate, with priority 0.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from foretouch.core.decisions import DecisionRecord, DecisionRequest
+from foretouch.core.policy import PolicySpec
 from foretouch.core.rng import derive_seed, uniform
-from foretouch.serving.candidates import Option, list_candidates
+from foretouch.serving.candidates import Key, Option, list_candidates
 from foretouch.serving.course import Course
-from foretouch.serving.customer_scores import CustomerScores, score_customer
-from foretouch.serving.eligibility import rule_values
-from foretouch.serving.fallback import Propensities, default_options, find_propensities, probes
+from foretouch.serving.customer_rhythm import SEND_TIME_MODEL, rhythm_of
+from foretouch.serving.customer_scores import score_customer
+from foretouch.serving.fallback import find_propensities
 from foretouch.serving.holdout import hold
 from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
-from foretouch.serving.priority import Worth, worth
+from foretouch.serving.last_resort import default_options, probes, resorts, take_default
+from foretouch.serving.placements import screen_in_turn
+from foretouch.serving.priority import Appraiser
+from foretouch.serving.propensities import Propensities
 from foretouch.serving.record import write_record
-from foretouch.serving.rhythm import hour_distribution
-from foretouch.serving.scoring import Scorer
-from foretouch.serving.screening import Screened, screen
-from foretouch.serving.selection import select
-from foretouch.serving.send_time import NO_RHYTHM, Rhythm
+from foretouch.serving.screening import Screened
+from foretouch.serving.selection import Lottery, select
+from foretouch.serving.send_time import NO_RHYTHM, TimetableBook
 from foretouch.serving.setting import set_out
 from foretouch.serving.touchpoint import effective_request
 
 __all__ = ["DEFAULT_POLICY", "DecisionInputs", "decide", "decide_course", "decision_seed"]
 
-SEND_TIME_MODEL = "send-time"
 OWED = "transactional"
 """A message of this purpose is owed: it goes out at the first allowed slot, not at the customer's best hour."""
 
@@ -64,7 +66,13 @@ def decide_course(request: DecisionRequest, inputs: DecisionInputs) -> Course:
     """
     request = effective_request(request, inputs.config)
     setting = set_out(request, inputs)
-    customer = score_customer(inputs.features, inputs.models, setting.spec, personalised=request.personalised)
+    customer = score_customer(
+        inputs.features,
+        inputs.models,
+        setting.spec,
+        personalised=request.personalised,
+        previous=inputs.previous,
+    )
     course = _screened(request, inputs, Course(setting=setting, customer=customer))
     if course.survivors:
         course = _led(request, inputs, course)
@@ -74,14 +82,14 @@ def decide_course(request: DecisionRequest, inputs: DecisionInputs) -> Course:
 
 
 def _screened(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
-    """Every option through every rule; where the catalogue has none, the caller's default action; else probes.
+    """Every option through every rule; where the catalogue has none, a named default action; else probes.
 
     A probe is no option: it only finds out whether the rules would let anything through on some channel.
     """
-    listing = list_candidates(request, inputs.catalogue)
+    listing = list_candidates(request, inputs.catalogue, inputs.plans)
     left_out = tuple(Screened(option=option, dropped=dropped) for option, dropped in listing.dropped)
     asked = bool(listing.options or left_out)
-    options = listing.options if asked else default_options(request, inputs.catalogue)
+    options = listing.options if asked else _resort_options(request, inputs)
     return replace(
         course,
         screened=(*left_out, *_screen(options, course)),
@@ -91,19 +99,23 @@ def _screened(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
     )
 
 
-def _screen(options: tuple[Option, ...], course: Course) -> tuple[Screened, ...]:
-    setting = course.setting
-    values = rule_values(setting.touch.request, course.customer.features, setting.touch.counters)
-    return screen(options, setting.touch, values, setting.zone, setting.expires_at)
+def _resort_options(request: DecisionRequest, inputs: DecisionInputs) -> tuple[Option, ...]:
+    """The options of every named default action, each once."""
+    found = {
+        option.key: option
+        for _, ref in resorts(request, inputs.config)
+        for option in default_options(ref, request, inputs.catalogue)
+    }
+    return tuple(found.values())
 
 
 def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
     """Who decides among the survivors: a holdout, or the best step of the ladder."""
-    holdout = course.setting.holdout
-    if holdout is not None and holdout[1].kind != "random":
+    setting = course.setting
+    if setting.holdout is not None and setting.holdout[1].kind != "random":
         return hold(course, request)
     if course.empty:
-        found = Propensities(step="default_action", reason="the catalogue has no offer for this touchpoint")
+        found = Propensities(step="rules", reason="the catalogue has no offer for this touchpoint")
     else:
         found = find_propensities(
             [item.option for item in course.survivors],
@@ -111,63 +123,64 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
             features=course.customer.features,
             models=inputs.models,
             at=inputs.decided_at,
+            previous=inputs.previous,
+            spec=setting.spec,
+            offer_contacts=inputs.counters.offer_contacts,
+            unaided=setting.unaided,
         )
-    if holdout is not None:
-        return replace(course, found=found, spec=course.setting.spec.model_copy(update={"kind": "shuffle"}))
-    if found.step == "default_action":
-        known = {item.option.key for item in course.screened}
-        options = default_options(request, inputs.catalogue)
-        more = _screen(tuple(option for option in options if option.key not in known), course)
-        course = replace(course, screened=(*course.screened, *more))
-        allowed = {item.option.key for item in course.survivors}
-        forced = next((option.key for option in options if option.key in allowed), None)
-        if forced is None:
-            found = replace(found, step="rules", reason=f"{found.reason}, and the rules forbid the default action")
-        course = replace(course, forced=forced)
-    return replace(course, found=found)
+    course = replace(course, found=found, warnings=(*course.warnings, *found.notes))
+    if found.step == "rules" and setting.holdout is None:
+        return take_default(course, request, inputs, _screen)
+    return course
+
+
+def _screen(options: tuple[Option, ...], course: Course) -> tuple[Screened, ...]:
+    return screen_in_turn(options, course.setting, course.customer.features)
 
 
 def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
     """Worth, distribution, draw and slot."""
     setting, found = course.setting, course.found
-    spec = course.spec or setting.spec
+    policy, seed = setting.spec, inputs.seed
     owed = request.purpose == OWED
-    rhythm, warnings = (NO_RHYTHM, ()) if owed else _rhythm(inputs.models.get(SEND_TIME_MODEL), course.customer)
-    if owed:
-        spec = spec.model_copy(update={"slot_exploration": 0.0})
-
-    def appraise(option: Option, recent_contacts: int) -> Worth:
-        return worth(
-            option,
-            found.by_key.get(option.key),
-            request=request,
-            spec=setting.spec,
-            config=inputs.config,
-            levels=course.customer.levels,
-            recent_contacts=recent_contacts,
-        )
-
-    selection = select(
-        course.survivors,
-        n=request.n,
-        spec=spec,
-        touch=setting.touch,
-        zone=setting.zone,
-        expires_at=setting.expires_at,
-        appraise=appraise,
+    rhythm, warnings = (NO_RHYTHM, ()) if owed else rhythm_of(inputs.models.get(SEND_TIME_MODEL), course.customer)
+    book = TimetableBook(
+        setting.zone,
+        rhythm,
+        now=setting.touch.now,
+        waiting_cost_per_hour=0.0 if owed else policy.waiting_cost_per_hour,
+        use_effects=policy.factors.timing,
+    )
+    appraiser = Appraiser(
+        spec=policy,
+        config=inputs.config,
+        context=request.context,
+        levels=course.customer.levels,
+        chances=_chances(found, policy),
+        book=book,
+        catalogue=inputs.catalogue,
+        plans=inputs.plans,
+    )
+    lottery = Lottery(
+        spec=setting.drawing,
+        appraiser=appraiser,
+        found=found,
         rhythm=rhythm,
-        position=lambda stream: uniform(inputs.seed, stream),
+        slot_exploration=0.0 if owed else setting.drawing.slot_exploration,
+        position=lambda stream: uniform(seed, stream),
         forced=course.forced,
     )
-    return replace(course, selection=selection, rhythm=rhythm, warnings=warnings)
+    selection = select(course.survivors, lottery, touch=setting.touch, zone=setting.zone, expires_at=setting.expires_at)
+    return replace(course, selection=selection, rhythm=rhythm, warnings=(*course.warnings, *warnings))
 
 
-def _rhythm(scorer: Scorer | None, customer: CustomerScores) -> tuple[Rhythm, tuple[str, ...]]:
-    """When the customer is active; without a model that can say, every hour alike, and a warning."""
-    if scorer is None:
-        return NO_RHYTHM, ("the send-time model is missing: the first allowed slot counts as the best",)
-    try:
-        shares, support = hour_distribution(scorer, customer.features.values)
-    except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
-        return NO_RHYTHM, (f"the send-time model failed ({type(error).__name__}): the first allowed slot is the best",)
-    return Rhythm(shares=shares, support=support), ()
+def _chances(found: Propensities, policy: PolicySpec) -> Mapping[Key, float | None]:
+    """What a contact is credited with: the response, or its uplift where that is known for every option.
+
+    Where it is not, all are compared on their response, so that no option is measured by another yardstick.
+    """
+    if policy.propensity != "uplift" or not found.by_key:
+        return found.by_key
+    if all(found.uplift.get(key) is not None for key in found.by_key):
+        return found.uplift
+    return found.by_key

@@ -1,14 +1,17 @@
 """Slots on real clocks: skipped and repeated hours, half-hour zones, quiet hours over midnight, the slot's draw."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from foretouch.core.contact import QuietHours
-from foretouch.serving.send_time import NO_RHYTHM, Rhythm, choose_slot
+from foretouch.core.decisions import Send
+from foretouch.serving.send_time import NO_RHYTHM, Rhythm, Timetable, TimetableBook, choose_slot
 from foretouch.serving.slots import hour_of_week, is_quiet, walk
 from tests.serving.decision.world import counters, decided
 
@@ -91,9 +94,14 @@ def rhythm(*peaks: int) -> Rhythm:
     return Rhythm(shares=shares / shares.sum(), support=12.0)
 
 
+def table(slots: list[datetime], zone: ZoneInfo, of: Rhythm, **changes: Any) -> Timetable:
+    return TimetableBook(zone, of, **changes).of("email", tuple(slots))
+
+
 def test_best_slot_and_runner_up() -> None:
     slots = walk(utc("2026-03-09T00:00"), utc("2026-03-10T00:00"), ZoneInfo("UTC"))
-    at, send = choose_slot(slots, ZoneInfo("UTC"), rhythm(18, 7), exploration=0.0, position=lambda _: 0.5)
+    of = rhythm(18, 7)
+    at, send = choose_slot(table(slots, ZoneInfo("UTC"), of), of, exploration=0.0, position=lambda _: 0.5)
     assert at == send.best_at == utc("2026-03-09T18:00")
     assert send.runner_up_at == utc("2026-03-09T07:00")
     assert send.score == pytest.approx(50.0 / (50.0 + 49.0 + 166.0))
@@ -103,12 +111,14 @@ def test_best_slot_and_runner_up() -> None:
 def test_the_slots_probabilities_are_those_of_the_draw() -> None:
     slots = walk(utc("2026-03-09T00:00"), utc("2026-03-09T04:00"), ZoneInfo("UTC"))
     seen: dict[datetime, float] = {}
+    of = rhythm(2)
+    times = table(slots, ZoneInfo("UTC"), of)
     total = 0.0
     grid = [(step + 0.5) / 40 for step in range(40)]
     for first in grid:
         for second in grid:
             numbers = {"slot/explore": first, "slot/which": second}
-            at, send = choose_slot(slots, ZoneInfo("UTC"), rhythm(2), exploration=0.25, position=numbers.__getitem__)
+            at, send = choose_slot(times, of, exploration=0.25, position=numbers.__getitem__)
             seen[at] = seen.get(at, 0.0) + 1.0 / 1600.0
             assert send.slot_probability == pytest.approx(0.0625 + (0.75 if at == slots[2] else 0.0))
             assert send.explored == (at != slots[2])
@@ -118,8 +128,78 @@ def test_the_slots_probabilities_are_those_of_the_draw() -> None:
 
 def test_without_a_model_the_first_allowed_slot_is_the_best() -> None:
     slots = walk(utc("2026-03-09T05:00"), utc("2026-03-09T09:00"), BERLIN)
-    at, send = choose_slot(slots, BERLIN, NO_RHYTHM, exploration=0.0, position=lambda _: 0.0)
+    at, send = choose_slot(table(slots, BERLIN, NO_RHYTHM), NO_RHYTHM, exploration=0.0, position=lambda _: 0.0)
     assert (at, send.basis) == (slots[0], "none")
+
+
+def with_effect(*, identified: bool = True, **hours: float) -> Rhythm:
+    """Active most at 18, then at 7 on a Monday; sending does what ``h<hour>`` says, and 1 elsewhere."""
+    effect = np.ones(168)
+    for name, times in hours.items():
+        effect[int(name[1:])] = times
+    return replace(rhythm(18, 7), effects={"*": effect}, identified=identified)
+
+
+MONDAY = walk(utc("2026-03-09T00:00"), utc("2026-03-10T00:00"), ZoneInfo("UTC"))
+
+
+def send(of: Rhythm, **changes: Any) -> Send:
+    scale = changes.pop("scale", 2.0)
+    return choose_slot(
+        table(MONDAY, ZoneInfo("UTC"), of, **changes), of, exploration=0.0, position=lambda _: 0.5, scale=scale
+    ).send
+
+
+def test_an_identified_effect_decides_and_activity_only_breaks_ties() -> None:
+    found = send(with_effect(h11=1.5, h7=1.2))
+    assert (found.best_at.hour, found.runner_up_at and found.runner_up_at.hour) == (11, 7)
+    assert (found.basis, found.identified, found.effect) == ("effect", True, 1.5)
+    assert found.score == pytest.approx(1.0 / (50.0 + 49.0 + 166.0)), "activity at the best slot, not at the busiest"
+    assert found.gain_over_first == pytest.approx(2.0 * 0.5)
+    tied = send(with_effect(h7=1.5, h18=1.5))
+    assert (tied.best_at.hour, tied.runner_up_at and tied.runner_up_at.hour) == (18, 7)
+
+
+def test_an_effect_that_is_not_identified_or_is_switched_off_takes_no_part() -> None:
+    for found in (send(with_effect(identified=False, h11=1.5)), send(with_effect(h11=1.5), use_effects=False)):
+        assert (found.best_at.hour, found.basis) == (18, "activity")
+        assert (found.identified, found.effect, found.gain_over_first) == (False, None, 0.0)
+
+
+def test_what_waiting_costs_and_gains() -> None:
+    costly = {"now": MONDAY[0], "waiting_cost_per_hour": 0.1}
+    found = send(with_effect(h1=1.5, h20=2.0), **costly)
+    assert found.best_at.hour == 1
+    assert found.waiting_cost == pytest.approx(2.0 * 1.5 * 0.1)
+    assert found.gain_over_first == pytest.approx(2.0 * (1.5 * 0.9 - 1.0))
+    patient = send(with_effect(h1=1.5, h20=2.0), now=MONDAY[0], waiting_cost_per_hour=0.001)
+    assert patient.best_at.hour == 20
+    assert patient.waiting_cost == pytest.approx(2.0 * 2.0 * (1.0 - 0.999**20))
+    first = send(rhythm(18, 7), **costly)
+    assert (first.best_at.hour, first.basis, first.waiting_cost, first.gain_over_first) == (0, "none", 0.0, 0.0)
+
+
+def test_waiting_is_counted_from_now_and_not_from_the_first_slot() -> None:
+    early = utc("2026-03-08T20:00")
+    late = table(MONDAY, ZoneInfo("UTC"), NO_RHYTHM, now=early, waiting_cost_per_hour=0.5)
+    assert late.patience[0] == pytest.approx(0.5**4)
+    assert late.patience[3] == pytest.approx(0.5**7)
+
+
+def test_a_loss_is_least_where_sending_does_least() -> None:
+    assert send(with_effect(h11=1.5, h4=0.5), scale=-1.0).best_at.hour == 4
+    assert send(with_effect(h11=1.5, h4=0.5), scale=0.0).best_at.hour == 18, "worth nothing anywhere: activity decides"
+
+
+def test_a_channels_own_effect_goes_before_that_of_every_channel() -> None:
+    of = replace(with_effect(h11=1.5), effects={"*": with_effect(h11=1.5).effects["*"], "sms": np.full(168, 0.7)})
+    book = TimetableBook(ZoneInfo("UTC"), of)
+    slots = tuple(MONDAY)
+    assert book.of("sms", slots).timing == [0.7] * 24
+    assert book.of("email", slots).timing[11] == 1.5
+    assert book.of("email", slots) is book.of("email", slots), "worked out once"
+    partly = replace(of, effects={"sms": np.full(168, 0.7)})
+    assert not TimetableBook(ZoneInfo("UTC"), partly).of("email", slots).timed
 
 
 def test_the_zone_of_the_request_wins_and_a_missing_one_warns() -> None:
