@@ -155,7 +155,7 @@ def _with_maturity(found: Propensities, asked: Asked) -> Propensities:
 def _prior(asked: Asked, card: ModelCard | None, step: str, reason: str) -> Propensities:
     rates = {option.key: prior_rate(option.offer, card) for option in asked.options}
     why = NO_UPLIFT if card is None else uplift_reason(card)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if asked.spec.kind == "thompson":
         notes = (
             f"policy {asked.spec.name!r} draws from bootstrap members of a model, and none took part: softmax draws",

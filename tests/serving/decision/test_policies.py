@@ -1,62 +1,18 @@
-"""Laws of every policy, discovered from the table, so that none is forgotten."""
+"""The policies under their contract, and by hand."""
 
 import math
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from foretouch.core.errors import ConfigError
-from foretouch.core.policy import PolicySpec
-from foretouch.serving.policies import KINDS, check_policy, distribution, draw
-
-PRIORITIES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8).map(lambda rest: [0.0, *rest])
-SPECS = st.builds(
-    PolicySpec,
-    kind=st.sampled_from(sorted(KINDS)),
-    temperature=st.floats(0.01, 10.0),
-    floor=st.floats(0.0, 1.0),
-    epsilon=st.floats(0.0, 1.0),
-)
+from foretouch.core.policy import NewOffers, PolicySpec
+from foretouch.serving.policies import check_policy, distribution, draw
+from tests.suites.policies import PolicyContract, chi_square_p, frequencies
 
 
-@given(PRIORITIES, SPECS)
-def test_sums_to_one(priorities: list[float], spec: PolicySpec) -> None:
-    shares = distribution(priorities, 0, spec)
-    assert len(shares) == len(priorities)
-    assert all(0.0 <= share <= 1.0 for share in shares)
-    assert abs(math.fsum(shares) - 1.0) < 1e-12
-
-
-@given(PRIORITIES, SPECS, st.randoms(use_true_random=False))
-def test_order_does_not_matter(priorities: list[float], spec: PolicySpec, random: "object") -> None:
-    order = list(range(len(priorities)))
-    random.shuffle(order)  # type: ignore[attr-defined]
-    straight = distribution(priorities, 0, spec)
-    turned = distribution([priorities[index] for index in order], order.index(0), spec)
-    assert turned == pytest.approx([straight[index] for index in order], abs=1e-12)
-
-
-@given(PRIORITIES, SPECS, st.floats(0.0, 1e6), st.data())
-def test_more_priority_is_never_less_probability(
-    priorities: list[float], spec: PolicySpec, more: float, data: st.DataObject
-) -> None:
-    which = data.draw(st.integers(1, len(priorities) - 1))
-    raised = [value + more if index == which else value for index, value in enumerate(priorities)]
-    assert distribution(raised, 0, spec)[which] >= distribution(priorities, 0, spec)[which] - 1e-12
-
-
-@given(PRIORITIES, st.floats(0.0, 1.0))
-def test_the_floor_holds(priorities: list[float], floor: float) -> None:
-    shares = distribution(priorities, 0, PolicySpec(floor=floor))
-    assert min(shares) >= floor / len(shares) - 1e-12
-
-
-@given(PRIORITIES, SPECS, st.floats(0.0, 1.0, exclude_max=True))
-def test_what_is_impossible_is_never_drawn(priorities: list[float], spec: PolicySpec, position: float) -> None:
-    shares = distribution(priorities, 0, spec)
-    keys = [(f"{index:03}",) for index in range(len(shares))]
-    assert shares[draw(shares, keys, position)] > 0.0
+class TestPolicies(PolicyContract):
+    """Every kind in the table."""
 
 
 def test_the_draw_follows_keys_and_not_the_order_of_arrival() -> None:
@@ -73,8 +29,52 @@ def test_by_hand() -> None:
     assert soft == pytest.approx([weight / sum(weights) for weight in weights])
 
 
+def test_thompson_counts_the_members_and_shares_ties() -> None:
+    spec = PolicySpec(kind="thompson", floor=0.0)
+    draws = np.array([[0.0, 1.0, 2.0], [0.0, 3.0, 1.0], [0.0, -1.0, -2.0], [0.0, 5.0, 5.0]])
+    assert distribution([0.0, 1.0, 1.0], 0, spec, draws=draws) == (0.25, 0.375, 0.375)
+    floored = distribution([0.0, 1.0, 1.0], 0, spec.replace(floor=0.3), draws=draws)
+    assert floored == pytest.approx((0.25 * 0.7 + 0.1, 0.375 * 0.7 + 0.1, 0.375 * 0.7 + 0.1))
+
+
+def test_thompson_is_the_frequency_with_which_a_drawn_member_would_choose() -> None:
+    rng = np.random.default_rng(5)
+    draws = np.column_stack([np.zeros(64), rng.normal([0.3, 0.5, -0.2], [1.0, 0.2, 2.0], size=(64, 3))])
+    shares = distribution([0.0, 0.3, 0.5, -0.2], 0, PolicySpec(kind="thompson", floor=0.0), draws=draws)
+    chosen = draws[rng.integers(64, size=20_000)].argmax(axis=1)
+    assert chi_square_p(np.bincount(chosen, minlength=4).tolist(), shares) > 1e-4
+    assert chi_square_p(frequencies((0.25,) * 4, 20_000), (0.2, 0.3, 0.25, 0.25)) < 1e-10, "it can fail"
+
+
+def test_without_members_thompson_is_softmax() -> None:
+    spec = PolicySpec(kind="thompson")
+    assert distribution([0.0, 1.0, 2.0], 0, spec) == distribution([0.0, 1.0, 2.0], 0, PolicySpec(kind="softmax"))
+    nobody = np.empty((0, 3))
+    assert distribution([0.0, 1.0, 2.0], 0, spec, draws=nobody) == distribution([0.0, 1.0, 2.0], 0, spec)
+
+
+def test_what_immature_offers_lose_goes_where_the_policy_would_have_put_it() -> None:
+    new = NewOffers(immature_share=0.1)
+    greedy = distribution([0.0, 2.0, 9.0], 0, PolicySpec(kind="greedy", new_offers=new), immature=[False, False, True])
+    assert greedy == pytest.approx((0.0, 0.9, 0.1))
+    alone = distribution([0.0, 9.0], 0, PolicySpec(kind="greedy", new_offers=new), immature=[False, True])
+    assert alone == pytest.approx((0.9, 0.1))
+    none = distribution([0.0, 2.0], 0, PolicySpec(new_offers=NewOffers(immature_share=0.0)), immature=[False, True])
+    assert none == (1.0, 0.0)
+
+
+def test_extreme_priorities_keep_their_order() -> None:
+    shares = distribution([0.0, 1.7e308, -1.7e308], 0, PolicySpec(floor=0.0, temperature=0.5))
+    weights = [math.exp(-1.0), 1.0, math.exp(-2.0)]
+    assert shares == pytest.approx([weight / sum(weights) for weight in weights])
+
+
 def test_a_policy_that_cannot_be_followed_is_refused() -> None:
     with pytest.raises(ConfigError, match="must be one of"):
         check_policy(PolicySpec().model_copy(update={"kind": "bandit"}))
     with pytest.raises(ValueError, match="finite"):
         distribution([0.0, math.nan], 0, PolicySpec())
+    with pytest.raises(ValueError, match=r"\(members, 2\)"):
+        distribution([0.0, 1.0], 0, PolicySpec(kind="thompson"), draws=np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="member"):
+        distribution([0.0, 1.0], 0, PolicySpec(kind="thompson"), draws=np.full((3, 2), np.inf))

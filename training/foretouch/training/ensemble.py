@@ -62,6 +62,8 @@ def join_members(texts: Sequence[str]) -> str:
         ValueError: A text is no binary model, or the inputs differ.
     """
     count = len(texts)
+    if not all("\nTree=0\n" in text for text in texts):
+        raise ValueError("a member has no trees")
     heads = [text[: text.index("\nTree=0\n")] for text in texts]
     names = {_line(head, "feature_names") for head in heads}
     if len(names) != 1:
