@@ -6,7 +6,7 @@ from foretouch.core.decisions import Suppression
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.candidates import Key
 from foretouch.serving.customer_scores import CustomerScores
-from foretouch.serving.fallback import Propensities
+from foretouch.serving.propensities import Propensities
 from foretouch.serving.screening import Screened
 from foretouch.serving.selection import NO_CONTACT, Selection
 from foretouch.serving.send_time import NO_RHYTHM, Rhythm
