@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -30,6 +31,9 @@ log = logging.getLogger("foretouch.models")
 
 PROBE_SECONDS = 30.0
 POLL_SECONDS = 1.0
+BESIDE = ("previous", "challenger")
+"""Aliases whose versions are loaded beside the champions."""
+log = logging.getLogger("foretouch.models")
 NATIVE_ROWS = 4096
 """Beyond that many rows the way to LightGBM costs nothing beside the trees."""
 
@@ -199,7 +203,7 @@ def check_golden(scorer: Scorer, bundle: Bundle) -> None:
     if card.target != "distribution" and calibrated != golden.calibrated:
         raise BundleError(f"bundle {card.model} {card.version} does not reproduce its calibrated golden rows")
     if isinstance(scorer, EnsembleScorer):
-        members = np.ascontiguousarray(scorer.members(vectors).T)
+        members = np.ascontiguousarray(scorer.members(golden_vectors(bundle)).T)
         if members.tobytes() != np.array(golden.members, dtype=np.float64).tobytes():
             raise BundleError(f"bundle {card.model} {card.version}: its members do not reproduce their golden rows")
 
@@ -244,6 +248,17 @@ def load_scorer(store: Path, model: str, version: str) -> Scorer:
     return scorers[model]
 
 
+def _named(store: Path, alias: str) -> dict[str, str]:
+    """The version that an alias names, by model; a model whose aliases cannot be read has none."""
+    versions: dict[str, str] = {}
+    for model in SERVED_NAMES:
+        with suppress(OSError, ValueError):
+            version = read_aliases(store, model).get(alias)
+            if version is not None:
+                versions[model] = version
+    return versions
+
+
 class ModelWatcher(Protocol):
     """Is told what happens to the models."""
 
@@ -273,10 +288,14 @@ class Champions:
     Attributes:
         scorers: By model.
         refused: Why the wanted version of a model does not answer, by model.
+        previous: The champions before them, by model: a step of the fallback ladder.
+        challengers: Versions that wait for promotion, by model: they decide in shadow only.
     """
 
     scorers: Mapping[str, Scorer] = field(default_factory=lambda: MappingProxyType({}))
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    previous: Mapping[str, Scorer] = field(default_factory=lambda: MappingProxyType({}))
+    challengers: Mapping[str, Scorer] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -297,6 +316,7 @@ class BundleStore:
         self._watcher = watcher or Silent()
         self._champions = Champions()
         self._tried: dict[str, str] = {}
+        self._beside: dict[str, dict[str, str]] = {alias: {} for alias in BESIDE}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -309,31 +329,60 @@ class BundleStore:
     def refresh(self) -> Champions:
         """Loads what was promoted since the last look; each version is tried once."""
         with self._lock:
-            wanted: dict[str, str] = {}
-            refused = dict(self._champions.refused)
-            for model in SERVED_NAMES:
-                try:
-                    version = read_aliases(self.store, model).get("champion")
-                except (OSError, ValueError) as error:
-                    refused[model] = f"aliases of {model} cannot be read: {error}"
-                    continue
-                if version is not None and self._tried.get(model) != version:
-                    wanted[model] = version
-            if not wanted and refused == self._champions.refused:
-                return self._champions
-            scorers, failures = load_scorers(self.store, wanted)
-            earlier = self._champions.scorers
-            self._tried |= wanted
-            kept = {name: reason for name, reason in refused.items() if name not in scorers}
-            self._champions = Champions(
-                scorers=MappingProxyType({**earlier, **scorers}), refused=MappingProxyType({**kept, **failures})
-            )
-            for name, scorer in scorers.items():
-                before = earlier[name].card.version if name in earlier else None
-                self._watcher.loaded(name, scorer.card.version, before)
-            for name, reason in failures.items():
-                self._watcher.refused(name, reason)
+            self._refresh_champions()
+            self._refresh_beside()
             return self._champions
+
+    def _refresh_beside(self) -> None:
+        """Previous champions and challengers, from memory where they are there; one that fails is done without."""
+        wanted = {alias: _named(self.store, alias) for alias in BESIDE}
+        if wanted == self._beside:
+            return
+        self._beside = wanted
+        now = self._champions
+        have = {
+            (name, scorer.card.version): scorer
+            for group in (now.scorers, now.previous, now.challengers)
+            for name, scorer in group.items()
+        }
+        found: dict[str, Mapping[str, Scorer]] = {}
+        for alias, versions in wanted.items():
+            known = {name: have[name, version] for name, version in versions.items() if (name, version) in have}
+            loaded, failures = load_scorers(
+                self.store, {name: version for name, version in versions.items() if name not in known}
+            )
+            for name, reason in failures.items():
+                log.warning("the %s %s cannot be used: %s", alias, name, reason)
+            found[alias] = MappingProxyType({**known, **loaded})
+        self._champions = replace(now, previous=found["previous"], challengers=found["challenger"])
+
+    def _refresh_champions(self) -> None:
+        wanted: dict[str, str] = {}
+        refused = dict(self._champions.refused)
+        for model in SERVED_NAMES:
+            try:
+                version = read_aliases(self.store, model).get("champion")
+            except (OSError, ValueError) as error:
+                refused[model] = f"aliases of {model} cannot be read: {error}"
+                continue
+            if version is not None and self._tried.get(model) != version:
+                wanted[model] = version
+        if not wanted and refused == self._champions.refused:
+            return
+        scorers, failures = load_scorers(self.store, wanted)
+        earlier = self._champions.scorers
+        self._tried |= wanted
+        kept = {name: reason for name, reason in refused.items() if name not in scorers}
+        self._champions = replace(
+            self._champions,
+            scorers=MappingProxyType({**earlier, **scorers}),
+            refused=MappingProxyType({**kept, **failures}),
+        )
+        for name, scorer in scorers.items():
+            before = earlier[name].card.version if name in earlier else None
+            self._watcher.loaded(name, scorer.card.version, before)
+        for name, reason in failures.items():
+            self._watcher.refused(name, reason)
 
     def watch(self) -> None:
         """Looks for promotions every second, until ``close``."""

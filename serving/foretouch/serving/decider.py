@@ -1,20 +1,25 @@
 """From a request and its features to a logged answer, or to an answer that says why it could not be logged."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from foretouch.core.canonical import canonical_json, content_hash
+from foretouch.core.canonical import content_hash
 from foretouch.core.clock import Clock, monotonic
 from foretouch.core.decisions import CounterSnapshot, Decision, DecisionRecord, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import StateError
 from foretouch.core.ids import new_id
 from foretouch.core.state.access import ReusedKeyError, find_answer
 from foretouch.core.state.db import State
+from foretouch.core.stored_record import StoredRecord
 from foretouch.serving.bundles import BundleStore, Champions
-from foretouch.serving.decide import DecisionInputs, decide, decision_seed
-from foretouch.serving.log_write import DecisionWriter, Pending, Repeat, read_counters
+from foretouch.serving.course import Course
+from foretouch.serving.decide import DecisionInputs, decide_course, decision_seed
+from foretouch.serving.log_write import LOG_SECONDS, AbandonedError, DecisionWriter, Pending, Repeat, read_counters
+from foretouch.serving.record import store_course
 from foretouch.serving.settings import Settings, SettingsReader
+from foretouch.serving.shadow import wants_shadow
+from foretouch.serving.shadow_run import Cast, ShadowRunner
 from foretouch.serving.telemetry import Telemetry
 
 log = logging.getLogger("foretouch.decider")
@@ -26,18 +31,23 @@ class Given:
 
     Attributes:
         body: The answer as JSON, byte for byte the same when it is given again.
-        record: The whole record; None when an earlier answer was given again.
+        stored: The record as it is logged; None when an earlier answer was given again.
         replayed: Whether this is an earlier answer.
     """
 
     body: bytes
-    record: DecisionRecord | None = None
+    stored: StoredRecord | None = None
     replayed: bool = False
+
+    @property
+    def record(self) -> DecisionRecord | None:
+        """The whole record; None when an earlier answer was given again."""
+        return None if self.stored is None else self.stored.record
 
     @property
     def decision(self) -> Decision:
         """The answer."""
-        return self.record.answer() if self.record is not None else Decision.from_line(self.body)
+        return Decision.from_line(self.body)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +59,7 @@ class Begun:
         features: The customer's.
         settings: The configuration it is made under.
         pending: Its way into the log; None where there is none.
+        made: What was decided, once it is; empty until the log's writer has come to it.
         given: The answer of a dry run.
         failure: Why there is no way into the log.
     """
@@ -57,8 +68,18 @@ class Begun:
     features: FeatureSnapshot
     settings: Settings
     pending: Pending | None = None
+    made: list["Made"] = field(default_factory=list)
     given: Given | None = None
     failure: Exception | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What was decided, and when: for the shadow and the counters, after the answer."""
+
+    inputs: DecisionInputs
+    course: Course
+    at: float
 
 
 class Decider:
@@ -90,24 +111,42 @@ class Decider:
         self._telemetry = telemetry
         self._seed_key = seed_key
         self._writer = DecisionWriter(state)
+        self._shadows = ShadowRunner(state, telemetry)
 
-    def begin(self, request: DecisionRequest, features: FeatureSnapshot, repeat: Repeat | None) -> Begun:
-        """Puts a decision on its way into the log; a dry run is answered at once."""
+    def begin(
+        self,
+        request: DecisionRequest,
+        features: FeatureSnapshot,
+        repeat: Repeat | None,
+        *,
+        features_ms: float | None = None,
+    ) -> Begun:
+        """Puts a decision on its way into the log; a dry run is answered at once.
+
+        Args:
+            request: The touchpoint.
+            features: The customer's.
+            repeat: What makes it repeatable, if anything does.
+            features_ms: How long the features took, for the record.
+        """
         settings, champions = self._settings.current, self._bundles.champions
         begun = Begun(request=request, features=features, settings=settings)
         if request.options.dry_run:
-            record = self.preview(request, features)
-            return replace(begun, given=Given(body=canonical_json(record.answer()), record=record))
+            stored = self._preview(request, features)
+            return replace(begun, given=Given(body=stored.answer_bytes, stored=stored))
         started, now, decision_id = monotonic(), self._clock.now(), new_id("dec")
 
-        def make(counters: CounterSnapshot) -> DecisionRecord:
+        def make(counters: CounterSnapshot) -> StoredRecord:
             inputs = self._inputs(
                 request, features, counters, settings, champions, decision_id=decision_id, decided_at=now
             )
             before = monotonic()
-            record = decide_or_fall_back(request, inputs)
-            latency = {"queue": (before - started) * 1000.0, "decide": (monotonic() - before) * 1000.0}
-            return record.model_copy(update={"latency_ms": {name: round(ms, 3) for name, ms in latency.items()}})
+            inputs, course = course_or_fall_back(request, inputs)
+            stored = store_course(request, inputs, course)
+            after = monotonic()
+            begun.made.append(Made(inputs=inputs, course=course, at=after))
+            parts = {"features": features_ms, "queue": (before - started) * 1000.0, "decide": (after - before) * 1000.0}
+            return stored.with_fields(latency_ms={name: round(ms, 3) for name, ms in parts.items() if ms is not None})
 
         try:
             pending = self._writer.submit(request, now=now, settings=settings, repeat=repeat, make=make)
@@ -115,8 +154,12 @@ class Decider:
             return replace(begun, failure=error)
         return replace(begun, pending=pending)
 
-    def finish(self, begun: Begun) -> Given:
+    def finish(self, begun: Begun, *, seconds: float = LOG_SECONDS) -> Given:
         """Waits for the commit and answers; if there is none, the answer says so.
+
+        Args:
+            begun: The decision.
+            seconds: How long to wait for the log to begin with it.
 
         Raises:
             ReusedKeyError: The idempotency key came before with another request.
@@ -126,21 +169,39 @@ class Decider:
         if begun.pending is None:
             return self._unlogged(begun, begun.failure or StateError("the decision log is closed"))
         try:
-            logged = begun.pending.result()
+            logged = begun.pending.result(seconds)
         except ReusedKeyError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets an answer
             return self._unlogged(begun, error)
-        if logged.record is not None:
-            self._telemetry.decisions.labels(logged.record.status, logged.record.fallback_step).inc()
-        return Given(body=logged.body, record=logged.record, replayed=logged.record is None)
+        if logged.stored is not None:
+            self._telemetry.decisions.labels(logged.stored.status, logged.stored.fallback_step).inc()
+            self._after(begun)
+        return Given(body=logged.body, stored=logged.stored, replayed=logged.stored is None)
+
+    def _after(self, begun: Begun) -> None:
+        """What follows a committed decision: its shadow, if it has one, and how long the log took."""
+        made = begun.made[-1]  # the last, should the transaction have been made again
+        self._telemetry.commit_seconds.observe(monotonic() - made.at)
+        try:
+            if wants_shadow(made.inputs, made.course):
+                self._shadows.offer(Cast(request=begun.request, inputs=made.inputs, course=made.course))
+        except Exception:
+            log.exception("a decision goes without its shadow")
+
+    def close(self) -> None:
+        """Finds the shadows that wait."""
+        self._shadows.close()
 
     def preview(self, request: DecisionRequest, features: FeatureSnapshot) -> DecisionRecord:
         """Decides without logging or reserving anything."""
+        return self._preview(request, features).record
+
+    def _preview(self, request: DecisionRequest, features: FeatureSnapshot) -> StoredRecord:
         settings = self._settings.current
         counters = self._counters_or_closed(request, settings)
         inputs = self._inputs(request, features, counters, settings, self._bundles.champions)
-        return decide(request, inputs).model_copy(update={"logged": False})
+        return store_course(request, inputs, decide_course(request, inputs)).with_fields(logged=False)
 
     def earlier(self, repeat: Repeat | None) -> Given | None:
         """An earlier answer, before any work is done; the transaction looks again.
@@ -185,6 +246,9 @@ class Decider:
             "config": settings.config,
             "versions": settings.versions,
             "engagement": settings.engagement,
+            "previous": champions.previous,
+            "challengers": champions.challengers,
+            "plans": settings.plans,
         }
         return DecisionInputs(**{**values, **changes})
 
@@ -193,21 +257,23 @@ class Decider:
         log.error("a decision was answered without being logged: %s", failure)
         self._telemetry.unlogged.inc()
         reason = "the decision log cannot be written, so no model decided and nothing was reserved"
+        if isinstance(failure, AbandonedError):
+            reason = "the decision log did not take it in time, so no model decided and nothing was reserved"
         counters = self._counters_or_closed(begun.request, begun.settings)
         inputs = self._inputs(
             begun.request, begun.features, counters, begun.settings, self._bundles.champions, models={}
         )
-        record = decide_or_fall_back(begun.request, inputs)
-        record = record.model_copy(
-            update={
-                "status": "fallback",
-                "status_reason": reason,
-                "logged": False,
-                "warnings": (*record.warnings, reason),
-            }
+        inputs, course = course_or_fall_back(begun.request, inputs)
+        stored = store_course(begun.request, inputs, course)
+        stored = stored.with_fields(
+            status="fallback",
+            status_reason=reason,
+            logged=False,
+            warnings=[*stored.document.get("warnings", ()), reason],
+            action=[{**action, "reservation_id": None} for action in stored.actions],
         )
         self._telemetry.decisions.labels("fallback", "unlogged").inc()
-        return Given(body=canonical_json(record.answer()), record=record)
+        return Given(body=stored.answer_bytes, stored=stored)
 
     def _counters_or_closed(self, request: DecisionRequest, settings: Settings) -> CounterSnapshot:
         """The counters as last committed; if they cannot be read, a snapshot under which nobody may be contacted."""
@@ -225,11 +291,16 @@ def repeat_of(request: DecisionRequest, caller: str, idempotency_key: str | None
     return Repeat(scope=f"{caller}/decisions", key=key, body_sha256=content_hash(request))
 
 
-def decide_or_fall_back(request: DecisionRequest, inputs: DecisionInputs) -> DecisionRecord:
-    """Decides; if a model or a feature makes that fail, decides again without any model."""
+def course_or_fall_back(request: DecisionRequest, inputs: DecisionInputs) -> tuple[DecisionInputs, Course]:
+    """Decides; if a model or a feature makes that fail, decides again without any model.
+
+    Returns:
+        What it was decided from, and what was found.
+    """
     try:
-        return decide(request, inputs)
+        return inputs, decide_course(request, inputs)
     except Exception:
         log.exception("decision %s failed and is made again without models", inputs.decision_id)
     bare = FeatureSnapshot(error="the decision failed with these features; they were left out")
-    return decide(request, replace(inputs, models={}, features=bare))
+    inputs = replace(inputs, models={}, previous={}, features=bare)
+    return inputs, decide_course(request, inputs)

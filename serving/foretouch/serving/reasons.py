@@ -14,8 +14,12 @@ from foretouch.core.bundle import ModelInput, encode_value
 from foretouch.core.config import Config
 from foretouch.core.decisions import Reason
 from foretouch.features.catalogue import FEATURES, features_of
+from foretouch.serving.customer_scores import CustomerScores
 from foretouch.serving.scoring import Explainer, Scorer
+from foretouch.serving.texts import REASONS, say
 
+MOST_OF_A_MODEL = 2
+"""Reasons of one customer model in a brief explanation."""
 TOP = 3
 """Features named in each direction."""
 
@@ -101,33 +105,104 @@ def _shown(value: object) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 or number.is_integer() else f"{number:.3g}"
 
 
+BY_STEP: Mapping[str, str] = {
+    "not_personalised": "not_personalised",
+    "stale": "stale_features",
+    "defaults": "default_features",
+    "previous": "previous_model",
+    "prior": "known_rates",
+    "rules": "own_values",
+}
+"""The reason that a step of the ladder gives besides the choice's own; the champion's gives none."""
+
+
 def choice_reasons(
-    *, explored: bool, probability: float, best: str | None, left: int, holdout: str | None, step: str, basis: str
+    *,
+    explored: bool,
+    probability: float,
+    best: str,
+    left: int,
+    holdout: str | None,
+    step: str,
+    language: str = "en",
 ) -> tuple[Reason, ...]:
     """Why this candidate, besides its score.
 
     Args:
         explored: Not the candidate of highest priority.
         probability: Its selection probability.
-        best: The candidate of highest priority, if it is another one ("no contact" included).
+        best: The candidate of highest priority in words ("no contact" included).
         left: How many candidates the rules left, no contact among them.
         holdout: Experiment and arm, if a holdout chose.
         step: Step of the fallback ladder.
-        basis: What the send slot rests on.
+        language: Of the texts.
     """
-    reasons = []
+    shown = f"{probability:.3g}"
     if holdout is not None:
-        reasons.append(Reason(code="holdout", text=f"chosen by the arm {holdout}, not by a score"))
-    elif step == "default_action":
-        reasons.append(Reason(code="default_action", text="the caller's default action; no model decided"))
-    elif explored:
-        text = f"explored with probability {probability:.3g}; the highest priority was {best}"
-        reasons.append(Reason(code="explored", text=text))
+        return (_reason("holdout", language, arm=holdout),)
+    if step == "default_action":
+        return (_reason("default_action", language),)
+    if explored:
+        why = _reason("explored", language, probability=shown, best=best)
     elif left == 2:
-        reasons.append(Reason(code="only_candidate", text="the only contact that the rules left"))
+        why = _reason("only_candidate", language)
     else:
-        text = f"highest priority of {left} candidates, drawn with probability {probability:.3g}"
-        reasons.append(Reason(code="highest_priority", text=text))
-    if basis == "none":
-        reasons.append(Reason(code="first_allowed_slot", text="no send-time model: the first allowed slot is the best"))
-    return tuple(reasons)
+        why = _reason("highest_priority", language, left=left, probability=shown)
+    return (why, _reason(BY_STEP[step], language)) if step in BY_STEP else (why,)
+
+
+def slot_reasons(
+    *,
+    basis: str,
+    explored: bool,
+    probability: float,
+    best_at: str,
+    owed: bool = False,
+    language: str = "en",
+) -> tuple[Reason, ...]:
+    """Why this send slot.
+
+    Args:
+        basis: What it rests on, as ``Send.basis``.
+        explored: Not the best slot.
+        probability: Of this slot, given the candidate.
+        best_at: The best slot, in words.
+        owed: A message that goes out at the first allowed slot whatever the customer's habits are.
+        language: Of the texts.
+    """
+    if owed:
+        return (_reason("slot_owed", language),)
+    if explored:
+        return (_reason("slot_explored", language, probability=f"{probability:.3g}", best=best_at),)
+    code = {"none": "first_allowed_slot", "effect": "slot_effect", "prior": "slot_prior"}.get(basis, "slot_activity")
+    return (_reason(code, language),)
+
+
+def _reason(code: str, language: str, **values: object) -> Reason:
+    return Reason(code=code, text=say(REASONS, code, language, **values))
+
+
+def no_reasons(language: str = "en") -> Reason:
+    """Says that a model could not explain its score."""
+    return _reason("no_reasons", language)
+
+
+def customer_reasons(customer: CustomerScores, config: Config, language: str = "en") -> tuple[Reason, ...]:
+    """What the customer models say, from reasons that were worked out beforehand and came with the features.
+
+    Only those of the very model versions that took part; at most two of each model, its strongest.
+
+    Args:
+        customer: Scores, and the features with their reasons.
+        config: For the features' texts.
+        language: Of the texts.
+    """
+    kept: list[Reason] = []
+    for card in customer.cards:
+        said = customer.features.reasons.get(f"{card.model}/{card.version}", ())
+        for reason in said[:MOST_OF_A_MODEL]:
+            column = next((item for item in card.inputs if item.name == reason.feature), None)
+            value = customer.features.values.get(reason.feature or "")
+            text = reason.text if column is None else value_text(column, value, config, language)
+            kept.append(reason.model_copy(update={"code": f"{card.model}_{reason.direction}", "text": text}))
+    return tuple(kept)

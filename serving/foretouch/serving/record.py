@@ -1,198 +1,266 @@
-"""The record: what a decision found, written down for the caller, for replay and for learning. Pure."""
+"""The record: what a decision found, written down for the caller, for replay and for learning. Pure.
+
+The service writes it straight from the course of the decision to the document that the log keeps; ``decide`` reads
+that document back, so that both are the same record.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 from foretouch.core.decisions import (
     Action,
-    Candidate,
+    Assignment,
     DecisionRecord,
     DecisionRequest,
+    Interval,
+    ModelRef,
     Reason,
-    Status,
+    Send,
     Suppression,
 )
+from foretouch.core.packing import pack_rows
 from foretouch.core.state.contacts import reservation_id
-from foretouch.serving.candidates import Key, Option
+from foretouch.core.stored_record import (
+    VERSION,
+    Rules,
+    StoredRecord,
+    pack_candidate_columns,
+    pack_counters,
+    pack_features,
+    pack_request,
+    slim,
+    time_text,
+)
+from foretouch.serving.candidates import Key
 from foretouch.serving.course import Course
-from foretouch.serving.fallback import STATUS
 from foretouch.serving.inputs import DecisionInputs
-from foretouch.serving.reasons import choice_reasons, model_reasons
+from foretouch.serving.reasons import choice_reasons, customer_reasons, model_reasons, no_reasons, slot_reasons
 from foretouch.serving.scoring import model_ref
 from foretouch.serving.selection import NO_CONTACT, Pick
-from foretouch.serving.summary import is_off, summarise
+from foretouch.serving.status import name_of, status_of
+from foretouch.serving.summary import summarise
+from foretouch.serving.texts import dropped_text, language_of
 
-NO_STEP = "none"
-"""Step of the ladder where rules or a holdout decided, and no step was needed."""
+PREVIOUS_STEP = "previous"
+"""Step of the ladder on which previous champions took part."""
 
 
 def write_record(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> DecisionRecord:
-    """The whole record of one decision."""
-    setting, customer = course.setting, course.customer
-    status, step, reason = _status(request, course)
-    actions = tuple(
-        _action(rank, pick, request, inputs, course) for rank, pick in enumerate(course.selection.picks, start=1)
-    )
-    cards = [inputs.models[name].card for name in sorted(inputs.models)]  # all that were there: a replay needs them
+    """The whole record of one decision, as it reads back from the log."""
+    return store_course(request, inputs, course).record
+
+
+def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> StoredRecord:
+    """One decision as the log keeps it, without an object per candidate.
+
+    Args:
+        request: As it was asked.
+        inputs: What the decision was made from.
+        course: What it found.
+    """
+    setting, customer, counters = course.setting, course.customer, inputs.counters
+    asked = setting.touch.request
+    language = language_of(request, counters)
+    status, step, reason = status_of(asked, course, language)
+    rules = Rules()
     now = setting.touch.now
-    return DecisionRecord(
-        decision_id=inputs.decision_id,
-        request_id=request.request_id,
-        customer_id=request.customer_id,
-        status=status,
-        status_reason=reason,
-        decided_at=now,
-        expires_at=setting.expires_at,
-        contact=bool(actions),
-        action=actions,
-        suppressed=(*course.unknown, *summarise((*course.screened, *course.probes))),
-        experiments=tuple(assignment for assignment, _ in setting.assigned),
-        models=tuple(model_ref(card) for card in cards),
-        versions=inputs.versions,
-        feature_ages={view: max((now - at).total_seconds(), 0.0) for view, at in sorted(inputs.features.as_of.items())},
-        warnings=(*setting.warnings, *course.warnings, *([customer.reason] if customer.reason else [])),
-        touchpoint=request.touchpoint,
-        purpose=setting.touch.request.purpose,
-        request=request,
-        candidates=_candidates(course),
-        features=customer.features,
-        counters=inputs.counters,
-        seed=f"{inputs.seed:016x}",
-        fallback_step=step,
-    )
-
-
-def _candidates(course: Course) -> tuple[Candidate, ...]:
-    nobody = Candidate(offer_id=None, priority=0.0, selection_probability=course.selection.probabilities[NO_CONTACT])
-    return (nobody, *(_candidate(item.option, item.dropped, course) for item in course.screened))
-
-
-def _candidate(option: Option, dropped: Suppression | None, course: Course) -> Candidate:
-    if dropped is not None:
-        return Candidate(
-            offer_id=option.offer.offer_id,
-            treatment_id=option.treatment_id,
-            channel=option.channel,
-            dropped_by=dropped,
-        )
-    worth = course.selection.worths[option.key]
-    return Candidate(
-        offer_id=option.offer.offer_id,
-        treatment_id=option.treatment_id,
-        channel=option.channel,
-        propensity=course.found.by_key.get(option.key),
-        propensity_interval=course.found.intervals.get(option.key),
-        value=worth.value,
-        cost=worth.cost,
-        weights=worth.weights,
-        price=worth.price,
-        priority=worth.priority,
-        selection_probability=course.selection.probabilities[option.key],
-    )
-
-
-def _action(rank: int, pick: Pick, request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Action:
-    option, worth, found = pick.item.option, pick.worth, course.found
+    document: dict[str, Any] = {
+        "schema_version": VERSION,
+        "decision_id": inputs.decision_id,
+        "request_id": request.request_id,
+        "customer_id": request.customer_id,
+        "touchpoint": request.touchpoint,
+        "purpose": asked.purpose,
+        "status": status,
+        "status_reason": reason,
+        "decided_at": time_text(now),
+        "expires_at": time_text(setting.expires_at),
+        "action": [
+            _action(rank, pick, request, inputs, course, language=language)
+            for rank, pick in enumerate(course.selection.picks, start=1)
+        ],
+        "candidates": _candidates(course, rules, language),
+        "suppressed": _suppressed(course, rules, language),
+        "rules": rules.rows,
+        "experiments": [slim(Assignment, dict(assignment)) for assignment, _ in setting.assigned],
+        "models": _models(inputs, step),
+        "versions": inputs.versions.model_dump(),
+        "features": pack_features(customer.features),
+        "counters": pack_counters(counters),
+        "warnings": [*setting.warnings, *course.warnings, *([customer.reason] if customer.reason else [])],
+        "seed": f"{inputs.seed:016x}",
+        "fallback_step": step,
+    }
+    document["request"] = pack_request(request, document)
     options = request.options
-    reserved = options.reserve_caps and not options.dry_run and not options.defer_activation
-    return Action(
-        rank=rank,
-        offer_id=option.offer.offer_id,
-        treatment_id=option.treatment_id,
-        channel=option.channel,
-        send_at=pick.send_at,
-        send=pick.send,
-        propensity=found.by_key.get(option.key),
-        propensity_interval=found.intervals.get(option.key),
-        uplift_reason=found.uplift_reason,
-        value=worth.value,
-        cost=worth.cost,
-        weights=worth.weights,
-        price=worth.price,
-        priority=worth.priority,
-        selection_probability=pick.probability,
-        explored=pick.best != option.key and course.forced is None,
-        reason_codes=_reasons(pick, request, inputs, course),
-        reservation_id=reservation_id(inputs.decision_id, rank) if reserved else None,
+    return StoredRecord(
+        document={name: value for name, value in document.items() if value is not None and value not in ([], {})},
+        decided_at=now,
+        household_id=counters.household_id,
+        reserves=_reserves(request),
+        dry_run=options.dry_run,
+        sends=tuple(pick.send_at for pick in course.selection.picks),
     )
 
 
-def _reasons(pick: Pick, request: DecisionRequest, inputs: DecisionInputs, course: Course) -> tuple[Reason, ...]:
-    if request.options.explain_level == "none":
+def _reserves(request: DecisionRequest) -> bool:
+    options = request.options
+    return options.reserve_caps and not options.dry_run and not options.defer_activation
+
+
+def _models(inputs: DecisionInputs, step: str) -> list[dict[str, Any]]:
+    """All that were there, since a replay needs them; previous champions where the step rests on them."""
+    refs = [model_ref(inputs.models[name].card) for name in sorted(inputs.models)]
+    if step == PREVIOUS_STEP:
+        cards = [inputs.previous[name].card for name in sorted(inputs.previous)]
+        refs.extend(model_ref(card).model_copy(update={"role": "previous"}) for card in cards)
+    return [slim(ModelRef, ref.model_dump(mode="json")) for ref in refs]
+
+
+def _candidates(course: Course, rules: Rules, language: str) -> dict[str, Any]:
+    """Every candidate by column, "no contact" first."""
+    screened, selection, found = course.screened, course.selection, course.found
+    keys: list[Key] = [item.option.key for item in screened]
+    drops = [item.dropped for item in screened]
+    worths = [selection.worths.get(key) if drop is None else None for key, drop in zip(keys, drops, strict=True)]
+    left = [key if worth is not None else None for key, worth in zip(keys, worths, strict=True)]
+    chances = [None if key is None else found.by_key.get(key) for key in left]
+    intervals = [None if key is None else found.intervals.get(key) for key in left]
+    factors = next((tuple(worth.weights) for worth in worths if worth is not None), ())
+    position = _positions(rules, language)
+    columns: dict[str, list[Any]] = {
+        "offer_id": [None, *(item.option.offer.offer_id for item in screened)],
+        "treatment_id": [None, *(item.option.treatment_id for item in screened)],
+        "channel": [None, *(item.option.channel for item in screened)],
+        "rule": [None, *(None if drop is None else position(drop) for drop in drops)],
+        "until": [None, *(None if drop is None or drop.until is None else time_text(drop.until) for drop in drops)],
+        "propensity": [None, *(None if chance is None else chance + 0.0 for chance in chances)],
+        "propensity_interval.low": [None, *(None if item is None else item.low for item in intervals)],
+        "propensity_interval.high": [None, *(None if item is None else item.high for item in intervals)],
+        "propensity_interval.level": [None, *(None if item is None else item.level for item in intervals)],
+        "value": [None, *(None if worth is None else worth.value + 0.0 for worth in worths)],
+        "cost": [None, *(None if worth is None else worth.cost + 0.0 for worth in worths)],
+        "price": [None, *(None if worth is None else worth.price + 0.0 for worth in worths)],
+        "priority": [0.0, *(None if worth is None else worth.priority + 0.0 for worth in worths)],
+        "selection_probability": [
+            selection.probabilities[NO_CONTACT] + 0.0,
+            *(None if key is None else selection.probabilities[key] + 0.0 for key in left),
+        ],
+    }
+    for factor in factors:
+        columns[f"weights.{factor}"] = [
+            None,
+            *(None if worth is None else worth.weights[factor] + 0.0 for worth in worths),
+        ]
+    return pack_candidate_columns(columns, len(screened) + 1)
+
+
+def _positions(rules: Rules, language: str) -> Callable[[Suppression], int]:
+    """Where a rule's statement is kept; one that several candidates share is looked up once."""
+    known: dict[int, tuple[Suppression, int]] = {}
+
+    def position(drop: Suppression) -> int:
+        found = known.get(id(drop))
+        if found is None:
+            text = dropped_text(drop.stage, drop.rule, drop.channel, drop.text, language)
+            found = known[id(drop)] = (drop, rules.position(drop.stage, drop.rule, text, drop.seen))
+        return found[1]
+
+    return position
+
+
+def _suppressed(course: Course, rules: Rules, language: str) -> dict[str, Any]:
+    position = _positions(rules, language)
+    said = [(drop.offer_id, drop.channel, drop.until, drop) for drop in course.unknown]
+    said.extend(summarise((*course.screened, *course.probes)))
+    if not said:
+        return {}
+    return pack_rows(
+        [
+            {
+                "offer_id": offer_id,
+                "channel": channel,
+                "rule": position(drop),
+                "until": None if until is None else time_text(until),
+            }
+            for offer_id, channel, until, drop in said
+        ]
+    )
+
+
+def _action(
+    rank: int, pick: Pick, request: DecisionRequest, inputs: DecisionInputs, course: Course, *, language: str
+) -> dict[str, Any]:
+    option, worth, found = pick.item.option, pick.worth, course.found
+    explored = pick.best != option.key and course.forced is None
+    chance, around = found.by_key.get(option.key), found.intervals.get(option.key)
+    return slim(
+        Action,
+        {
+            "rank": rank,
+            "offer_id": option.offer.offer_id,
+            "treatment_id": option.treatment_id,
+            "channel": option.channel,
+            "send_at": time_text(pick.send_at),
+            "send": slim(Send, pick.send.model_dump(mode="json")),
+            "propensity": None if chance is None else chance + 0.0,
+            "propensity_interval": None if around is None else slim(Interval, around.model_dump()),
+            "uplift_reason": found.uplift_reason,
+            "value": worth.value + 0.0,
+            "cost": worth.cost + 0.0,
+            "weights": {name: weight + 0.0 for name, weight in worth.weights.items()},
+            "price": worth.price + 0.0,
+            "priority": worth.priority + 0.0,
+            "selection_probability": pick.probability + 0.0,
+            "explored": explored,
+            "greedy": _ref(pick.best) if explored else None,
+            "reason_codes": [
+                slim(Reason, reason.model_dump()) for reason in _reasons(pick, request, inputs, course, language)
+            ],
+            "reservation_id": reservation_id(inputs.decision_id, rank) if _reserves(request) else None,
+        },
+    )
+
+
+def _ref(key: Key) -> dict[str, str]:
+    """The choice of highest priority, as ``Action.greedy`` names it."""
+    if key == NO_CONTACT:
+        return {"offer_id": "*"}
+    offer_id, treatment_id, channel = key
+    return {"offer_id": offer_id, "channel": channel} | ({"treatment_id": treatment_id} if treatment_id else {})
+
+
+def _reasons(
+    pick: Pick, request: DecisionRequest, inputs: DecisionInputs, course: Course, language: str
+) -> tuple[Reason, ...]:
+    level = request.options.explain_level
+    if level == "none":
         return ()
-    key = pick.item.option.key
     holdout = course.setting.holdout
     chosen = choice_reasons(
-        explored=pick.best != key,
+        explored=pick.best != pick.item.option.key,
         probability=pick.probability,
-        best=name_of(pick.best),
+        best=name_of(pick.best, language),
         left=len(course.survivors) + 1,
         holdout=None if holdout is None else f"{holdout[0].key}/{holdout[0].arm}",
         step=course.found.step,
-        basis=course.rhythm.basis,
+        language=language,
     )
+    send = pick.send
+    slot = slot_reasons(
+        basis=send.basis,
+        explored=send.explored,
+        probability=send.slot_probability,
+        best_at=f"{send.best_at.astimezone(course.setting.zone):%Y-%m-%d %H:%M}",
+        owed=course.setting.touch.request.purpose == "transactional",
+        language=language,
+    )
+    known = customer_reasons(course.customer, inputs.config, language)
+    if level == "brief":
+        return (*chosen, *slot, *known)
     try:
-        learned = model_reasons(course.found.scorer, course.found.rows.get(key), inputs.config)
+        row = course.found.rows.get(pick.item.option.key)
+        learned = model_reasons(course.found.scorer, row, inputs.config, language)
     except Exception:  # noqa: BLE001 - a reason that cannot be given must not cost the caller an answer
-        learned = (Reason(code="no_reasons", text="the model could not explain its score"),)
-    return (*chosen, *learned)
-
-
-def name_of(key: Key) -> str:
-    """A candidate in words."""
-    if key == NO_CONTACT:
-        return "no contact"
-    offer_id, treatment_id, channel = key
-    return f"{offer_id} by {channel}" + (f" ({treatment_id})" if treatment_id else "")
-
-
-def _status(request: DecisionRequest, course: Course) -> tuple[Status, str, str]:
-    """Status, step of the ladder, and the sentence that says why."""
-    setting = course.setting
-    holdout = setting.holdout
-    screened = course.probes or course.screened
-    forbidden = bool(screened) and all(
-        item.dropped is not None and item.dropped.stage != "holdout" for item in screened
-    )
-    if forbidden:
-        return "suppressed", NO_STEP, _why_suppressed(course)
-    if not course.survivors and not course.held:
-        return "fallback", "nothing", "There is no offer for this touchpoint, so there is nothing to contact about."
-    outcome = _outcome(course)
-    if holdout is not None:
-        arm = f"arm {holdout[0].arm!r} of experiment {holdout[0].key!r}"
-        kind = holdout[1].kind.replace("_", " ")
-        step = NO_STEP if course.held else course.found.step
-        return "control", step, f"Held out by {arm} ({kind}): {outcome}."
-    step, why = course.found.step, course.found.reason
-    status = STATUS[step]
-    if status == "decided" and course.customer.missing and request.personalised:
-        status, step, why = "degraded", "defaults", f"{course.customer.reason}; its weight counts as 1"
-    if status == "decided":
-        start = "Decided without the customer's data, as the request asks" if why else "Decided"
-        return status, step, f"{start}: {outcome}."
-    if status == "degraded":
-        return status, step, f"Decided on stale or default inputs ({why}): {outcome}."
-    basis = {
-        "prior": "the rates of such offers decided",
-        "default_action": "the caller's default action was taken",
-        "rules": "the offers' own values decided",
-    }[step]
-    return status, step, f"No model decided ({why}); {basis}: {outcome}."
-
-
-def _outcome(course: Course) -> str:
-    picks = course.selection.picks
-    if picks:
-        named = ", ".join(name_of(pick.item.option.key) for pick in picks)
-        return f"{named}, drawn with probability {picks[0].probability:.3g}"
-    return f"no contact, drawn with probability {course.selection.probabilities[NO_CONTACT]:.3g}"
-
-
-def _why_suppressed(course: Course) -> str:
-    drops = [item.dropped for item in course.probes or course.screened if item.dropped is not None]
-    drops = [drop for drop in drops if not is_off(drop)] or drops  # what says something about the customer, if any
-    stages = {drop.stage for drop in drops}
-    rules = {drop.rule for drop in drops}
-    if stages == {"consent"} and rules == {"no_record"}:
-        who = "The customer is not known, and" if not course.setting.touch.counters.known else "For this customer"
-        return f"{who} no consent is on record for this purpose, so no contact is allowed."
-    named = ", ".join(dict.fromkeys(f"{drop.stage} ({drop.rule})" for drop in drops))
-    return f"Rules forbid every contact: {named}."
+        learned = (no_reasons(language),)
+    return (*chosen, *slot, *known, *learned)

@@ -1,6 +1,8 @@
 """The short list of what the rules dropped, for the caller: one line per rule, not one per candidate. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from foretouch.core.decisions import Suppression
 from foretouch.serving.screening import Screened
@@ -9,20 +11,40 @@ EVERY = "*"
 OFF = frozenset({("dates", "starts_at"), ("dates", "ends_at")})
 
 
-def summarise(screened: Sequence[Screened]) -> tuple[Suppression, ...]:
+class Statement(NamedTuple):
+    """What one rule dropped.
+
+    Attributes:
+        offer_id: The offer, or ``*`` for every offer that is on.
+        channel: The channel if it holds for that one alone.
+        until: The earliest time at which a part of it may end.
+        dropped: The rule's own statement about the first of them.
+    """
+
+    offer_id: str
+    channel: str | None
+    until: datetime | None
+    dropped: Suppression
+
+
+def summarise(screened: Sequence[Screened]) -> tuple[Statement, ...]:
     """What dropped what, with ``*`` where one rule dropped every offer that is on.
 
     An offer that has ended, or not begun, or that the request left out, is on no list of ``*``: it is named by itself,
     after the rules that say something about the customer.
 
     A statement names a channel if it holds for that channel alone, and no channel if it holds for all channels that
-    the offer (or, for ``*``, any offer) has here. ``until`` is the earliest time at which a part of it may end.
+    the offer (or, for ``*``, any offer) has here.
 
     Args:
         screened: Every option that was looked at, dropped or not.
     """
-    off = [item for item in screened if item.dropped is not None and is_off(item.dropped)]
-    on = [item for item in screened if item.dropped is None or not is_off(item.dropped)]
+    on: list[tuple[str, str, Suppression | None]] = []
+    off: list[tuple[str, str, Suppression | None]] = []
+    for item in screened:
+        dropped = item.dropped
+        row = (item.option.offer.offer_id, item.option.channel, dropped)
+        (on if dropped is None or not is_off(dropped) else off).append(row)
     return (*_statements(on), *_statements(off, every=not on))
 
 
@@ -31,19 +53,18 @@ def is_off(dropped: Suppression) -> bool:
     return dropped.stage == "requested" or (dropped.stage, dropped.rule) in OFF
 
 
-def _statements(screened: Sequence[Screened], *, every: bool = True) -> tuple[Suppression, ...]:
-    drops = [item.dropped for item in screened if item.dropped is not None]
+def _statements(rows: Sequence[tuple[str, str, Suppression | None]], *, every: bool = True) -> list[Statement]:
     by_channel: dict[str, int] = {}
     by_offer: dict[str, int] = {}
-    for item in screened:
-        by_channel[item.option.channel] = by_channel.get(item.option.channel, 0) + 1
-        by_offer[item.option.offer.offer_id] = by_offer.get(item.option.offer.offer_id, 0) + 1
     rules: dict[tuple[str, str], list[Suppression]] = {}
-    for drop in drops:
-        rules.setdefault((drop.stage, drop.rule), []).append(drop)
-    found: list[Suppression] = []
+    for offer_id, channel, drop in rows:
+        by_channel[channel] = by_channel.get(channel, 0) + 1
+        by_offer[offer_id] = by_offer.get(offer_id, 0) + 1
+        if drop is not None:
+            rules.setdefault((drop.stage, drop.rule), []).append(drop)
+    found: list[Statement] = []
     for group in rules.values():
-        if every and len(group) == len(screened):
+        if every and len(group) == len(rows):
             found.append(_statement(group, EVERY, None if len(by_channel) > 1 else group[0].channel))
             continue
         rest: list[Suppression] = []
@@ -60,16 +81,13 @@ def _statements(screened: Sequence[Screened], *, every: bool = True) -> tuple[Su
             if len(there) == by_offer[offer_id]:
                 found.append(_statement(there, offer_id, None if len(there) > 1 else there[0].channel))
             else:
-                channels = dict.fromkeys(drop.channel for drop in there)
                 found.extend(
                     _statement([drop for drop in there if drop.channel == channel], offer_id, channel)
-                    for channel in channels
+                    for channel in dict.fromkeys(drop.channel for drop in there)
                 )
-    return tuple(found)
+    return found
 
 
-def _statement(group: Sequence[Suppression], offer_id: str, channel: str | None) -> Suppression:
+def _statement(group: Sequence[Suppression], offer_id: str, channel: str | None) -> Statement:
     untils = [drop.until for drop in group if drop.until is not None]
-    return group[0].model_copy(
-        update={"offer_id": offer_id, "channel": channel, "until": min(untils) if untils else None}
-    )
+    return Statement(offer_id, channel, min(untils) if untils else None, group[0])

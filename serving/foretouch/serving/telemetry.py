@@ -1,10 +1,13 @@
 """Metrics by route template, never by path: a fixed number of series, summed over the workers."""
 
+import gc
 import logging
 import os
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from foretouch.core.clock import monotonic
 
 log = logging.getLogger("foretouch.models")
 
@@ -32,6 +35,18 @@ class Telemetry:
         self.unlogged = Counter(
             "foretouch_unlogged_decisions_total",
             "Decisions answered although the log could not be written.",
+            registry=self.registry,
+        )
+        self.shadows = Counter(
+            "foretouch_shadow_decisions_total",
+            "Decisions that a shadow made too: agrees, differs, failed, dropped (too many waited) or unlogged.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.commit_seconds = Histogram(
+            "foretouch_decision_commit_seconds",
+            "From the draw of a decision to its commit.",
+            buckets=BUCKETS,
             registry=self.registry,
         )
         self.feature_errors = Counter(
@@ -70,6 +85,33 @@ class Telemetry:
             registry=self.registry,
         )
 
+        self.longest_pause = Gauge(
+            "foretouch_collector_longest_pause_seconds",
+            "The longest that the garbage collector has stopped a worker since it was ready.",
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self._counted: dict[tuple[str, str, int], Counter] = {}
+        self._timed: dict[str, Histogram] = {}
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Counts one request.
+
+        Args:
+            route: Its template.
+            method: One of a few names.
+            status: Of the answer.
+            seconds: From its first byte to its answer.
+        """
+        counter = self._counted.get((route, method, status))
+        if counter is None:
+            counter = self._counted[route, method, status] = self.requests.labels(route, method, str(status))
+        counter.inc()
+        timer = self._timed.get(route)
+        if timer is None:
+            timer = self._timed[route] = self.seconds.labels(route)
+        timer.observe(seconds)
+
     def show_model(self, model: str, version: str, earlier: str | None = None) -> None:
         """Says which version of a model answers now."""
         if earlier is not None and earlier != version:
@@ -83,6 +125,35 @@ class Telemetry:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class PauseWatch:
+    """Times the garbage collector's pauses from now on, and shows the longest.
+
+    Args:
+        telemetry: Shows it.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._gauge = telemetry.longest_pause
+        self._began = 0.0
+        self._longest = 0.0
+        gc.callbacks.append(self)
+
+    def __call__(self, phase: str, _: dict[str, int]) -> None:
+        """Called by the collector before and after it works."""
+        if phase == "start":
+            self._began = monotonic()
+            return
+        pause = monotonic() - self._began
+        if pause > self._longest:
+            self._longest = pause
+            self._gauge.set(pause)
+
+    def close(self) -> None:
+        """Looks no more."""
+        if self in gc.callbacks:
+            gc.callbacks.remove(self)
 
 
 class CountingWatcher:

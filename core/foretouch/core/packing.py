@@ -1,0 +1,98 @@
+"""Packing: rows as columns, repeated values once, hours of a week as integers. What is packed comes back the same."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+"""One character per distinct value of a coded column."""
+_POSITION = {digit: index for index, digit in enumerate(DIGITS)}
+LONG = 24
+"""Lists of at least so many numbers (hours of a day or of a week) are packed."""
+WHOLE = "whole"
+"""Key of a packed list: floats that are whole numbers, kept as integers."""
+
+
+def pack_columns(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Columns of scalars as they are kept; a column of nothing but null is left out.
+
+    A column that is one value throughout is that value; one of few values is ``{"of": values, "at": digits}``; any
+    other is a list. Within a column, values that are equal must be of one type (``1`` and ``True`` are not).
+
+    Args:
+        columns: By name, all of the same length.
+    """
+    packed: dict[str, Any] = {}
+    for name, values in columns.items():
+        if not values:
+            continue
+        first = values[0]
+        if values.count(first) == len(values):
+            if first is not None:
+                packed[name] = first
+            continue
+        distinct = {value: DIGITS[index] for index, value in enumerate(dict.fromkeys(values)) if index < len(DIGITS)}
+        if 3 * len(distinct) <= 2 * len(values) and len(distinct) < len(DIGITS):
+            packed[name] = {"of": list(distinct), "at": "".join([distinct[value] for value in values])}
+        else:
+            packed[name] = list(values)
+    return packed
+
+
+def unpack_column(packed: Any, count: int) -> list[Any]:
+    """One column as ``pack_columns`` was given it.
+
+    Args:
+        packed: A scalar, a list, or ``{"of", "at"}``.
+        count: Number of rows.
+
+    Raises:
+        ValueError: It has another number of rows.
+    """
+    if isinstance(packed, dict):
+        values = packed["of"]
+        column = [values[_POSITION[digit]] for digit in packed["at"]]
+    elif isinstance(packed, list):
+        column = packed
+    else:
+        return [packed] * count
+    if len(column) != count:
+        raise ValueError(f"a packed column has {len(column)} rows, must have {count}")
+    return column
+
+
+def pack_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of scalars as columns; a field that a row does not have is null in it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {"count": len(rows), **pack_columns({name: [row.get(name) for row in rows] for name in names})}
+
+
+def unpack_rows(packed: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows that ``pack_rows`` was given, without their nulls."""
+    count = packed["count"]
+    rows: list[dict[str, Any]] = [{} for _ in range(count)]
+    for name, column in packed.items():
+        if name != "count":
+            for row, value in zip(rows, unpack_column(column, count), strict=True):
+                if value is not None:
+                    row[name] = value
+    return rows
+
+
+def pack_values(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Feature values by name; long lists of whole floats (hours of a week) as integers."""
+    packed: dict[str, Any] = {}
+    for name, value in values:
+        if isinstance(value, (list, tuple)) and len(value) >= LONG and type(value[0]) is float:
+            whole = [int(number) for number in value]
+            packed[name] = {WHOLE: whole} if whole == list(value) else value
+        else:
+            packed[name] = value
+    return packed
+
+
+def unpack_values(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that ``pack_values`` was given; tuples come back as lists."""
+    return {
+        name: [float(number) for number in value[WHOLE]] if isinstance(value, dict) and WHOLE in value else value
+        for name, value in packed.items()
+    }
