@@ -19,6 +19,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pandas as pd
 
 from foretouch.core.bundle import (
     Band,
@@ -33,6 +34,7 @@ from foretouch.core.models import ModelName
 from foretouch.core.state.access import create_key
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
+from foretouch.features.ingest import ingest_tables
 from foretouch.features.initialise import initialise
 from foretouch.features.online import OnlineFeatures
 from foretouch.features.simulation import Simulation
@@ -41,6 +43,8 @@ from foretouch.serving.assignment import assign
 
 BIN = Path(sys.executable).parent
 CUSTOMERS = 60
+OWED_OFFER = "order-confirmation"
+"""What the customer is owed: the only offer for purpose ``transactional``."""
 OFFER_INPUTS = (
     ModelInput(name="recency_days", view="customer_purchases"),
     ModelInput(name="frequency_90d", view="customer_purchases"),
@@ -96,6 +100,8 @@ def write_model(
 def build_world(root: Path) -> Workspace:
     """Sixty simulated people with online features, a lead and an offer model."""
     workspace = initialise(root, "simulated", simulation=Simulation(customers=CUSTOMERS, days=45)).workspace
+    owed = {"offer_id": OWED_OFFER, "name": "Order confirmation", "channels": "email;sms", "value": 10.0}
+    ingest_tables(workspace, {"offers": pd.DataFrame([{**owed, "purposes": "transactional"}])})
     people = [str(name) for name in read_table(workspace, "customers")["customer_id"]]
     OnlineFeatures(workspace).refresh(people, workspace.clock.now())
     write_model(workspace, "offer", "v1", OFFER_INPUTS)
