@@ -196,19 +196,26 @@ class Appraiser:
     def appraise(self, items: Sequence[Screened], touch: Touch) -> list[Worth]:
         """What contacting the customer is worth, per option, given the contacts before it."""
         tolls = self._tolls(items, touch)
-        factors = self._spec.factors
+        factors, timed, waiting = self._spec.factors, self._book.timed, self._book.waiting
         use_chance, has_value = factors.propensity, factors.value
-        chances, of = self._chances, self._book.of
+        chances, scales = self._chances, self._scales
+        tables: dict[tuple[str, int], Timetable] = {}
         found = []
-        timed, waiting = self._book.timed, self._book.waiting
         for item in items:
-            option = item.option
-            value, weights, scale = self._scale(option.offer)
-            table = of(option.channel, item.slots)
-            chance = chances.get(option.key) if use_chance else None
-            known = chance is not None and has_value
+            option, slots = item.option, item.slots
+            key = option.key
+            channel = option.channel
+            terms = scales.get(key[0])
+            if terms is None:
+                terms = self._scale(option.offer)
+            value, weights, scale = terms
+            table = tables.get((channel, id(slots)))
+            if table is None:
+                table = tables[channel, id(slots)] = self._book.of(channel, slots)
+            chance = chances.get(key) if use_chance else None
+            known = has_value
             if chance is None:
-                chance = 1.0
+                chance, known = 1.0, False
             best = table.best(chance * scale)
             if timed or waiting:
                 weights = dict(weights)
@@ -217,21 +224,19 @@ class Appraiser:
                 if waiting:
                     weights["patience"] = table.patience[best]
             gain = scale * table.factors[best]
-            cost, price, fixed = tolls[option.channel]
+            cost, price, fixed = tolls[channel]
             priority = chance * gain - fixed
             found.append(Worth(value, cost, price, weights, chance, scale, gain, fixed, priority, best, known))
         return found
 
     def _scale(self, offer: Offer) -> tuple[float, dict[str, float], float]:
-        """Value, weights and scale of an offer."""
-        found = self._scales.get(offer.offer_id)
-        if found is None:
-            terms = self._terms.get(offer.offer_id) or terms_of(offer, self._spec)
-            context = context_weight(terms.contexts, self._context) if terms.contexts else 1.0
-            score = score_weight(terms.scores, self._levels) if terms.scores else 1.0
-            weights = {"context": context, "score": score, "lever": terms.lever, "offer_cost": terms.offer_cost}
-            found = (terms.value, weights, context * terms.base * score * terms.lever)
-            self._scales[offer.offer_id] = found
+        """Value, weights and scale of an offer, kept for its other options."""
+        terms = self._terms.get(offer.offer_id) or terms_of(offer, self._spec)
+        context = context_weight(terms.contexts, self._context) if terms.contexts else 1.0
+        score = score_weight(terms.scores, self._levels) if terms.scores else 1.0
+        weights = {"context": context, "score": score, "lever": terms.lever, "offer_cost": terms.offer_cost}
+        found = (terms.value, weights, context * terms.base * score * terms.lever)
+        self._scales[offer.offer_id] = found
         return found
 
     def _tolls(self, items: Sequence[Screened], touch: Touch) -> dict[str, Toll]:

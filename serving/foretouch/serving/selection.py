@@ -111,11 +111,8 @@ def select(
     """
     request = touch.request
     placements: Sequence[str | None] = request.placements or (None,)
-    # Placements alike in everything but their caps need no second look before the first contact is chosen.
-    capped = has_placement_caps(touch)
-    known = dict(
-        zip((item.option.key for item in survivors), lottery.appraiser.appraise(survivors, touch), strict=True)
-    )
+    first = lottery.appraiser.appraise(survivors, touch)
+    known = dict(zip((item.option.key for item in survivors), first, strict=True))
     probabilities: dict[Key, float] | None = None
     picks: list[Pick] = []
     turn = 0
@@ -123,26 +120,35 @@ def select(
         pool = pool_for(placement, survivors, lottery.forced)
         if placement is not None:
             touch = replace(touch, placement=placement)
-            if touch.chosen or capped:
-                pool = screen_again(pool, touch, zone, expires_at)
+            pool = _with_room(pool, touch, zone, expires_at)
         for _ in range(request.n):
             if not pool or (lottery.forced is not None and picks):
                 break
             turn += 1
-            worths = lottery.appraiser.appraise(pool, touch)
+            worths = first if pool is survivors else lottery.appraiser.appraise(pool, touch)
             keys, shares, pick = _draw(pool, worths, lottery, str(turn))
             if probabilities is None:
                 known.update(zip(keys[1:], worths, strict=True))
                 probabilities = {NO_CONTACT: 0.0, **dict.fromkeys(known, 0.0), **dict(zip(keys, shares, strict=True))}
             if pick is None:
                 break
-            picks.append(replace(pick, placement=placement) if placement is not None else pick)
+            picks.append(replace(pick, placement=placement))
             touch = replace(touch, chosen=(*touch.chosen, _contact(picks[-1])))
             if len(picks) < request.n * len(placements):
                 pool = screen_again(pool, touch, zone, expires_at)
     if probabilities is None:
         probabilities = {NO_CONTACT: 1.0, **dict.fromkeys(known, 0.0)}
     return Selection(worths=known, probabilities=probabilities, picks=tuple(picks))
+
+
+def _with_room(pool: tuple[Screened, ...], touch: Touch, zone: ZoneInfo, expires_at: datetime) -> tuple[Screened, ...]:
+    """What a placement still has room for.
+
+    Placements differ in their caps alone, so that nothing is asked again where there are none and nothing was chosen.
+    """
+    if touch.chosen or has_placement_caps(touch):
+        return screen_again(pool, touch, zone, expires_at)
+    return pool
 
 
 def pool_for(placement: str | None, survivors: tuple[Screened, ...], forced: Key | None = None) -> tuple[Screened, ...]:

@@ -66,7 +66,7 @@ class Timetable:
         waiting: Whether waiting costs anything.
     """
 
-    __slots__ = ("_orders", "factors", "patience", "shares", "slots", "timed", "timing", "waiting")
+    __slots__ = ("_bests", "_orders", "factors", "patience", "shares", "slots", "timed", "timing", "waiting")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Timetable:
             self.patience = [left ** ((slot - start).total_seconds() / _SECONDS_PER_HOUR) for slot in slots]
         self.factors = [early * late for early, late in zip(self.timing, self.patience, strict=True)]
         self._orders: dict[int, list[int]] = {}
+        self._bests: list[int] = [-1, -1, -1]
 
     def order(self, scale: float) -> list[int]:
         """Slots by scale x factor, the best first; then by activity, then the earlier one.
@@ -107,7 +108,11 @@ class Timetable:
 
     def best(self, scale: float) -> int:
         """Index of the best slot; see ``order``."""
-        return self.order(scale)[0]
+        kind = 2 if scale > 0.0 else 0 if scale < 0.0 else 1
+        found = self._bests[kind]
+        if found < 0:
+            found = self._bests[kind] = self.order(scale)[0]
+        return found
 
 
 class TimetableBook:
