@@ -290,6 +290,7 @@ class Candidate(Contract):
     propensity: Probability | None = None
     propensity_interval: Interval | None = None
     uplift: float | None = None
+    uplift_interval: Interval | None = None
     value: float | None = None
     cost: float | None = None
     weights: dict[str, float] = Field(default_factory=dict)

@@ -121,6 +121,7 @@ def choice_reasons(
     explored: bool,
     probability: float,
     best: str,
+    best_probability: float,
     left: int,
     holdout: str | None,
     step: str,
@@ -132,7 +133,8 @@ def choice_reasons(
         explored: Not the candidate of highest priority.
         probability: Its selection probability.
         best: The candidate of highest priority in words ("no contact" included).
-        left: How many candidates the rules left, no contact among them.
+        best_probability: Its selection probability.
+        left: How many candidates the draw could choose from, no contact among them.
         holdout: Experiment and arm, if a holdout chose.
         step: Step of the fallback ladder.
         language: Of the texts.
@@ -140,10 +142,11 @@ def choice_reasons(
     shown = f"{probability:.3g}"
     if holdout is not None:
         return (_reason("holdout", language, arm=holdout),)
-    if step == "default_action":
-        return (_reason("default_action", language),)
+    if step in {"default_action", "static_default"}:
+        return (_reason(step, language),)
     if explored:
-        why = _reason("explored", language, probability=shown, best=best)
+        greedy = f"{best_probability:.3g}"
+        why = _reason("explored", language, probability=shown, best=best, greedy=greedy)
     elif left == 2:
         why = _reason("only_candidate", language)
     else:

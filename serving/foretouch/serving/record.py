@@ -4,7 +4,7 @@ The service writes it straight from the course of the decision to the document t
 that document back, so that both are the same record.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from foretouch.core.decisions import (
@@ -34,15 +34,13 @@ from foretouch.core.stored_record import (
 from foretouch.serving.candidates import Key
 from foretouch.serving.course import Course
 from foretouch.serving.inputs import DecisionInputs
+from foretouch.serving.propensities import Span
 from foretouch.serving.reasons import choice_reasons, customer_reasons, model_reasons, no_reasons, slot_reasons
 from foretouch.serving.scoring import model_ref
 from foretouch.serving.selection import NO_CONTACT, Pick
 from foretouch.serving.status import name_of, status_of
 from foretouch.serving.summary import summarise
 from foretouch.serving.texts import dropped_text, language_of
-
-PREVIOUS_STEP = "previous"
-"""Step of the ladder on which previous champions took part."""
 
 
 def write_record(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> DecisionRecord:
@@ -83,7 +81,7 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         "suppressed": _suppressed(course, rules, language),
         "rules": rules.rows,
         "experiments": [slim(Assignment, dict(assignment)) for assignment, _ in setting.assigned],
-        "models": _models(inputs, step),
+        "models": _models(inputs, course),
         "versions": inputs.versions.model_dump(),
         "features": pack_features(customer.features),
         "counters": pack_counters(counters),
@@ -108,12 +106,11 @@ def _reserves(request: DecisionRequest) -> bool:
     return options.reserve_caps and not options.dry_run and not options.defer_activation
 
 
-def _models(inputs: DecisionInputs, step: str) -> list[dict[str, Any]]:
-    """All that were there, since a replay needs them; previous champions where the step rests on them."""
+def _models(inputs: DecisionInputs, course: Course) -> list[dict[str, Any]]:
+    """All that were there, since a replay needs them; the previous champions that were asked."""
     refs = [model_ref(inputs.models[name].card) for name in sorted(inputs.models)]
-    if step == PREVIOUS_STEP:
-        cards = [inputs.previous[name].card for name in sorted(inputs.previous)]
-        refs.extend(model_ref(card).model_copy(update={"role": "previous"}) for card in cards)
+    asked = sorted({*course.customer.consulted, *course.found.consulted} & set(inputs.previous))
+    refs.extend(model_ref(inputs.previous[name].card).model_copy(update={"role": "previous"}) for name in asked)
     return [slim(ModelRef, ref.model_dump(mode="json")) for ref in refs]
 
 
@@ -124,8 +121,8 @@ def _candidates(course: Course, rules: Rules, language: str) -> dict[str, Any]:
     drops = [item.dropped for item in screened]
     worths = [selection.worths.get(key) if drop is None else None for key, drop in zip(keys, drops, strict=True)]
     left = [key if worth is not None else None for key, worth in zip(keys, worths, strict=True)]
-    chances = [None if key is None else found.by_key.get(key) for key in left]
-    intervals = [None if key is None else found.intervals.get(key) for key in left]
+    spans = [None if key is None else found.spans.get(key) for key in left]
+    uplift_spans = [None if key is None else found.uplift_spans.get(key) for key in left]
     factors = next((tuple(worth.weights) for worth in worths if worth is not None), ())
     position = _positions(rules, language)
     columns: dict[str, list[Any]] = {
@@ -134,10 +131,10 @@ def _candidates(course: Course, rules: Rules, language: str) -> dict[str, Any]:
         "channel": [None, *(item.option.channel for item in screened)],
         "rule": [None, *(None if drop is None else position(drop) for drop in drops)],
         "until": [None, *(None if drop is None or drop.until is None else time_text(drop.until) for drop in drops)],
-        "propensity": [None, *(None if chance is None else chance + 0.0 for chance in chances)],
-        "propensity_interval.low": [None, *(None if item is None else item.low for item in intervals)],
-        "propensity_interval.high": [None, *(None if item is None else item.high for item in intervals)],
-        "propensity_interval.level": [None, *(None if item is None else item.level for item in intervals)],
+        "propensity": [None, *(None if key is None else _number(found.by_key.get(key)) for key in left)],
+        **_interval_columns("propensity_interval", spans, found.level),
+        "uplift": [None, *(None if key is None else _number(found.uplift.get(key)) for key in left)],
+        **_interval_columns("uplift_interval", uplift_spans, found.uplift_level),
         "value": [None, *(None if worth is None else worth.value + 0.0 for worth in worths)],
         "cost": [None, *(None if worth is None else worth.cost + 0.0 for worth in worths)],
         "price": [None, *(None if worth is None else worth.price + 0.0 for worth in worths)],
@@ -153,6 +150,26 @@ def _candidates(course: Course, rules: Rules, language: str) -> dict[str, Any]:
             *(None if worth is None else worth.weights[factor] + 0.0 for worth in worths),
         ]
     return pack_candidate_columns(columns, len(screened) + 1)
+
+
+def _number(value: float | None) -> float | None:
+    """A number as the contract has it: no integer, no negative zero."""
+    return None if value is None else value + 0.0
+
+
+def _interval_columns(name: str, spans: Sequence[Span | None], level: float) -> dict[str, list[Any]]:
+    """Intervals by column, "no contact" first."""
+    return {
+        f"{name}.low": [None, *(None if span is None else span[0] + 0.0 for span in spans)],
+        f"{name}.high": [None, *(None if span is None else span[1] + 0.0 for span in spans)],
+        f"{name}.level": [None, *(None if span is None else level for span in spans)],
+    }
+
+
+def _interval(span: Span | None, level: float) -> dict[str, Any] | None:
+    if span is None:
+        return None
+    return slim(Interval, {"low": span[0] + 0.0, "high": span[1] + 0.0, "level": level})
 
 
 def _positions(rules: Rules, language: str) -> Callable[[Suppression], int]:
@@ -192,8 +209,9 @@ def _action(
     rank: int, pick: Pick, request: DecisionRequest, inputs: DecisionInputs, course: Course, *, language: str
 ) -> dict[str, Any]:
     option, worth, found = pick.item.option, pick.worth, course.found
-    explored = pick.best != option.key and course.forced is None
-    chance, around = found.by_key.get(option.key), found.intervals.get(option.key)
+    key = option.key
+    explored = pick.best != key and course.forced is None
+    uplift = _number(found.uplift.get(key))
     return slim(
         Action,
         {
@@ -201,11 +219,14 @@ def _action(
             "offer_id": option.offer.offer_id,
             "treatment_id": option.treatment_id,
             "channel": option.channel,
+            "placement": pick.placement,
             "send_at": time_text(pick.send_at),
             "send": slim(Send, pick.send.model_dump(mode="json")),
-            "propensity": None if chance is None else chance + 0.0,
-            "propensity_interval": None if around is None else slim(Interval, around.model_dump()),
-            "uplift_reason": found.uplift_reason,
+            "propensity": _number(found.by_key.get(key)),
+            "propensity_interval": _interval(found.spans.get(key), found.level),
+            "uplift": uplift,
+            "uplift_interval": _interval(found.uplift_spans.get(key), found.uplift_level),
+            "uplift_reason": found.uplift_reason if uplift is None else None,
             "value": worth.value + 0.0,
             "cost": worth.cost + 0.0,
             "weights": {name: weight + 0.0 for name, weight in worth.weights.items()},
@@ -241,7 +262,8 @@ def _reasons(
         explored=pick.best != pick.item.option.key,
         probability=pick.probability,
         best=name_of(pick.best, language),
-        left=len(course.survivors) + 1,
+        best_probability=pick.best_probability,
+        left=pick.left,
         holdout=None if holdout is None else f"{holdout[0].key}/{holdout[0].arm}",
         step=course.found.step,
         language=language,

@@ -44,8 +44,10 @@ def status_of(request: DecisionRequest, course: Course, language: str = "en") ->
     status = STATUS[step]
     if status == "decided" and course.found.shortfall:
         status, why = "degraded", course.found.shortfall
-    if status == "decided" and course.customer.missing and request.personalised:
+    if status == "decided" and request.personalised and course.customer.missing:
         status, step, why = "degraded", "defaults", f"{course.customer.reason}; its weight counts as 1"
+    elif status == "decided" and request.personalised and course.customer.stood_in:
+        status, step, why = "degraded", "previous", course.customer.reason
     if language != "en" and why:
         why = say(REASONS, STEPS[step], language) if step in STEPS else step
     kind = step if step in SENTENCES else status

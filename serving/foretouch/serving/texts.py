@@ -13,9 +13,10 @@ LANGUAGES = ("en", "zh")
 REASONS: Mapping[str, tuple[str, str]] = {
     "holdout": ("chosen by the arm {arm}, not by a score", "由实验组 {arm} 决定，而非评分"),
     "default_action": ("the caller's default action; no model decided", "采用调用方的默认动作；没有模型参与决策"),
+    "static_default": ("the campaign's static default; no model decided", "采用活动的静态默认动作；没有模型参与决策"),
     "explored": (
-        "explored with probability {probability}; the highest priority was {best}",
-        "以 {probability} 的概率进行探索；优先级最高的是{best}",
+        "explored with probability {probability}; the highest priority was {best} (probability {greedy})",
+        "以 {probability} 的概率进行探索；优先级最高的是{best}（概率 {greedy}）",
     ),
     "only_candidate": ("the only contact that the rules left", "规则筛选后唯一可行的触达"),
     "highest_priority": (
