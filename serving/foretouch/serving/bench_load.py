@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from typing import cast
 
 from foretouch.core.clock import monotonic
 from foretouch.core.errors import NotReadyError
@@ -56,9 +57,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Sends the first request."""
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._send()
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is no subclass of it
+        self._send()
 
     def _send(self) -> None:
         if self._transport is not None:

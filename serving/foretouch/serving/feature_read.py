@@ -18,7 +18,12 @@ CLOSED_AGAIN_AFTER_SECONDS = 2.0
 
 
 class FeatureStore(Protocol):
-    """Where customers' online features are: ``OnlineFeatures`` is one."""
+    """Where customers' online features are: ``OnlineFeatures`` is one.
+
+    A store with a true attribute ``local`` is a file on this machine's disk, like the log itself: it is read on the
+    caller's own thread, because handing a read of 30 microseconds to another thread costs twice as much. Any other
+    store is read in a bounded pool under the deadline.
+    """
 
     def read(self, customer_id: str) -> FeatureSnapshot:
         """What is known of a customer."""
@@ -79,6 +84,8 @@ class FeatureReader:
         self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="feature-read")
         self._free = threading.BoundedSemaphore(THREADS)
         self._breaker = Breaker()
+        self.local = bool(getattr(store, "local", False))
+        """Whether a read may run on an event loop."""
 
     def read(self, customer_id: str, seconds: float, *, hurried: bool = False) -> FeatureSnapshot:
         """A customer's features, or a snapshot that says why there are none.
@@ -90,6 +97,11 @@ class FeatureReader:
         """
         if not self._breaker.allows(monotonic()):
             return self._failure("open", "the feature store keeps failing and is left alone for a moment")
+        read = self._read_here if self.local else self._read_there
+        return read(customer_id, seconds, hurried=hurried)
+
+    def _read_there(self, customer_id: str, seconds: float, *, hurried: bool) -> FeatureSnapshot:
+        """Reads in the pool, and waits no longer than the deadline."""
         if not self._free.acquire(blocking=False):
             return self._failure("busy", f"{THREADS} feature reads are under way already")
         try:
@@ -108,6 +120,22 @@ class FeatureReader:
             self._breaker.failed(monotonic())
             return self._failure("error", f"the feature store cannot be read: {type(error).__name__}: {error}")
         self._breaker.succeeded()
+        return snapshot
+
+    def _read_here(self, customer_id: str, seconds: float, *, hurried: bool) -> FeatureSnapshot:
+        """Reads on this thread; what came too late is used, for it is there, but counts against the store."""
+        started = monotonic()
+        try:
+            snapshot = self._store.read(customer_id)
+        except Exception as error:  # noqa: BLE001 - whatever the store raises, the decision goes on
+            self._breaker.failed(monotonic())
+            return self._failure("error", f"the feature store cannot be read: {type(error).__name__}: {error}")
+        ended = monotonic()
+        if ended - started > seconds and not hurried:
+            self._breaker.failed(ended)
+            self._telemetry.feature_errors.labels("late").inc()
+        else:
+            self._breaker.succeeded()
         return snapshot
 
     def close(self) -> None:

@@ -99,7 +99,7 @@ def parse_json(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         reason = "The body is empty." if not body else f"The body is no valid JSON: {error}."
         raise Problem(status=400, code="bad_json", detail=reason) from error
-    if _depth(value) > MAX_DEPTH:
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise Problem(status=400, code="bad_json", detail=f"The body is nested deeper than {MAX_DEPTH} levels.")
     return value
 
