@@ -16,12 +16,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from math import fsum
 from typing import Literal
 
 from foretouch.core.config import Config
-from foretouch.core.outcomes import ACTIVATING
+from foretouch.core.outcomes import ACTIVATING, Outcome
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000
 SCAN_MICROS = 10_000_000
 """People do not click several links within ten seconds of a delivery; scanners do."""
@@ -119,6 +121,28 @@ class Reward:
     def goal_occurred(self) -> bool:
         """Whether any acceptance event happened in the window of the decision."""
         return self.goal_count > 0
+
+
+def happening(outcome: Outcome, received_at: int) -> Happening:
+    """A posted outcome as attribution sees it.
+
+    Args:
+        outcome: As posted.
+        received_at: Microseconds since 1970 UTC.
+    """
+    link, links = outcome.properties.get("link"), outcome.properties.get("links")
+    counted = isinstance(links, int) and not isinstance(links, bool) and 0 <= links < 2**31
+    return Happening(
+        outcome_id=outcome.outcome_id,
+        decision_id=outcome.decision_id,
+        rank=outcome.rank,
+        type=outcome.type,
+        occurred_at=(outcome.occurred_at - EPOCH) // timedelta(microseconds=1),
+        received_at=received_at,
+        by_machine=outcome.by_machine,
+        link=link if isinstance(link, str) else None,
+        links=links if counted else None,
+    )
 
 
 def goal_events(config: Config) -> tuple[frozenset[str], str]:

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
+from foretouch.core.clock import monotonic
 from foretouch.core.decisions import DecisionRecord, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import ForetouchError
-from foretouch.core.state.db import State
 from foretouch.core.state.log import read_decision
+from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
 from foretouch.serving.bundles import BundleStore
 from foretouch.serving.decider import Begun, Decider, Given, repeat_of
 from foretouch.serving.feature_read import FeatureReader, FeatureStore
+from foretouch.serving.log_write import LOG_SECONDS
 from foretouch.serving.readiness import readiness
 from foretouch.serving.replay import Replay
 from foretouch.serving.replay_log import replay_logged
@@ -25,6 +27,8 @@ from foretouch.serving.telemetry import CountingWatcher, Telemetry
 FEATURE_SHARE = 0.6
 """Share of the deadline that the feature read may take; the rest is for deciding and logging."""
 BATCH_READERS = 8
+FALLBACK_SECONDS = 0.005
+"""Kept back of a caller's deadline for making the answer that needs no log."""
 
 
 class Dataplane:
@@ -46,7 +50,7 @@ class Dataplane:
         self.clock = workspace.clock
         self.telemetry = telemetry or Telemetry()
         self.settings = SettingsReader(workspace)
-        self.state = State(workspace.state_file)
+        self.state = open_state(workspace)
         self.bundles = BundleStore(workspace.bundles, CountingWatcher(self.telemetry))
         self.bundles.refresh()
         self.store = features if features is not None else _online_features(workspace)
@@ -63,6 +67,7 @@ class Dataplane:
 
     def close(self) -> None:
         """Writes what is queued and lets go of everything."""
+        self._decider.close()
         self.bundles.close()
         self._batch.shutdown(wait=False, cancel_futures=True)
         self.features.close()
@@ -81,24 +86,35 @@ class Dataplane:
         caller: str = "cli",
         idempotency_key: str | None = None,
         deadline_ms: float | None = None,
+        arrived: float | None = None,
     ) -> Given:
         """Decides one touchpoint, logs it durably, and only then answers.
+
+        A caller's own deadline holds for the whole: what the log has not begun by then is given up, never to be
+        logged, and the answer is a fallback that says so. What it has begun is waited for.
 
         Args:
             request: The touchpoint.
             caller: Id of the caller's key: idempotency keys of two callers never meet.
             idempotency_key: Makes the call repeatable; ``request.request_id`` serves as well.
             deadline_ms: Lowers the configured deadline.
+            arrived: When the request came in, on the monotonic clock, s; now if absent.
 
         Raises:
             ReusedKeyError: The idempotency key came before with another request.
         """
+        started = monotonic()
+        due = None if deadline_ms is None else (started if arrived is None else arrived) + deadline_ms / 1000.0
         repeat = None if request.options.dry_run else repeat_of(request, caller, idempotency_key)
         earlier = self._decider.earlier(repeat)
         if earlier is not None:
             return earlier
-        features = self.read_features(request.customer_id, deadline_ms)
-        return self._decider.finish(self._decider.begin(request, features, repeat))
+        reading = monotonic()
+        features = self.read_features(request.customer_id, None if due is None else _left_ms(due, reading))
+        read = monotonic()
+        begun = self._decider.begin(request, features, repeat, features_ms=(read - reading) * 1000.0)
+        seconds = LOG_SECONDS if due is None else min(LOG_SECONDS, max(due - FALLBACK_SECONDS - monotonic(), 0.0))
+        return self._decider.finish(begun, seconds=seconds)
 
     def decide_many(
         self,
@@ -114,7 +130,7 @@ class Dataplane:
             requests: The touchpoints.
             caller: As in ``decide_one``.
             idempotency_key: Makes each item repeatable as ``<key>#<position>`` unless it has a ``request_id``.
-            deadline_ms: Per item.
+            deadline_ms: Of each item's features.
         """
         customers = list(dict.fromkeys(request.customer_id for request in requests))
         read = self._batch.map(lambda customer: self.read_features(customer, deadline_ms), customers)
@@ -174,6 +190,11 @@ class Dataplane:
         configured = self.settings.current.config.serving.deadline_ms
         given = min(configured, deadline_ms or configured)
         return self.features.read(customer_id, FEATURE_SHARE * given / 1000.0, hurried=given < configured)
+
+
+def _left_ms(due: float, now: float) -> float:
+    """Milliseconds until a moment; a moment that has passed leaves next to nothing, never nothing."""
+    return max((due - now) * 1000.0, 0.01)
 
 
 def _online_features(workspace: Workspace) -> FeatureStore:

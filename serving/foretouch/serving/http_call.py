@@ -1,7 +1,7 @@
 """One HTTP call and its answer, free of any web framework, and the table of routes that everything else is made of."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,7 @@ class Call:
         idempotency_key: From the header of that name.
         deadline_ms: From ``X-Deadline-Ms``.
         trace_id: The caller's, from ``traceparent``, or a new one.
+        arrived: When the request came in, on the monotonic clock, s: deadlines count from then.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Call:
     idempotency_key: str | None = None
     deadline_ms: float | None = None
     trace_id: str = ""
+    arrived: float | None = None
 
     @property
     def caller_id(self) -> str:
@@ -67,6 +69,7 @@ class Answer:
 
 
 Handler = Callable[[Any, Call], Answer]
+SoonHandler = Callable[[Any, Call], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ class Route:
 
     Attributes:
         name: Unique; also the name of BentoML's plain endpoint, where there is one.
-        method: GET, POST or PUT.
+        method: GET, POST, PUT or DELETE.
         template: The path with placeholders in braces: the label of its metrics.
         summary: For the OpenAPI document.
         handler: Answers it.
@@ -85,6 +88,7 @@ class Route:
         query: Names and descriptions of query parameters.
         loopback_without_key: Callers on this machine need no key.
         body_optional: A call without any body is fine.
+        soon: Answers it on the event loop, where nothing may block: without a thread in between.
         acts: A GET that changes something, so that HEAD, which programs send to look around, is refused.
     """
 
@@ -100,6 +104,7 @@ class Route:
     loopback_without_key: bool = False
     body_optional: bool = False
     acts: bool = False
+    soon: "SoonHandler | None" = None
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

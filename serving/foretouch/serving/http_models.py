@@ -2,11 +2,13 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from foretouch.core.decisions import Interval, ModelRef, Reason, RequestOptions, SendWindow
+from foretouch.core.contact import SuppressionEntry, known_zone
+from foretouch.core.decisions import Decision, Interval, ModelRef, Reason, RequestOptions, SendWindow
 from foretouch.core.events import Consent, Purpose
 from foretouch.core.ids import Id
+from foretouch.core.offers import OfferCaps, Treatment
 from foretouch.core.schema import Attributes, Contract, Time
 
 MAX_ITEMS = 500
@@ -207,3 +209,144 @@ class ItemsAnswer(Contract):
 
     results: tuple[ItemResult, ...]
     counts: dict[str, int]
+
+
+class CustomerBody(Contract):
+    """``PUT /v1/customers/{customer_id}``: what is known of a customer; it replaces what was known before."""
+
+    household_id: Id | None = None
+    time_zone: str | None = None
+    """IANA name; without one the contact policy's default is used, with a warning."""
+    language: str | None = Field(default=None, min_length=2, max_length=35)
+    attributes: Attributes = Field(default_factory=dict, max_length=200)
+    """Named by rules as ``customer.<name>``. Nothing that identifies a person."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str | None) -> str | None:
+        return None if value is None else known_zone(value)
+
+
+class CustomerAnswer(CustomerBody):
+    """What is kept; attributes that the configuration pseudonymises are shown as they are kept."""
+
+    customer_id: str
+    warnings: tuple[str, ...] = ()
+
+
+class SuppressionLine(Contract):
+    """Where and for what a customer is not contacted."""
+
+    channel: str = Field(default="*", min_length=1, max_length=100)
+    """``*`` is every channel."""
+    purpose: Purpose | Literal["*"] = "*"
+    """``*`` is every purpose, also transactional."""
+    reason: str = Field(default="", max_length=500)
+    until: Time | None = None
+    """When the line ends; none is never."""
+
+
+class SuppressionsBody(Contract):
+    """``PUT /v1/customers/{customer_id}/suppressions``: lines to add; one of the same channel and purpose replaces."""
+
+    suppressions: tuple[SuppressionLine, ...] = Field(default=(SuppressionLine(),), min_length=1, max_length=MAX_ITEMS)
+    """Left out: every channel and purpose, for good."""
+
+
+class SuppressionsAnswer(Contract):
+    """The customer's lines now, also those that have ended."""
+
+    customer_id: str
+    changed: int
+    """How many lines were added, replaced or taken off."""
+    suppressions: tuple[SuppressionEntry, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class TreatmentBody(Contract):
+    """A content variant for one channel."""
+
+    treatment_id: Id
+    channel: str = Field(min_length=1)
+    name: str = ""
+
+    def treatment(self, offer_id: str) -> Treatment:
+        """As a treatment of an offer."""
+        return Treatment(offer_id=offer_id, **dict(self))
+
+
+class OfferBody(Contract):
+    """``PUT /v1/offers/{offer_id}``: the whole offer; it replaces an earlier one of that id."""
+
+    offer_id: Id | None = None
+    """The path's, or left out."""
+    name: str = Field(min_length=1)
+    issue: str = ""
+    category: str = ""
+    channels: tuple[str, ...] = Field(min_length=1)
+    value: float = 0.0
+    cost: float = Field(default=0.0, ge=0.0)
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+    eligibility: str = ""
+    applicability: str = ""
+    suitability: str = ""
+    purposes: tuple[Purpose, ...] = Field(default=("marketing", "retention", "service"), min_length=1)
+    fallback: bool = False
+    caps: OfferCaps = OfferCaps()
+    placement: str | None = None
+    lever: float = Field(default=1.0, ge=0.0)
+    attributes: Attributes = Field(default_factory=dict)
+    treatments: tuple[TreatmentBody, ...] = ()
+
+    @model_validator(mode="after")
+    def _dates(self) -> "OfferBody":
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValueError(f"ends_at == {self.ends_at.isoformat()}, must be after starts_at")
+        return self
+
+
+class OfferAnswer(Contract):
+    """The catalogue that decisions name from now on."""
+
+    offer_id: str
+    version: str
+    """Content hash of the whole catalogue: ``versions.offers`` of the decisions made with it, within a second."""
+    changed: bool
+    """False where the offer was just so before."""
+    warnings: tuple[str, ...] = ()
+
+
+ReservationStatus = Literal["sent", "released"]
+
+
+class ReservationAnswer(Contract):
+    """A decided contact and what became of it."""
+
+    reservation_id: str
+    decision_id: str
+    rank: int
+    customer_id: str
+    offer_id: str
+    channel: str
+    send_at: Time
+    status: ReservationStatus
+    """``sent``: confirmed; ``released``: given back."""
+    changed: bool
+    """False where the same was said before."""
+    warnings: tuple[str, ...] = ()
+
+
+class BatchItem(Contract):
+    """One item of a batch: a decision, or a problem of its own."""
+
+    index: int
+    replayed: bool = False
+    decision: Decision | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BatchAnswer(Contract):
+    """As many results as requests, in their order."""
+
+    results: tuple[BatchItem, ...]

@@ -17,7 +17,7 @@ REFUSALS = {
     "401": "No key, or a key that is unknown, revoked or expired.",
     "403": "The key lacks the scope.",
     "404": "The thing does not exist.",
-    "409": "The same id came before with other content.",
+    "409": "The same id came before with other content, or a reservation's earlier word says otherwise.",
     "413": "The body is too large.",
     "415": "The body is not application/json.",
     "422": "The body does not fit its schema, or an idempotency key was reused with another body.",
@@ -87,16 +87,7 @@ def _operation(route: Route, references: Any) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in route.placeholders
     ]
-    parameters += [
-        {
-            "name": name,
-            "in": "query",
-            "required": name == "customer_id",
-            "description": text,
-            "schema": {"type": "string"},
-        }
-        for name, text in route.query.items()
-    ]
+    parameters += [_query_parameter(name, text) for name, text in route.query.items()]
     if route.scopes:
         parameters += [
             {"name": "X-Deadline-Ms", "in": "header", "schema": {"type": "number", "exclusiveMinimum": 0}},
@@ -113,11 +104,24 @@ def _operation(route: Route, references: Any) -> dict[str, Any]:
         }
     if parameters:
         operation["parameters"] = parameters
+    if route.acts:
+        operation["description"] += ". HEAD is refused: this GET decides."
     if isinstance(route.body, type):
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _body_schema(route, references)}}}
     if route.name in LISTS:
         operation["responses"]["202"] = operation["responses"].pop("200")
     return operation
+
+
+def _query_parameter(name: str, text: str) -> dict[str, Any]:
+    """One parameter; of ``context.<name>`` a document can only show the pattern."""
+    return {
+        "name": name,
+        "in": "query",
+        "required": name == "customer_id",
+        "description": text,
+        "schema": {"type": "string"},
+    }
 
 
 def _content(route: Route, references: Any) -> dict[str, Any]:

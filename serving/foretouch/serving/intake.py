@@ -1,27 +1,33 @@
 """What comes back: outcomes, events and consents, each stored once, checked for its time, and acted upon."""
 
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
+from foretouch.core.attribution import happening, machine_clicks
 from foretouch.core.canonical import canonical_json
 from foretouch.core.config import Config
 from foretouch.core.decisions import Action, DecisionRecord
 from foretouch.core.errors import DataError
 from foretouch.core.events import Consent, CustomerEvent
 from foretouch.core.offers import Catalogue
-from foretouch.core.outcomes import GOAL_TYPES, Outcome
+from foretouch.core.outcomes import ACTIVATING, ANSWERS, GOAL_TYPES, MACHINES, UNSENT, Outcome
 from foretouch.core.schema import Contract
-from foretouch.core.state.contacts import reservation_id, settle_contact
+from foretouch.core.state.connection import Connection
+from foretouch.core.state.contacts import (
+    add_contacts,
+    confirm_contact,
+    release_contact,
+    reservation_id,
+)
 from foretouch.core.state.db import to_micros
 from foretouch.core.state.log import append_event, append_outcome, read_decision
 from foretouch.core.state.people import add_consents, read_consents
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.http_models import ConsentsAnswer, ConsentsBody, ItemResult
 from foretouch.serving.moment import FUTURE, Moment, settle_time
+from foretouch.serving.reservations import contact_of
+from foretouch.serving.settings import Settings
 
-SENT = frozenset({"delivered", "open", "click", "unsubscribe", "complaint"})
-NOT_SENT = frozenset({"bounced", "reject"})
 WITHDRAWN = {
     "unsubscribe": ("marketing", "retention"),
     "complaint": ("marketing", "retention", "service"),
@@ -61,22 +67,25 @@ class Intake:
             read_decision(self._plane.state.read(), outcome.decision_id)
             return self._quarantine("outcome", outcome.outcome_id, outcome, _future(outcome.occurred_at, now), now)
 
-        def job(connection: sqlite3.Connection) -> DecisionRecord | None:
+        def job(connection: Connection) -> tuple[DecisionRecord, frozenset[str]] | None:
             if not append_outcome(connection, outcome, now):
                 return None
             record = read_decision(connection, outcome.decision_id)
-            _act_on(connection, record, outcome, now)
+            _act_on(connection, record, outcome, now, settings)
             if outcome.type in GOAL_TYPES:
                 append_event(connection, goal_event(record, outcome, settings.config, settings.catalogue), now)
-            return record
+            return record, flag_machines(connection, record, outcome)
 
-        record = self._plane.state.write(job)
+        done = self._plane.state.write(job)
         warnings = tuple(filter(None, [moment.warning]))
-        if record is not None:
+        if done is not None:
+            record, scanned = done
             warnings += oddities(record, outcome)
+            if outcome.outcome_id in scanned:
+                warnings += ("a burst of clicks on several links right after the delivery: kept as a machine's",)
             if outcome.type in GOAL_TYPES:
                 self._refresh(record.customer_id)
-        status = "duplicate" if record is None else "accepted"
+        status = "duplicate" if done is None else "accepted"
         self._plane.telemetry.outcomes.labels(outcome.type, status).inc()
         return ItemResult(id=outcome.outcome_id, status=status, warnings=warnings)
 
@@ -123,7 +132,7 @@ class Intake:
                 warnings.append(f"channel {item.channel!r} is not in foretouch.toml")
             statements.append(item.consent(customer_id, min(moment.at, now)))
 
-        def job(connection: sqlite3.Connection) -> dict[str, bool]:
+        def job(connection: Connection) -> dict[str, bool]:
             add_consents(connection, statements)
             return read_consents(connection, customer_id, now)
 
@@ -182,12 +191,15 @@ def _action_of(record: DecisionRecord, outcome: Outcome) -> Action | None:
     return next((action for action in record.action if action.rank == outcome.rank), None)
 
 
-def _act_on(connection: sqlite3.Connection, record: DecisionRecord, outcome: Outcome, now: datetime) -> None:
+def _act_on(
+    connection: Connection, record: DecisionRecord, outcome: Outcome, now: datetime, settings: Settings
+) -> None:
     contact_id = reservation_id(record.decision_id, outcome.rank)
-    if outcome.type in SENT:
-        settle_contact(connection, contact_id, "sent")
-    elif outcome.type in NOT_SENT:
-        settle_contact(connection, contact_id, "released")
+    if outcome.type in ACTIVATING:
+        if confirm_contact(connection, contact_id) is None:
+            _went_out(connection, record, outcome, settings)
+    elif outcome.type in UNSENT:
+        release_contact(connection, contact_id)
     action = _action_of(record, outcome)
     if action is not None and outcome.type in WITHDRAWN:
         add_consents(
@@ -204,6 +216,41 @@ def _act_on(connection: sqlite3.Connection, record: DecisionRecord, outcome: Out
                 for purpose in WITHDRAWN[outcome.type]
             ],
         )
+
+
+def _went_out(connection: Connection, record: DecisionRecord, outcome: Outcome, settings: Settings) -> None:
+    """A contact that was never reserved, and yet went out, counts from now on."""
+    action = _action_of(record, outcome)
+    if action is not None:
+        add_contacts(connection, [contact_of(record, action, at=action.send_at, settings=settings)])
+
+
+def flag_machines(connection: Connection, record: DecisionRecord, outcome: Outcome) -> frozenset[str]:
+    """Marks what machines did with one contact, as far as the outcomes so far tell, and returns the clicks among it.
+
+    What was posted stays as it was; only the columns by which the log is searched, and whether the contact counts as
+    answered, follow the mark. Every outcome of the contact is looked at again, for they come in any order.
+    """
+    if outcome.type not in {"delivered", *MACHINES, *ANSWERS}:
+        return frozenset()
+    rows = connection.execute("SELECT body FROM outcomes WHERE decision_id = ?", (record.decision_id,)).fetchall()
+    told = [item for item in (Outcome.from_line(body) for (body,) in rows) if item.rank == outcome.rank]
+    action = _action_of(record, outcome)
+    sent_at = None if action is None else to_micros(action.send_at)
+    scanned = machine_clicks([happening(item, 0) for item in told if not item.by_machine], sent_at)
+    for item in told:
+        by_machine = item.is_bot or item.outcome_id in scanned
+        kind = MACHINES.get(item.type, item.type) if by_machine else item.type
+        connection.execute(
+            "UPDATE outcomes SET type = ?, is_bot = ? WHERE outcome_id = ? AND (type <> ? OR is_bot <> ?)",
+            (kind, int(by_machine), item.outcome_id, kind, int(by_machine)),
+        )
+    answered = any(item.type in ANSWERS and not item.is_bot and item.outcome_id not in scanned for item in told)
+    connection.execute(
+        "UPDATE contacts SET answered = ? WHERE contact_id = ? AND answered <> ?",
+        (int(answered), reservation_id(record.decision_id, outcome.rank), int(answered)),
+    )
+    return scanned
 
 
 def goal_event(record: DecisionRecord, outcome: Outcome, config: Config, catalogue: Catalogue) -> CustomerEvent:
@@ -226,5 +273,11 @@ def goal_event(record: DecisionRecord, outcome: Outcome, config: Config, catalog
         channel=None if action is None else action.channel,
         value=outcome.value,
         currency=outcome.currency or (config.workspace.currency if outcome.value is not None else None),
-        properties={"decision_id": record.decision_id, "outcome_id": outcome.outcome_id, **outcome.properties},
+        is_bot=outcome.is_bot,
+        properties={
+            **outcome.properties,
+            "decision_id": record.decision_id,
+            "rank": outcome.rank,
+            "outcome_id": outcome.outcome_id,
+        },
     )

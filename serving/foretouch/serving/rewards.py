@@ -17,14 +17,14 @@ import duckdb
 import orjson
 import pyarrow as pa
 
-from foretouch.core.attribution import Decided, Happening, Occurrence, Reward, attribute, goal_events
+from foretouch.core.attribution import Decided, Happening, Occurrence, Reward, attribute, goal_events, happening
 from foretouch.core.config import Config
 from foretouch.core.errors import DataError
 from foretouch.core.offers import Catalogue
 from foretouch.core.outcomes import Outcome
-from foretouch.core.state.db import connect as connect_state
-from foretouch.core.state.db import to_micros
+from foretouch.core.state.connection import Connection, stream, to_micros
 from foretouch.core.state.log import read_artifact
+from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
 from foretouch.features.tables import connect, read_table, resolve_aliases
 from foretouch.serving.score_file import ScoreFile
@@ -157,12 +157,13 @@ def rewards(workspace: Workspace, *, as_of: datetime) -> Iterator[Reward]:
         workspace: Whose log and events.
         as_of: Tz-aware; what was decided or received later is not known.
     """
-    if not workspace.state_file.is_file():
+    state = read_state(workspace)
+    if state is None:
         return
     micros = to_micros(as_of)
     aliases = read_table(workspace, "aliases")
     roots = resolve_aliases(dict(zip(aliases["customer_id"], aliases["alias_of"], strict=True)))
-    with closing(connect(workspace)) as tables, closing(connect_state(workspace.state_file, read_only=True)) as state:
+    with closing(state), closing(connect(workspace)) as tables:
         _load(tables, "reward_decisions", _DECIDED, _decided(state, roots, micros))
         _load(tables, "reward_outcomes", _OUTCOMES, _happened(state, roots, micros))
         yield from _merged(tables, workspace.config, micros)
@@ -251,11 +252,11 @@ def _load(tables: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, rows:
     tables.unregister("reward_batch")
 
 
-def _decided(state: Any, roots: Mapping[str, str], until: int) -> Iterator[tuple[Any, ...]]:
+def _decided(state: Connection, roots: Mapping[str, str], until: int) -> Iterator[tuple[Any, ...]]:
     """One row per contact of every logged decision, or one for no contact."""
     categories: dict[str, Mapping[str, str]] = {}
     query = "SELECT decided_at, record FROM decisions WHERE decided_at <= ? ORDER BY sequence"
-    for decided_at, body in state.execute(query, (until,)):
+    for decided_at, body in stream(state, query, (until,)):
         record = orjson.loads(body)
         name, version = record["customer_id"], record["versions"]["offers"]
         head = (roots.get(name, name), record["touchpoint"], record["status"], decided_at)
@@ -278,42 +279,20 @@ def _decided(state: Any, roots: Mapping[str, str], until: int) -> Iterator[tuple
             yield (record["decision_id"], 0, *head, None, None, "", None, None)
 
 
-def _categories(state: Any, version: str) -> dict[str, str]:
+def _categories(state: Connection, version: str) -> dict[str, str]:
     """Offer to category, as they were when the decision was made."""
     catalogue = Catalogue.from_line(read_artifact(state, version))
     return {offer.offer_id: offer.category for offer in catalogue.offers}
 
 
-def _happened(state: Any, roots: Mapping[str, str], until: int) -> Iterator[tuple[Any, ...]]:
+def _happened(state: Connection, roots: Mapping[str, str], until: int) -> Iterator[tuple[Any, ...]]:
     query = "SELECT customer_id, received_at, body FROM outcomes WHERE received_at <= ? ORDER BY sequence"
-    for customer_id, received_at, body in state.execute(query, (until,)):
+    for customer_id, received_at, body in stream(state, query, (until,)):
         found = happening(Outcome.from_line(body), received_at)
         yield (
             roots.get(customer_id, customer_id),
             *(getattr(found, name) for name in _OUTCOMES.names[1:]),
         )
-
-
-def happening(outcome: Outcome, received_at: int) -> Happening:
-    """A posted outcome as attribution sees it.
-
-    Args:
-        outcome: As posted.
-        received_at: Microseconds since 1970 UTC.
-    """
-    link, links = outcome.properties.get("link"), outcome.properties.get("links")
-    counted = isinstance(links, int) and not isinstance(links, bool) and 0 <= links < 2**31
-    return Happening(
-        outcome_id=outcome.outcome_id,
-        decision_id=outcome.decision_id,
-        rank=outcome.rank,
-        type=outcome.type,
-        occurred_at=to_micros(outcome.occurred_at),
-        received_at=received_at,
-        by_machine=outcome.by_machine,
-        link=link if isinstance(link, str) else None,
-        links=links if counted else None,
-    )
 
 
 def batched(items: Iterable[T]) -> Iterator[list[T]]:

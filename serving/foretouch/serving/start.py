@@ -12,9 +12,11 @@ from foretouch.core.errors import ForetouchError
 from foretouch.core.workspace import Workspace
 from foretouch.serving.answers import Answers
 from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.http_routes import Api
+from foretouch.serving.http_api import Api
 from foretouch.serving.intake import Intake
 from foretouch.serving.refresh import RefreshQueue
+from foretouch.serving.register import Register
+from foretouch.serving.reservations import Reservations
 from foretouch.serving.run import FAILED_FILE, RUN_VARIABLE, STARTED_FILE
 from foretouch.serving.upkeep import Upkeep, catch_up
 from foretouch.serving.warm_up import warm_up
@@ -59,7 +61,13 @@ def start() -> tuple[Api, Callable[[], None]]:
     """
     plane = Dataplane(Workspace.open())
     refresh = RefreshQueue(plane.store, plane.clock.now, plane.telemetry)
-    api = Api(plane=plane, intake=Intake(plane, refresh=refresh.add), answers=Answers(plane))
+    api = Api(
+        plane=plane,
+        intake=Intake(plane, refresh=refresh.add),
+        answers=Answers(plane),
+        reservations=Reservations(plane),
+        register=Register(plane),
+    )
     warm_up(api)
     catch_up(plane, refresh.add)
     plane.bundles.watch()

@@ -1,0 +1,76 @@
+"""Handlers of the routes about decisions."""
+
+from typing import Any
+
+from foretouch.core.decisions import DecisionRequest
+from foretouch.core.errors import ConfigError
+from foretouch.serving.http_api import Api, checked, checked_id
+from foretouch.serving.http_call import Answer, Call
+from foretouch.serving.http_models import BatchBody
+from foretouch.serving.http_query import request_fields
+from foretouch.serving.problems import Problem, problem_of
+
+
+def decide(api: Api, call: Call) -> Answer:
+    """One decision."""
+    return _decided(api, call, checked(DecisionRequest, call.body))
+
+
+def touchpoint_decision(api: Api, call: Call) -> Answer:
+    """One decision for an engine that can only GET."""
+    return _decided(api, call, checked(DecisionRequest, request_fields(call.query, call.path["name"])))
+
+
+def _decided(api: Api, call: Call, request: DecisionRequest) -> Answer:
+    given = api.plane.decide_one(
+        request,
+        caller=call.caller_id,
+        idempotency_key=call.idempotency_key,
+        deadline_ms=call.deadline_ms,
+        arrived=call.arrived,
+    )
+    return Answer(body=given.body, headers={"idempotent-replayed": "true"} if given.replayed else {})
+
+
+def decide_batch(api: Api, call: Call) -> Answer:
+    """Many decisions; each item is a decision or a problem of its own."""
+    items = checked(BatchBody, call.body).requests
+    results: list[dict[str, Any]] = [{} for _ in items]
+    good: list[tuple[int, DecisionRequest]] = []
+    for index, item in enumerate(items):
+        try:
+            good.append((index, checked(DecisionRequest, item)))
+        except Problem as problem:
+            results[index] = {"index": index, "problem": problem.document(call.trace_id)}
+    given = api.plane.decide_many(
+        [request for _, request in good],
+        caller=call.caller_id,
+        idempotency_key=call.idempotency_key,
+        deadline_ms=call.deadline_ms,
+    )
+    for (index, _), answer in zip(good, given, strict=True):
+        if isinstance(answer, Exception):
+            results[index] = {"index": index, "problem": problem_of(answer).document(call.trace_id)}
+        else:
+            results[index] = {"index": index, "replayed": answer.replayed, "decision": answer.decision}
+    return Answer.of({"results": results})
+
+
+def get_decision(api: Api, call: Call) -> Answer:
+    """The record of a decision."""
+    return Answer.of(api.plane.get_decision(checked_id("decision_id", call.path["decision_id"])))
+
+
+def replay_decision(api: Api, call: Call) -> Answer:
+    """The same decision made again from the record."""
+    body = call.body if call.body is not None else {}
+    if not isinstance(body, dict) or set(body) - {"policy"} or not isinstance(body.get("policy"), str | None):
+        raise Problem(
+            status=422, code="validation", detail='The body is {} or {"policy": "<name>"}: a policy file of ours.'
+        )
+    decision_id = checked_id("decision_id", call.path["decision_id"])
+    try:
+        return Answer.of(api.plane.replay(decision_id, policy=body.get("policy")))
+    except ConfigError as error:  # where the workspace is on our disk is no caller's business
+        detail = error.message.replace(f"{api.plane.workspace.root}/", "")
+        raise Problem(status=422, code="policy", detail=detail) from error
