@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
+from foretouch.core.engagement import EngagementPolicy
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.http_openapi import document
@@ -48,7 +49,12 @@ FILES: tuple[tuple[str, type[BaseModel], str], ...] = (
         PolicySpec,
         "How scores become a choice. More policies, for arms of an experiment, are `policies/<name>.toml`.",
     ),
-    ("contact_policy.toml", ContactPolicy, "Rules that no score can override."),
+    ("contact_policy.toml", ContactPolicy, "Rules that no score can override; `docs/rules.md` tells them."),
+    (
+        "engagement_policy.toml",
+        EngagementPolicy,
+        "Which offers a customer may, needs or should be shown, besides the offers' own rules. The file may be absent.",
+    ),
     (
         "experiments/<key>.toml",
         ExperimentSpec,
@@ -69,6 +75,26 @@ rule = "three_a_week"
 scope = "customer"
 limit = 3
 days = 7
+""",
+    "WorkingHours": """[[working_hours]]        # in contact_policy.toml: calls on working days only
+rule = "office_hours"
+channels = ["call"]
+start = 09:00:00
+end = 18:00:00
+calendar = "CN"          # public holidays and make-up working days
+""",
+    "CoolDown": """[[cool_downs]]           # in contact_policy.toml: three unanswered in a row, then a month's pause
+rule = "unanswered"
+after = ["unanswered"]
+count = 3
+days = 30
+scope = "channel"
+""",
+    "EngagementRule": """[[rules]]                # in engagement_policy.toml: fuel offers only for those who buy fuel
+rule = "buys_fuel"
+tier = "applicability"
+category = "fuel"
+when = "feature.frequency_90d > 0.0"
 """,
     "Metric": """[[metrics]]              # in experiments/<key>.toml: did they buy within two weeks?
 name = "bought"
@@ -150,6 +176,8 @@ def default(field: FieldInfo) -> str:
         return "its defaults"
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(value, time):
+        return f"`{value.isoformat()}`"
     if isinstance(value, dict):
         value = {
             key: item.model_dump(mode="json") if isinstance(item, BaseModel) else item for key, item in value.items()

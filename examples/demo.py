@@ -27,6 +27,8 @@ SERVING = ("core", "features", "serving", "examples")
 HOUSEHOLDS = ("13", "22", "67", "82", "165", "256", "371", "475", "512", "634", *map(str, range(100, 160)))
 """Asked in this order until there are three telling answers; others than those of the README, who stay free to ask."""
 FIRST_HOUSEHOLDS = 10
+OWED = {"offer_id": "order-confirmation", "channel": "email"}
+"""What the shop itself sends: no offer of the catalogue is meant for purpose ``transactional``."""
 EXPERIMENT = "contact-or-not"
 
 
@@ -239,6 +241,8 @@ def _decide_for_households(workspace: Path) -> Json:
                 "touchpoint": "order-confirmation",
                 "purpose": "transactional",
                 "channels": ["email"],
+                "candidates": [OWED],
+                "default_action": OWED,
             },
         )
         first = chosen[0]

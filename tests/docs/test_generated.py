@@ -11,6 +11,7 @@ import pytest
 
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
+from foretouch.core.engagement import EngagementPolicy
 from foretouch.core.experiment import Metric
 from foretouch.core.policy import PolicySpec
 from tests.e2e.readme import ROOT
@@ -52,10 +53,14 @@ def test_every_setting_has_a_meaning() -> None:
 def test_the_examples_on_the_page_are_accepted() -> None:
     page = (ROOT / "docs/configuration.md").read_text("utf-8")
     blocks = [tomllib.loads(block.partition("```")[0]) for block in page.split("```toml\n")[1:]]
-    assert [list(block) for block in blocks] == [["context_weights"], ["caps"], ["metrics"]]
-    assert PolicySpec.model_validate(blocks[0]).context_weights[0].percent == 30
-    assert ContactPolicy.model_validate(blocks[1]).caps[0].limit == 3
-    assert Metric.model_validate(blocks[2]["metrics"][0]).role == "primary"
+    named = {name: block for block in blocks for name in block}
+    assert sorted(named) == ["caps", "context_weights", "cool_downs", "metrics", "rules", "working_hours"]
+    assert PolicySpec.model_validate(named["context_weights"]).context_weights[0].percent == 30
+    assert ContactPolicy.model_validate(named["caps"]).caps[0].limit == 3
+    assert ContactPolicy.model_validate(named["cool_downs"]).cool_downs[0].count == 3
+    assert ContactPolicy.model_validate(named["working_hours"]).working_hours[0].calendar == "CN"
+    assert EngagementPolicy.model_validate(named["rules"]).rules[0].tier == "applicability"
+    assert Metric.model_validate(named["metrics"]["metrics"][0]).role == "primary"
 
 
 def test_the_page_names_every_section() -> None:

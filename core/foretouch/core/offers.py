@@ -82,5 +82,8 @@ class CandidateRef(Contract):
     """An offer named by the caller, optionally with its treatment and channel."""
 
     offer_id: Id
+    """Of the catalogue, or of the campaign's own."""
     treatment_id: Id | None = None
+    """Only this content variant."""
     channel: str | None = None
+    """Only this channel."""

@@ -94,6 +94,7 @@ def _own_files(name: str) -> dict[str, str]:
     return {
         "policy.toml": templates.POLICY,
         "contact_policy.toml": templates.contact_policy("UTC"),
+        "engagement_policy.toml": templates.ENGAGEMENT_POLICY,
         "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
         CONFIG_FILE: templates.own_config(name),
     }
@@ -103,6 +104,7 @@ def _sample_files() -> dict[str, str]:
     return {
         "policy.toml": templates.POLICY,
         "contact_policy.toml": templates.contact_policy(ZONE),
+        "engagement_policy.toml": templates.ENGAGEMENT_POLICY,
         "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
         CONFIG_FILE: templates.complete_journey_config((NOW - utc_now()).total_seconds()),
     }

@@ -197,6 +197,42 @@ rule = "ten_a_month"
 scope = "customer"
 limit = 10
 days = 30
+
+[[cool_downs]]           # nobody who complained or rejected hears from us for a quarter of a year
+rule = "after_complaint"
+after = ["complaint", "reject"]
+days = 90
+
+# [[cool_downs]]         # three unanswered in a row: a pause on that channel
+# rule = "unanswered"
+# after = ["unanswered"]
+# count = 3
+# days = 30
+# scope = "channel"
+
+# [[working_hours]]      # calls on working days only; public holidays and make-up working days count
+# rule = "office_hours"
+# channels = ["call"]
+# start = 09:00:00
+# end = 18:00:00
+# calendar = "CN"        # a country, and a subdivision if any: "DE-BY"
+"""
+
+
+ENGAGEMENT_POLICY = """# Which offers a customer may, needs or should be shown; offers have rules of their own as well.
+schema_version = 1
+
+# [[rules]]              # eligibility: may they have it? applicability: is it relevant now? suitability: should they?
+# rule = "active_lately"
+# tier = "applicability"
+# when = "feature.recency_days < 365.0"
+
+# [[rules]]              # a rule may be about an issue, a category or one offer, and end by itself
+# rule = "no_credit_for_the_indebted"
+# tier = "suitability"
+# category = "credit"
+# when = "customer.arrears == 0.0"
+# ends_at = 2027-01-01T00:00:00Z
 """
 
 
