@@ -26,6 +26,7 @@ class CustomerScores:
         cards: Cards of the models that took part.
         missing: Models that the policy's weights name and that could not score; their weight counts as 1.
         stood_in: Models that the policy's weights name and whose champion before the present one scored.
+        consulted: All models whose champion before the present one scored: a replay needs them.
         reason: Why either; empty if the champions of all that the policy names scored.
     """
 
@@ -34,6 +35,7 @@ class CustomerScores:
     cards: tuple[ModelCard, ...]
     missing: tuple[str, ...] = ()
     stood_in: tuple[str, ...] = ()
+    consulted: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -64,10 +66,13 @@ def score_customer(
     levels: dict[str, float] = {}
     cards = []
     reasons: dict[str, str] = {}
+    consulted = []
     for name in CUSTOMER_MODELS:
         champion, why = _try(models.get(name), kept, readable=readable)
         before = _try(previous.get(name), kept, readable=readable)[0] if why else None
         found = champion or before
+        if before is not None:
+            consulted.append(name)
         if why:
             reasons[name] = f"the {name} model {why}" + ("; the champion before it scored" if before else "")
         if found is not None:
@@ -83,6 +88,7 @@ def score_customer(
         cards=tuple(cards),
         missing=tuple(name for name in wanting if name not in levels),
         stood_in=tuple(name for name in wanting if name in levels),
+        consulted=tuple(consulted),
         reason=", ".join(reasons[name] for name in wanting),
     )
 

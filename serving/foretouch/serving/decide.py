@@ -124,7 +124,7 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
             models=inputs.models,
             at=inputs.decided_at,
             previous=inputs.previous,
-            spec=setting.spec,
+            spec=setting.drawing,
             offer_contacts=inputs.counters.offer_contacts,
             unaided=setting.unaided,
         )

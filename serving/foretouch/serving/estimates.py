@@ -84,6 +84,7 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
         members={key: members[key[0]] for key in keys if key[0] in members},
         smoothed=smoothed,
         shortfall=shortfall,
+        consulted=() if UPLIFT_MODEL in asked.models or UPLIFT_MODEL not in asked.previous else (UPLIFT_MODEL,),
     )
 
 

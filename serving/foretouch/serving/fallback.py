@@ -97,21 +97,27 @@ def find_propensities(
         evidence=new_offers.evidence_of(tuple(offers.values()), offer_contacts, card),
         at=at,
     )
+    borrowed = (OFFER_MODEL,) if champion is None and before is not None else ()
     if not request.personalised:
         found = _prior(asked, card, "not_personalised", "the request asks for no profiling")
-        return _with_maturity(found, asked)
+        return _with_maturity(replace(found, consulted=borrowed), asked)
     reasons: list[str] = []
     for step, scorer in (("champion", champion), ("previous", before)):
         answer = _step(step, scorer, asked)
         if isinstance(answer, Propensities):
-            if reasons:
-                why = ", ".join([*reasons, *([answer.reason] if answer.reason else [])])
-                answer = replace(answer, step=step, reason=f"{why}; the champion before it scored")
-            return _with_maturity(answer, asked)
+            return _with_maturity(_stand_in(answer, reasons) if step == "previous" else answer, asked)
         if answer and answer not in reasons:
             reasons.append(answer)
+            borrowed = (OFFER_MODEL,) if step == "previous" else borrowed
     found = _prior(asked, card, "prior", ", ".join(reasons))
-    return _with_maturity(found, asked)
+    return _with_maturity(replace(found, consulted=borrowed), asked)
+
+
+def _stand_in(answer: Propensities, reasons: Sequence[str]) -> Propensities:
+    """What the champion before the present one found, under its own name and with why it had to."""
+    why = ", ".join(dict.fromkeys([*reasons, *([answer.reason] if answer.reason else [])]))
+    consulted = tuple(sorted({*answer.consulted, OFFER_MODEL}))
+    return replace(answer, step="previous", reason=f"{why}; the champion before it scored", consulted=consulted)
 
 
 def _step(step: str, scorer: Scorer | None, asked: Asked) -> Propensities | str:

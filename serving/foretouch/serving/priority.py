@@ -241,7 +241,7 @@ class Appraiser:
 
     def _tolls(self, items: Sequence[Screened], touch: Touch) -> dict[str, Toll]:
         spec, factors = self._spec, self._spec.factors
-        recent = recent_contacts(touch)
+        recent = recent_contacts(touch) if touch.request.personalised else []  # how much they were sent is theirs
         everywhere = len(recent)
         tolls = {}
         for channel in {item.option.channel for item in items}:

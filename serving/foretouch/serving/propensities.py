@@ -64,6 +64,7 @@ class Propensities:
         immature: Offers with fewer contacts than the policy's ``mature_from``.
         smoothed: Offers whose propensity is partly their prior, because the model does not know them.
         shortfall: What the policy needs and could not have; the decision is then degraded. Empty if nothing.
+        consulted: Models whose champion before the present one was asked, whatever it said: a replay needs them.
         notes: What the record and the caller should know besides.
     """
 
@@ -83,6 +84,7 @@ class Propensities:
     immature: frozenset[str] = frozenset()
     smoothed: tuple[str, ...] = ()
     shortfall: str = ""
+    consulted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -48,6 +48,8 @@ def set_out(request: DecisionRequest, inputs: DecisionInputs) -> Setting:
     counters = inputs.counters
     if request.household_id is not None and request.household_id != counters.household_id:
         counters = counters.model_copy(update={"household_id": request.household_id})
+    if not request.personalised and (counters.attributes or counters.language):  # rules may ask about offers alone
+        counters = counters.model_copy(update={"attributes": {}, "language": None})
     assigned = assign(
         inputs.experiments,
         customer_id=request.customer_id,
