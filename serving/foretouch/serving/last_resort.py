@@ -72,9 +72,13 @@ def take_default(
     named = resorts(request, inputs.config)
     for step, ref in named:
         options = default_options(ref, request, inputs.catalogue)
-        known = {item.option.key for item in course.screened}
+        # An offer that yielded to others as a fallback is named here, and is put through the rules like any other.
+        yielded = {item.option.key for item in course.screened if item.dropped and item.dropped.stage == "fallback"}
+        known = {item.option.key for item in course.screened} - yielded
         more = screen(tuple(option for option in options if option.key not in known), course)
-        course = replace(course, screened=(*course.screened, *more))
+        again = {item.option.key for item in more}
+        kept = tuple(item for item in course.screened if item.option.key not in again)
+        course = replace(course, screened=(*kept, *more))
         allowed = {item.option.key for item in course.survivors}
         forced = next((option.key for option in options if option.key in allowed), None)
         if forced is not None:

@@ -125,6 +125,7 @@ def choice_reasons(
     left: int,
     holdout: str | None,
     step: str,
+    fallback: bool = False,
     language: str = "en",
 ) -> tuple[Reason, ...]:
     """Why this candidate, besides its score.
@@ -137,6 +138,7 @@ def choice_reasons(
         left: How many candidates the draw could choose from, no contact among them.
         holdout: Experiment and arm, if a holdout chose.
         step: Step of the fallback ladder.
+        fallback: A fallback offer, which no other offer kept out.
         language: Of the texts.
     """
     shown = f"{probability:.3g}"
@@ -151,7 +153,8 @@ def choice_reasons(
         why = _reason("only_candidate", language)
     else:
         why = _reason("highest_priority", language, left=left, probability=shown)
-    return (why, _reason(BY_STEP[step], language)) if step in BY_STEP else (why,)
+    more = [*(["fallback_offer"] if fallback else []), *([BY_STEP[step]] if step in BY_STEP else [])]
+    return (why, *(_reason(code, language) for code in more))
 
 
 def slot_reasons(

@@ -266,6 +266,7 @@ def _reasons(
         left=pick.left,
         holdout=None if holdout is None else f"{holdout[0].key}/{holdout[0].arm}",
         step=course.found.step,
+        fallback=pick.item.option.offer.fallback,
         language=language,
     )
     send = pick.send

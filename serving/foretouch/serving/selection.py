@@ -39,7 +39,7 @@ class Pick:
         left: How many candidates this draw could choose from, "no contact" among them.
         send_at: The slot.
         send: How the slot was found.
-        placement: What it fills; None where the request has no placements.
+        placement: What it fills; the offer's own, if any, where the request has no placements.
     """
 
     item: Screened
@@ -132,7 +132,7 @@ def select(
                 probabilities = {NO_CONTACT: 0.0, **dict.fromkeys(known, 0.0), **dict(zip(keys, shares, strict=True))}
             if pick is None:
                 break
-            picks.append(replace(pick, placement=placement))
+            picks.append(replace(pick, placement=placement or pick.item.option.offer.placement))
             touch = replace(touch, chosen=(*touch.chosen, _contact(picks[-1])))
             if len(picks) < request.n * len(placements):
                 pool = screen_again(pool, touch, zone, expires_at)
@@ -238,6 +238,6 @@ def _contact(pick: Pick) -> PastContact:
         at=pick.send_at,
         channel=pick.item.option.channel,
         offer_id=offer.offer_id,
-        placement=pick.placement or offer.placement,
+        placement=pick.placement,
         category=offer.category or None,
     )
