@@ -45,6 +45,9 @@ def cool_down_ban(
         if lasts:
             until = lasts[-1] + length
             text = f"{_times(rule.count)} {' or '.join(sorted(kinds))}, last on {in_words(lasts[-1])}"
+    if UNANSWERED in rule.after and touch.counters.caps_error is not None:
+        text = f"whether contacts were answered could not be read: {touch.counters.caps_error}"
+        return Ban("cool_down", rule.rule, text, ((ALWAYS, NEVER_ENDS),))
     if UNANSWERED in rule.after:
         latest = _unanswered(rule, touch, channel, offer_id, category)
         if latest is not None and latest + length > touch.now and (until is None or latest + length > until):

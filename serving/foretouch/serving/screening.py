@@ -10,7 +10,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from foretouch.core.decisions import Suppression
-from foretouch.serving.bans import Ban, allowed
+from foretouch.serving.bans import INSTANT, Ban, allowed
 from foretouch.serving.candidates import Option
 from foretouch.serving.contact import (
     Touch,
@@ -56,7 +56,7 @@ def screen(
     """
     memo = SlotMemo()
     latest = touch.request.send_window.latest
-    until = expires_at if latest is None else min(expires_at, latest)
+    until = expires_at if latest is None else min(expires_at, latest + INSTANT)  # the latest moment is still allowed
     plan = touch.plans.get("tiers", (touch.engagement,), lambda: TierPlan(touch.engagement))
     questions = Questions(plan, values, touch.now)
     channels: dict[str, Suppression | None] = {}
@@ -119,7 +119,7 @@ def _check_lists(option: Option, touch: Touch, until: datetime) -> Suppression |
     """A suppression list that forbids the whole window; one that ends before is asked at the slot."""
     for ban in suppression_bans(touch, option.channel):
         ends = ban.spans[0][1]
-        if ends > until:
+        if ends >= until:
             return option.drop("suppression", ban.rule, ban.text, until=ban.until(touch.now))
     return None
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from foretouch.core.contact import ANY, Cap, ContactPolicy, CoolDown, WorkingHours, known_zone
 from foretouch.core.decisions import Suppression
 from foretouch.core.events import Purpose
-from foretouch.serving.bans import Ban, allowed
+from foretouch.serving.bans import INSTANT, Ban, allowed
 from foretouch.serving.candidates import Option
 from foretouch.serving.caps import cap_ban, gap_ban
 from foretouch.serving.contact import Touch, in_words, next_midnight, placement_of
@@ -28,7 +28,6 @@ HORIZON = timedelta(days=7)
 """Slots later than this after the earliest one are not looked at: the week repeats."""
 OF_AN_OFFER = frozenset({"offer", "placement", "category"})
 """Scopes of rules that tell offers apart; all others are the same for every offer on a channel."""
-INSTANT = timedelta(microseconds=1)
 
 Bounds = tuple[datetime, datetime]
 
