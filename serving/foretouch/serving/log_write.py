@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from foretouch.core.decisions import CounterSnapshot, DecisionRequest
 from foretouch.core.errors import ForetouchError
 from foretouch.core.state.access import find_answer, keep_answer
-from foretouch.core.state.caps import CapQuestion, CapsError, CapStore, SeenCaps, read_generation
+from foretouch.core.state.caps import CapQuestion, CapsError, CapStore, SeenCaps, read_generation, tell_additions
 from foretouch.core.state.connection import Connection
 from foretouch.core.state.contacts import Contact, add_contacts, reservation_id, window_start
 from foretouch.core.state.counts import expire_contacts
@@ -83,6 +83,11 @@ class Pending:
     def __init__(self, future: "Future[Logged]", claim: Claim) -> None:
         self._future = future
         self._claim = claim
+
+    @property
+    def future(self) -> "Future[Logged]":
+        """Resolves after the commit, or when there will be none."""
+        return self._future
 
     def result(self, seconds: float = LOG_SECONDS) -> Logged:
         """Waits for the commit.
@@ -226,6 +231,7 @@ def _look(
     generation = read_generation(connection)
     if generation is None:
         raise CapsError(f"the counters of caps at {caps.label} were never filled", hint="foretouch caps rebuild")
+    tell_additions(connection, caps, generation)
     policy, offers = settings.contact_policy, settings.offers_by_id
     return caps.look(
         CapQuestion.of(

@@ -21,7 +21,7 @@ from foretouch.core.state.contacts import Contact, contact_rows, counted_contact
 
 GENERATION = "caps_generation"
 """Row of ``meta``: the generation of the store that was made from this log."""
-MIRROR_SIZE = 500
+MIRROR_SIZE = 5000
 
 
 class CapsError(StateError):
@@ -197,6 +197,17 @@ def rebuild_caps(connection: Connection, store: CapStore) -> int:
     )
     connection.execute("DELETE FROM cap_changes")
     return counted
+
+
+def tell_additions(connection: Connection, store: CapStore, generation: str) -> None:
+    """Tells the store of contacts that stand in the log and not yet there, so that it never counts too few.
+
+    Raises:
+        CapsError: The store cannot be reached: nothing may be decided on what it says.
+    """
+    if connection.execute("SELECT 1 FROM cap_changes LIMIT 1").fetchone() is not None:
+        query = contact_rows("contact_id IN (SELECT contact_id FROM cap_changes) AND status IN ('sent', 'reserved')")
+        store.apply(counted_contacts(stream(connection, query)), generation)
 
 
 def mirror_changes(connection: Connection, store: CapStore, begin: Callable[[], None]) -> int:

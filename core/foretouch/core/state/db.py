@@ -49,6 +49,9 @@ class Database(Protocol):
     def usable(self, connection: Any) -> bool:
         """Whether a connection can be used again after an error."""
 
+    def close(self) -> None:
+        """Lets go of what is still open."""
+
 
 class State:
     """The state of one workspace, for one process.
@@ -64,6 +67,8 @@ class State:
     def __init__(self, where: Path | Database, *, caps: CapStore | None = None) -> None:
         self._database: Database = SqliteDatabase(where) if isinstance(where, Path) else where
         self.label = self._database.label
+        self.local = isinstance(self._database, SqliteDatabase)
+        """Whether a read waits for no network."""
         self.caps = caps
         self._writer_connection: Any = None
         self._open_writer()
@@ -123,6 +128,7 @@ class State:
             self._thread.join()
             if self._writer_connection is not None:
                 self._writer_connection.close()
+            self._database.close()
             if self.caps is not None:
                 self.caps.close()
 
@@ -153,8 +159,6 @@ class State:
                 open_ = False
             if group:
                 self._commit(group)
-                if self.caps is not None:
-                    self._mirror(self.caps)
 
     def _commit(self, group: list[tuple[Job[Any], Future[Any]]]) -> None:
         settled: list[tuple[Future[Any], Any, BaseException | None]] = []
@@ -176,6 +180,9 @@ class State:
             failure = StateError(f"{self.label} cannot be written: {error}", hint=self._database.hint)
             failure.__cause__ = error
             settled = [(future, None, failure) for _, future in group]
+        else:
+            if self.caps is not None:
+                self._mirror(self.caps)
         for future, result, failed in settled:
             if failed is not None:
                 future.set_exception(failed)

@@ -86,6 +86,30 @@ def read_decisions(
         yield read_record(body, shadow=shadow)
 
 
+def count_decisions(connection: Connection, *, since: datetime | None = None, until: datetime | None = None) -> int:
+    """How many decisions have ``since <= decided_at < until``."""
+    query = "SELECT COUNT(*) FROM decisions WHERE decided_at >= ? AND decided_at < ?"
+    return int(connection.execute(query, _range(since, until)).fetchone()[0])
+
+
+def sample_decisions(
+    connection: Connection, most: int, *, since: datetime | None = None, until: datetime | None = None
+) -> list[str]:
+    """Ids of at most so many decisions with ``since <= decided_at < until``, evenly spread, oldest first.
+
+    The same log, range and number give the same sample.
+    """
+    query = "SELECT decision_id FROM decisions WHERE decided_at >= ? AND decided_at < ? ORDER BY sequence"
+    names = [str(name) for (name,) in stream(connection, query, _range(since, until))]
+    if len(names) <= most:
+        return names
+    return [names[index * len(names) // most] for index in range(most)]
+
+
+def _range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    return (to_micros(since) if since else -(2**62), to_micros(until) if until else 2**62)
+
+
 def append_shadow(connection: Connection, decision_id: str, choices: Sequence[ShadowChoice]) -> None:
     """Appends what others would have chosen on the request of a logged decision; the first statement holds."""
     connection.execute(

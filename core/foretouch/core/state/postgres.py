@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from foretouch.core.clock import monotonic
 from foretouch.core.errors import ConfigError, StateError
@@ -165,6 +166,7 @@ class PostgresDatabase:
             ) from error
         self._url = url
         self.label = label_of(url)
+        self._open: WeakSet[PostgresConnection] = WeakSet()
         self._refuse_until = -1.0
         self._refusal = ""
 
@@ -204,6 +206,11 @@ class PostgresDatabase:
         """Whether a connection can be used again after an error."""
         return connection.usable
 
+    def close(self) -> None:
+        """Closes every connection that is still open, also those of other threads."""
+        for connection in list(self._open):
+            connection.close()
+
     def _connect(self) -> PostgresConnection:
         import psycopg  # noqa: PLC0415
 
@@ -223,6 +230,7 @@ class PostgresDatabase:
             self._refuse_until = monotonic() + REFUSE_SECONDS
             raise StateError(self._refusal, hint=HINT) from None  # the cause may hold the password
         connection = PostgresConnection(raw, self.label)
+        self._open.add(connection)
         for name, value in SETTINGS.items():
             connection.execute("SELECT set_config(?, ?, false)", (name, value))
         return connection

@@ -147,13 +147,13 @@ class RedisCaps:
 
     def apply(self, contacts: Iterable[Contact], generation: str) -> None:
         """Makes the store say of contacts what the log says; see ``CapStore``."""
-        arguments: list[Any] = [generation]
-        for contact in contacts:
-            arguments += (
-                ["1", *_fields(contact)] if contact.status in {"sent", "reserved"} else ["0", contact.contact_id]
-            )
-        if self._call(self._apply, arguments).decode() == "lost":
-            self._check("", generation)
+        for chunk in _chunks(contacts):
+            arguments: list[Any] = [generation]
+            for contact in chunk:
+                counts = contact.status in {"sent", "reserved"}
+                arguments += ["1", *_fields(contact)] if counts else ["0", contact.contact_id]
+            if self._call(self._apply, arguments).decode() == "lost":
+                self._check("", generation)
 
     def rebuild(self, contacts: Iterable[Contact], generation: str) -> str:
         """Forgets everything and counts these contacts; see ``CapStore``."""

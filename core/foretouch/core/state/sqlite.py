@@ -163,3 +163,6 @@ class SqliteDatabase:
     def usable(self, connection: SqliteConnection) -> bool:  # noqa: ARG002 - a file does not go away
         """Whether a connection can be used again after an error."""
         return True
+
+    def close(self) -> None:
+        """Nothing: a reading connection ends with its thread."""

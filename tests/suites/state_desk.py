@@ -1,0 +1,123 @@
+"""A desk that decides on a store as the service does: counters, draw, reservation and record in one transaction."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from zlib import crc32
+
+from foretouch.core.config import ChannelSection, Config
+from foretouch.core.contact import ContactPolicy
+from foretouch.core.decisions import CounterSnapshot, DecisionRecord, DecisionRequest, FeatureSnapshot
+from foretouch.core.events import Consent
+from foretouch.core.offers import Catalogue, Offer, OfferCaps
+from foretouch.core.policy import PolicySpec
+from foretouch.core.state.db import State
+from foretouch.core.state.people import Person, add_consents, counter_snapshot, upsert_customers
+from foretouch.core.stored_record import StoredRecord, store
+from foretouch.serving.decide import DecisionInputs, decide
+from foretouch.serving.inputs import DEFAULT_POLICY
+from foretouch.serving.log_write import DecisionWriter, Pending, Repeat, read_counters
+from foretouch.serving.settings import ExperimentSet, PolicySet, Settings
+
+NOW = datetime(2026, 5, 6, 9, 7, 30, tzinfo=UTC)
+CHANNELS = ("email", "sms")
+
+
+def offer(name: str, *, placement: str | None = None, category: str = "", **caps: int) -> Offer:
+    """An offer on every channel."""
+    return Offer(
+        offer_id=name,
+        name=name,
+        category=category,
+        channels=CHANNELS,
+        value=5.0,
+        placement=placement,
+        caps=OfferCaps(**caps),
+        purposes=("marketing", "transactional"),
+    )
+
+
+@dataclass
+class Desk:
+    """Decides under one contact policy, with offers that everybody may have, without models."""
+
+    state: State
+    policy: ContactPolicy
+    offers: tuple[Offer, ...] = (offer("o1"), offer("o2"))
+    prefix: str = "dec"
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.settings = Settings(
+            config=Config(channels={name: ChannelSection() for name in CHANNELS}),
+            contact_policy=self.policy,
+            policies=PolicySet(policies={DEFAULT_POLICY: PolicySpec(kind="shuffle", slot_exploration=1.0)}),
+            experiments=ExperimentSet(),
+            catalogue=Catalogue(offers=self.offers),
+        )
+        self.writer = DecisionWriter(self.state)
+
+    def register(self, *names: str, household: str | None = None, at: datetime = NOW) -> None:
+        """People who consent to everything."""
+        people = [Person(customer_id=name, household_id=household, time_zone="UTC") for name in names]
+        consents = [
+            Consent(customer_id=name, channel=channel, purpose="marketing", granted=True, at=at - timedelta(days=400))
+            for name in names
+            for channel in CHANNELS
+        ]
+        self.state.write(lambda connection: upsert_customers(connection, people))
+        self.state.write(lambda connection: add_consents(connection, consents))
+
+    def submit(self, customer: str, now: datetime = NOW, *, repeat: Repeat | None = None, **asked: Any) -> Pending:
+        """Puts a decision on its way."""
+        request = DecisionRequest(customer_id=customer, **asked)
+        decision_id = f"{self.prefix}_{next(self.numbers)}"
+
+        def make(counters: CounterSnapshot) -> StoredRecord:
+            return store(decide(request, self.inputs(counters, decision_id, now)))
+
+        return self.writer.submit(request, now=now, settings=self.settings, repeat=repeat, make=make)
+
+    def decide(self, customer: str, now: datetime = NOW, **asked: Any) -> DecisionRecord:
+        """One decision, logged."""
+        stored = self.submit(customer, now, **asked).result().stored
+        assert stored is not None
+        return stored.record
+
+    def inputs(self, counters: CounterSnapshot, decision_id: str, now: datetime) -> DecisionInputs:
+        """What a decision depends on."""
+        settings = self.settings
+        return DecisionInputs(
+            decision_id=decision_id,
+            decided_at=now,
+            seed=crc32(decision_id.encode()),
+            features=FeatureSnapshot(known=True),
+            counters=counters,
+            models={},
+            catalogue=settings.catalogue,
+            contact_policy=settings.contact_policy,
+            policies=settings.policies.policies,
+            experiments=(),
+            config=settings.config,
+            versions=settings.versions,
+        )
+
+    def counters(self, customer: str, now: datetime = NOW) -> CounterSnapshot:
+        """What the rules would see now."""
+        return read_counters(
+            self.state.read(), DecisionRequest(customer_id=customer), now, self.settings, caps=self.state.caps
+        )
+
+    def log_counters(self, customer: str, now: datetime = NOW) -> CounterSnapshot:
+        """What the log itself says, wherever caps are counted."""
+        return counter_snapshot(
+            self.state.read(),
+            customer,
+            None,
+            now,
+            self.policy,
+            offers=self.settings.capped_offers,
+            evidence=tuple(self.settings.offers_by_id),
+        )
