@@ -1,8 +1,10 @@
 """Handlers of the routes that keep people, offers, suppression lists and reservations."""
 
+from foretouch.core.errors import ConfigError
 from foretouch.serving.http_api import Api, checked, checked_id
 from foretouch.serving.http_call import Answer, Call
 from foretouch.serving.http_models import CustomerBody, OfferBody, SuppressionsBody
+from foretouch.serving.problems import Problem
 
 
 def confirm_reservation(api: Api, call: Call) -> Answer:
@@ -40,4 +42,8 @@ def delete_suppressions(api: Api, call: Call) -> Answer:
 def put_offer(api: Api, call: Call) -> Answer:
     """An offer of the catalogue in force."""
     offer_id = checked_id("offer_id", call.path["offer_id"])
-    return Answer.of(api.register.offer(offer_id, checked(OfferBody, call.body), actor=call.caller_id))
+    try:
+        return Answer.of(api.register.offer(offer_id, checked(OfferBody, call.body), actor=call.caller_id))
+    except ConfigError as error:  # where the workspace is on our disk is no caller's business
+        detail = error.message.replace(f"{api.plane.workspace.root}/", "")
+        raise Problem(status=422, code="rule", detail=detail) from error

@@ -1,27 +1,25 @@
 """What callers keep with us besides decisions: people, suppression lists, offers. Each change has its audit line."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from foretouch.core import columns as c
 from foretouch.core.canonical import canonical_json, content_hash
 from foretouch.core.contact import ANY, SuppressionEntry
-from foretouch.core.errors import DataError, NotFoundError
+from foretouch.core.errors import DataError
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.state.access import append_audit
 from foretouch.core.state.connection import Connection
 from foretouch.core.state.people import Person, upsert_customers
-from foretouch.core.state.suppressions import add_suppressions, list_suppressions, remove_suppression
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import features_of
-from foretouch.features.ingest import write_table
 from foretouch.features.offers import LEVER, load_catalogue
 from foretouch.features.privacy import TELLING, identifies, pseudonym
-from foretouch.features.schemas import COLUMNS
-from foretouch.features.settle import stack
-from foretouch.features.tables import read_table
+from foretouch.features.schemas import COLUMNS, FLAG, MOMENT, NUMBER, TEXT
 from foretouch.serving.customer_scores import SCORE_FEATURES
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.http_models import (
@@ -33,6 +31,7 @@ from foretouch.serving.http_models import (
     SuppressionsBody,
 )
 from foretouch.serving.rule_check import check_catalogue, check_engagement
+from foretouch.serving.suppression_list import suppress, unsuppress
 
 LONGEST_NAME = 100
 
@@ -90,25 +89,16 @@ class Register:
         Raises:
             DataError: A line would have ended already.
         """
-        now = self._plane.clock.now()
-        warnings = []
-        entries = []
-        for line in body.suppressions:
-            if line.until is not None and line.until <= now:
-                raise DataError(f"until == {line.until.isoformat()}, must be later than now ({now.isoformat()})")
-            if line.channel not in {ANY, *self._plane.settings.current.config.channels}:
-                warnings.append(f"channel {line.channel!r} is not in foretouch.toml")
-            entries.append(SuppressionEntry(customer_id=customer_id, **dict(line)))
-
-        def job(connection: Connection) -> list[SuppressionEntry]:
-            add_suppressions(connection, entries, now)
-            detail = {"customer_id": customer_id, "lines": [entry.model_dump(mode="json") for entry in entries]}
-            append_audit(connection, actor=actor, action="suppression.add", detail=detail, now=now)
-            return list_suppressions(connection, customer_id)
-
-        held = self._plane.state.write(job)
+        config = self._plane.settings.current.config
+        entries = [SuppressionEntry(customer_id=customer_id, **dict(line)) for line in body.suppressions]
+        held = suppress(self._plane.state, customer_id, entries, now=self._plane.clock.now(), actor=actor)
+        warnings = tuple(
+            f"channel {entry.channel!r} is not in foretouch.toml"
+            for entry in entries
+            if entry.channel not in {ANY, *config.channels}
+        )
         return SuppressionsAnswer(
-            customer_id=customer_id, changed=len(entries), suppressions=tuple(held), warnings=tuple(warnings)
+            customer_id=customer_id, changed=len(entries), suppressions=tuple(held), warnings=warnings
         )
 
     def unsuppress(
@@ -120,24 +110,8 @@ class Register:
             NotFoundError: There is no such line.
         """
         now = self._plane.clock.now()
-
-        def job(connection: Connection) -> tuple[int, list[SuppressionEntry]]:
-            lines = [
-                entry
-                for entry in list_suppressions(connection, customer_id)
-                if channel in {None, entry.channel} and purpose in {None, entry.purpose}
-            ]
-            if not lines:
-                which = f"channel {channel or 'any'!r}, purpose {purpose or 'any'!r}"
-                raise NotFoundError(f"no line for customer {customer_id!r}, {which}", hint="foretouch suppress list")
-            for entry in lines:
-                remove_suppression(connection, customer_id, entry.channel, entry.purpose)
-            detail = {"customer_id": customer_id, "lines": [entry.model_dump(mode="json") for entry in lines]}
-            append_audit(connection, actor=actor, action="suppression.remove", detail=detail, now=now)
-            return len(lines), list_suppressions(connection, customer_id)
-
-        removed, held = self._plane.state.write(job)
-        return SuppressionsAnswer(customer_id=customer_id, changed=removed, suppressions=tuple(held))
+        gone, left = unsuppress(self._plane.state, customer_id, channel=channel, purpose=purpose, now=now, actor=actor)
+        return SuppressionsAnswer(customer_id=customer_id, changed=len(gone), suppressions=tuple(left))
 
     def offer(self, offer_id: str, body: OfferBody, *, actor: str = "cli") -> OfferAnswer:
         """Puts one offer into the catalogue, checked as ingest and the service's start check it.
@@ -158,8 +132,9 @@ class Register:
         def job(connection: Connection) -> tuple[str, str]:
             before = load_catalogue(workspace)
             kept = {item.offer_id: item for item in before.offers} | {offer_id: offer}
-            check_engagement(settings.engagement, Catalogue(offers=tuple(kept.values())), known)
-            write_offer(workspace, offer)
+            wanted = Catalogue(offers=tuple(kept[name] for name in sorted(kept)))
+            check_engagement(settings.engagement, wanted, known)
+            write_catalogue(workspace, wanted)
             after = load_catalogue(workspace)
             versions = content_hash(before), content_hash(after)
             detail = {"offer_id": offer_id, "before": versions[0], "after": versions[1]}
@@ -218,24 +193,54 @@ def offer_from(offer_id: str, body: OfferBody) -> Offer:
     return Offer(offer_id=offer_id, treatments=treatments, **fields)
 
 
-def write_offer(workspace: Workspace, offer: Offer) -> None:
-    """Replaces one offer and its treatments in the canonical tables."""
-    row = {
-        **{name: getattr(offer, name) for name in COLUMNS[c.OFFERS] if hasattr(offer, name)},
+def write_catalogue(workspace: Workspace, catalogue: Catalogue) -> None:
+    """Writes the canonical tables of offers and treatments, each file replaced whole.
+
+    Raises:
+        DataError: An attribute is a number with one offer and a text or a flag with another: a column has one type.
+    """
+    rows = [_row(offer) for offer in catalogue.offers]
+    columns = dict.fromkeys([*COLUMNS[c.OFFERS], LEVER, *(name for row in rows for name in row)])
+    arrays = {name: _array(name, [row.get(name) for row in rows]) for name in columns}
+    _replace(workspace, c.OFFERS, pa.table(arrays))
+    treatments = [item for offer in catalogue.offers for item in offer.treatments]
+    if treatments or workspace.table(c.TREATMENTS).exists():
+        values = {name: [getattr(item, name) for item in treatments] for name in COLUMNS[c.TREATMENTS]}
+        _replace(
+            workspace, c.TREATMENTS, pa.table({name: pa.array(items, pa.string()) for name, items in values.items()})
+        )
+
+
+def _row(offer: Offer) -> dict[str, Any]:
+    """An offer as a row: lists and limits as JSON, attributes as columns."""
+    return {
+        **offer.attributes,
+        **{name: getattr(offer, name) for name in COLUMNS[c.OFFERS]},
         c.CHANNELS: canonical_json(offer.channels).decode(),
         c.PURPOSES: canonical_json(offer.purposes).decode(),
         c.CAPS: canonical_json(offer.caps).decode(),
         LEVER: offer.lever,
-        **offer.attributes,
     }
-    stored = read_table(workspace, c.OFFERS)
-    new = pd.DataFrame([row]).assign(
-        **{name: pd.to_datetime([row[name]], utc=True) for name in (c.STARTS_AT, c.ENDS_AT)}
-    )
-    write_table(workspace, c.OFFERS, stack([stored[stored[c.OFFER_ID] != offer.offer_id], new]))
-    treatments = read_table(workspace, c.TREATMENTS)
-    own = [{name: getattr(item, name) for name in COLUMNS[c.TREATMENTS]} for item in offer.treatments]
-    others = treatments[treatments[c.OFFER_ID] != offer.offer_id]
-    if own or len(others) != len(treatments):
-        parts = [others, pd.DataFrame(own)] if own else [others]
-        write_table(workspace, c.TREATMENTS, stack(parts))
+
+
+def _array(name: str, values: Sequence[Any]) -> "pa.Array[Any]":
+    types = {NUMBER: pa.float64(), FLAG: pa.bool_(), MOMENT: pa.timestamp("us", tz="UTC"), TEXT: pa.string()}
+    kind = types.get(COLUMNS[c.OFFERS].get(name, NUMBER if name == LEVER else ""))
+    if kind is None:
+        kinds = {
+            pa.bool_() if isinstance(value, bool) else pa.string() if isinstance(value, str) else pa.float64()
+            for value in values
+            if value is not None
+        }
+        if len(kinds) > 1:
+            raise DataError(f"attribute {name!r} is of another type with other offers: a text, a number or a flag")
+        kind = kinds.pop() if kinds else pa.string()
+    return pa.array(values, type=kind)
+
+
+def _replace(workspace: Workspace, table: str, content: pa.Table) -> None:
+    path = workspace.table(table)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{table}.{os.getpid()}.tmp")
+    pq.write_table(content, draft, compression="zstd")
+    draft.replace(path)
