@@ -1,8 +1,10 @@
 """Send time: in which local hours of the week a customer is active.
 
-Scored as activity, never as an effect of sending: past sends were not spread over hours at random, so what an hour
-does to a message is not identified. The method is ``serving.rhythm``: a customer's own hours, drawn towards
+Shares are activity, never an effect of sending. The method is ``serving.rhythm``: a customer's own hours, drawn towards
 look-alikes and everyone as far as the tuning says, then trees over single hours if they win on the calibrate part.
+
+Beside it, and kept apart from it, the card says what sending at an hour does to the response, where past sends were
+spread over hours enough to tell (``send_effect.py``), or that it is not identified.
 """
 
 import hashlib
@@ -32,6 +34,7 @@ from foretouch.training.booster import fit_booster, golden_rows, predict_text
 from foretouch.training.data import dataset_hash
 from foretouch.training.evaluation import compare
 from foretouch.training.history import history_times
+from foretouch.training.send_effect_report import judge_effect, learn_effect
 from foretouch.training.splits import assign_parts
 from foretouch.training.tabular import WARM_UP, describe
 from foretouch.training.targets import data_span, spine
@@ -49,7 +52,7 @@ MAX_TREE_ROWS = 3_000
 STEPS = (20, 40, 80, 120, 160)
 """Numbers of trees that are tried on the calibrate part."""
 MIN_EVENTS = 300
-NO_EFFECT = "Measures when customers are active; it says nothing about the effect of sending at an hour."
+NO_EFFECT = "Shares measure when customers are active; they say nothing about the effect of sending at an hour."
 SHRINKAGE = ("concentration", "bandwidth", "other_days", "segment", "segment_concentration")
 
 
@@ -95,7 +98,7 @@ class SendTimeTask:
         return {
             "engagement_event": workspace.config.goals.send_time.engagement_event,
             "predicts": "local hours of the week in which the customer is active",
-            "effect_of_sending": "not identified",
+            "beside_it": "the effect of sending at an hour, where hours of sending were varied (extras)",
         }
 
     def load(self, run: TrainingRun) -> Split:
@@ -159,6 +162,9 @@ class SendTimeTask:
         trees = {name: value for name, value in tuned.parameters.items() if name not in SHRINKAGE}
         text, count, gain = _refine(run, make(chosen, last_time(fit), with_later=True), trees, fit, calibrate)
         rhythm = replace(make(chosen, last_time(calibrate), with_later=True), refined=bool(text))
+        effect = learn_effect(run, rhythm, until=split.trained_through)
+        run.say(effect.notes[0])
+        digest.update(effect.digest.encode())
         golden = GoldenRows(inputs=(), raw=(), calibrated=())
         if text:
             segments = calibrate.segments(rhythm.segment_feature)[:20]
@@ -171,10 +177,11 @@ class SendTimeTask:
             golden=golden,
             data_sha256=digest.hexdigest(),
             parameters={**chosen, **trees, "rounds": count, "trials": tuned.trials, "gain_of_trees": gain},
-            extras={**rhythm.to_extras(), "hours": HOURS, "measures": NO_EFFECT},
+            extras={**rhythm.to_extras(), "hours": HOURS, "measures": NO_EFFECT, **effect.extras},
             notes=(
                 NO_EFFECT,
                 f"Trees {'are' if text else 'are not'} used: {gain:+.5f} nats per event on the calibrate part.",
+                *effect.notes,
             ),
         )
 
@@ -201,11 +208,12 @@ class SendTimeTask:
             )
             for name, of in figures.items()
         ]
+        effect = judge_effect(run, rhythm, fitted.extras, since=split.trained_through)
         return Evaluation(
             primary="activity_log_likelihood",
-            metrics={item.metric: item.model for item in comparisons},
-            baselines={EVERYONE: {item.metric: item.reference for item in comparisons}},
-            comparisons=tuple(comparisons),
+            metrics={**{item.metric: item.model for item in comparisons}, **effect.metrics},
+            baselines={EVERYONE: {item.metric: item.reference for item in comparisons}, **effect.baselines},
+            comparisons=(*comparisons, *effect.comparisons),
             plots={
                 "week": partial(_draw_week, rhythm.everyone),
                 "hits": partial(_draw_hits, test.later, {"model": shares, "everyone's best hours": everyone}),

@@ -72,7 +72,7 @@ def read_sends(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, goal
     if share < 1.0:
         kept = [bucket("training-rows", str(customer)) < share for customer in sends[CUSTOMER_ID]]
         sends = sends[kept].reset_index(drop=True)
-    accepted = sends["responded"].astype("boolean").fillna(_accepted(connection, sends, offers, goal))
+    accepted = sends["responded"].astype("boolean").fillna(accepted_by_event(connection, sends, offers, goal))
     sends[LABEL] = accepted.to_numpy(dtype=np.float64)
     return sends[[CUSTOMER_ID, OFFER_ID, AS_OF, CLOSES_AT, LABEL, "randomised"]]
 
@@ -87,9 +87,10 @@ def closing_times(sends: pd.DataFrame, offers: Mapping[str, Offer], goal: OfferG
     return pd.Series(pd.to_datetime(times, utc=True), index=sends.index)
 
 
-def _accepted(
+def accepted_by_event(
     connection: duckdb.DuckDBPyConnection, sends: pd.DataFrame, offers: Mapping[str, Offer], goal: OfferGoal
 ) -> "pd.Series[bool]":
+    """Whether the goal's event for the offer's category came between each send (``as_of``) and ``closes_at``."""
     events = [
         goal.acceptance.get(offers[offer_id].category, goal.acceptance.get("*", "")) for offer_id in sends[OFFER_ID]
     ]
