@@ -34,8 +34,8 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "known_rates": ("no model scored it: the rates of such offers did", "没有模型评分：依据此类优惠的历史接受率"),
     "own_values": ("no model scored it: the offers' own values did", "没有模型评分：依据优惠自身的价值"),
     "first_allowed_slot": (
-        "no send-time model: the first allowed slot is the best",
-        "没有发送时间模型：取第一个允许的时段",
+        "nothing says that a later slot does better: the first allowed one is the best",
+        "没有依据表明更晚的时段更好：取第一个允许的时段",
     ),
     "slot_owed": ("owed to the customer: sent at the first allowed slot", "必须送达的消息：在第一个允许的时段发送"),
     "slot_activity": (
@@ -126,6 +126,7 @@ SUPPRESSED: Mapping[str, tuple[str, str]] = {
     "consent/no_record": ("no consent on record for {channel}", "没有 {channel} 渠道的同意记录"),
     "consent/request": ("the request says that consent for {channel} is withdrawn", "请求表明 {channel} 的同意已撤回"),
     "consent/unreadable": ("consent could not be read", "无法读取同意记录"),
+    "caps/unreadable": ("caps could not be read", "无法读取触达次数"),
     "suppression": ("the customer is on a suppression list", "客户在禁止联系名单上"),
     "eligibility": ("not eligible: rule {rule}", "不符合资格：规则 {rule}"),
     "applicability": ("not relevant now: rule {rule}", "目前不适用：规则 {rule}"),

@@ -54,7 +54,7 @@ def slots(case: Case, offer: Offer, channel: str) -> Iterator[datetime]:
     window = case.request.send_window
     start = max(at for at in (case.now, window.earliest, offer.starts_at) if at is not None)
     base = start.replace(minute=start.minute // 15 * 15, second=0, microsecond=0).astimezone(UTC)
-    moments = [start, *(base + QUARTER * step for step in range(1, 4 * 24 * 8))]
+    moments = [start, *(base + QUARTER * step for step in range(1, (case.expires_at - base) // QUARTER + 1))]
     for at in moments:
         local = at.astimezone(case.zone)
         if at != start and local.minute != 0:

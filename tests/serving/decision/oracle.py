@@ -9,7 +9,8 @@ from foretouch.core.contact import Cap, ContactPolicy
 from foretouch.core.decisions import Action, DecisionRecord
 from foretouch.core.offers import Catalogue, Offer
 
-Sent = tuple[datetime, str, str]
+Sent = tuple[datetime, str, str, str | None]
+"""When, on which channel, which offer, in which placement."""
 
 
 def violations(record: DecisionRecord, policy: ContactPolicy, catalogue: Catalogue, config: Config) -> Iterator[str]:
@@ -18,9 +19,12 @@ def violations(record: DecisionRecord, policy: ContactPolicy, catalogue: Catalog
     default = record.request.default_action
     if default is not None and default.channel is not None and record.fallback_step == "default_action":
         offers.setdefault(default.offer_id, Offer(offer_id=default.offer_id, name="", channels=(default.channel,)))
-    sent: list[Sent] = [(contact.at, contact.channel, contact.offer_id) for contact in record.counters.contacts]
+    sent: list[Sent] = [
+        (contact.at, contact.channel, contact.offer_id, contact.placement) for contact in record.counters.contacts
+    ]
     household: list[Sent] = [
-        (contact.at, contact.channel, contact.offer_id) for contact in record.counters.household_contacts
+        (contact.at, contact.channel, contact.offer_id, contact.placement)
+        for contact in record.counters.household_contacts
     ]
     issued: list[str] = []
     for action in record.action:
@@ -35,12 +39,14 @@ def violations(record: DecisionRecord, policy: ContactPolicy, catalogue: Catalog
         yield from dates_broken(record, action, offer)
         yield from quiet_broken(record, policy, action)
         yield from caps_broken(record, policy, action, sent, household)
+        if record.purpose not in offer.purposes:
+            yield f"offer {action.offer_id} is not for {record.purpose}"
         yield from issue_broken(record, action, offer, issued)
         if action.offer_id in issued:
             yield f"offer {action.offer_id} twice in one answer"
         issued.append(action.offer_id)
-        sent.append((action.send_at, action.channel, action.offer_id))
-        household.append((action.send_at, action.channel, action.offer_id))
+        sent.append((action.send_at, action.channel, action.offer_id, action.placement))
+        household.append(sent[-1])
 
 
 def consent_broken(record: DecisionRecord, policy: ContactPolicy, channel: str) -> Iterator[str]:
@@ -97,19 +103,23 @@ def caps_broken(
             if everyone > cap.limit:
                 yield f"{cap.rule}: {everyone} contacts of everyone"
             continue
-        counted = [at for at, channel, offer in pool if matches(cap, action, channel, offer)]
+        if cap.scope == "placement" and action.placement is None:
+            continue
+        counted = [at for at, channel, name, place in pool if matches(cap, action, channel, name, place)]
         if fullest(counted, action.send_at, timedelta(days=cap.longest_days)) > cap.limit:
             yield f"{cap.rule}: a window of {cap.days} days is over {cap.limit}"
     gap = timedelta(hours=policy.minimum_gap_hours)
-    if any(abs(at - action.send_at) < gap for at, _, _ in sent):
+    if any(abs(at - action.send_at) < gap for at, *_ in sent):
         yield "too close to another contact"
 
 
-def matches(cap: Cap, action: Action, channel: str, offer: str) -> bool:
+def matches(cap: Cap, action: Action, channel: str, offer: str, placement: str | None) -> bool:
     if "*" not in cap.channels and channel not in cap.channels:
         return False
     if cap.scope == "channel":
         return channel == action.channel
+    if cap.scope == "placement":
+        return placement == action.placement
     return cap.scope != "offer" or offer == action.offer_id
 
 

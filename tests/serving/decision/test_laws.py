@@ -1,166 +1,19 @@
 """Whatever the rules and the customer: no action breaks a rule, and the record is whole, true and repeatable."""
 
-from datetime import UTC, datetime, time, timedelta
+from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from foretouch.core.config import ChannelSection, Config
-from foretouch.core.contact import Cap, ContactPolicy, QuietHours
-from foretouch.core.decisions import CounterSnapshot, DecisionRecord, FeatureSnapshot, PastContact
-from foretouch.core.offers import Catalogue, Offer, OfferCaps
-from foretouch.core.policy import PolicySpec
-from foretouch.serving.decide import DecisionInputs, decide, decision_seed
+from foretouch.core.decisions import DecisionRecord
+from foretouch.serving.decide import DecisionInputs, decide
 from foretouch.serving.replay import replay
+from foretouch.serving.touchpoint import effective_request
 from tests.serving.decision import oracle
-from tests.serving.decision.world import CHURN_MODEL, OFFER_MODEL, VERSIONS, inputs, request, total_probability
+from tests.serving.decision.world import inputs, request, total_probability
+from tests.serving.decision.worlds import CHANNELS, worlds
 
-CHANNELS = ("email", "sms", "push", "fax")
-PURPOSES = ("marketing", "retention", "service", "transactional")
-ZONES = (
-    *("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Asia/Kathmandu"),
-    *("Pacific/Apia", "Africa/Casablanca", "America/St_Johns", "UTC"),
-)
-DST_DAYS = tuple(datetime.fromisoformat(day).replace(tzinfo=UTC) for day in ("2026-03-08", "2026-03-28", "2026-10-25"))
 SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def rarely(value: object, otherwise: object) -> st.SearchStrategy[Any]:
-    return st.sampled_from((*[otherwise] * 14, value))
-
-
-def moments(now: datetime, days: int) -> st.SearchStrategy[datetime]:
-    return st.integers(-days * 1440, days * 1440).map(lambda minutes: now + timedelta(minutes=minutes))
-
-
-@st.composite
-def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], DecisionInputs]:
-    day = draw(st.sampled_from((*DST_DAYS, datetime(2026, 7, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC))))
-    now = day + timedelta(minutes=draw(st.integers(0, 1440)), microseconds=draw(st.sampled_from((0, 1, 250_000))))
-    some_channels = st.lists(st.sampled_from(CHANNELS), min_size=1, unique=True).map(tuple)
-    caps_of_offers = st.builds(
-        OfferCaps,
-        total=st.none() | st.integers(1, 6),
-        per_customer=st.none() | st.integers(1, 6),
-        per_day=st.none() | st.integers(1, 6),
-    )
-    offers = []
-    for name in draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True)):
-        starts = draw(st.none() | moments(now, 1))
-        ends = draw(st.none() | moments(now + timedelta(days=1), 2))
-        if starts is not None and ends is not None and ends <= starts:
-            ends = starts + timedelta(hours=1)
-        offers.append(
-            Offer(
-                offer_id=name,
-                name=name,
-                channels=draw(some_channels),
-                value=draw(st.floats(0.0, 20.0)),
-                starts_at=starts,
-                ends_at=ends,
-                caps=draw(caps_of_offers),
-                eligibility=draw(st.sampled_from(("", "feature.recency_days < 10.0", "customer.vip == true"))),
-            )
-        )
-    some_times = st.integers(0, 47).map(lambda half: time(half // 2, 30 * (half % 2)))
-    rule_channels = st.just(("*",)) | some_channels
-    policy = ContactPolicy(
-        quiet_hours=tuple(
-            draw(
-                st.lists(
-                    st.builds(QuietHours, channels=rule_channels, start=some_times, end=some_times),
-                    min_size=1,
-                    max_size=2,
-                )
-            )
-        ),
-        caps=tuple(
-            Cap(rule=f"cap{index}", scope=scope, channels=draw(rule_channels), limit=limit, days=days)
-            for index, (scope, limit, days) in enumerate(
-                draw(
-                    st.lists(
-                        st.tuples(
-                            st.sampled_from(("customer", "household", "channel", "offer", "total")),
-                            st.integers(0, 5),
-                            st.sampled_from((0.5, 1.0, 7.0)),
-                        ),
-                        max_size=3,
-                    )
-                )
-            )
-        ),
-        minimum_gap_hours=draw(st.sampled_from((0.0, 0.0, 3.0, 12.0))),
-        suppressed_customers=draw(rarely(("ann",), ())),
-        default_time_zone=draw(st.sampled_from(ZONES)),
-    )
-    contacts = st.lists(
-        st.builds(PastContact, at=moments(now, 3), channel=st.sampled_from(CHANNELS), offer_id=st.sampled_from("abcd")),
-        max_size=4,
-    ).map(tuple)
-    counts = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 3))
-    purpose = draw(st.sampled_from(PURPOSES))
-    consents = {f"{channel}/{purpose}": draw(rarely(False, True)) for channel in CHANNELS}
-    for channel in draw(st.lists(st.sampled_from(CHANNELS), max_size=1)):
-        consents.pop(f"{channel}/{purpose}", None)
-    own = draw(contacts)
-    counters = CounterSnapshot(
-        known=draw(st.booleans()),
-        time_zone=draw(st.none() | st.sampled_from(ZONES)),
-        household_id=draw(st.sampled_from((None, "home"))),
-        attributes=draw(st.sampled_from(({}, {"vip": True}, {"vip": False}))),
-        consents=consents,
-        consent_error=draw(rarely("disk", None)),
-        contacts=own,
-        household_contacts=(*own, *draw(contacts)),
-        offer_totals=draw(counts),
-        offer_today=draw(counts),
-        offer_per_customer=draw(counts),
-        total_contacts={cap.rule: draw(st.integers(0, 5)) for cap in policy.caps if cap.scope == "total"},
-    )
-    features = draw(
-        st.sampled_from(
-            (
-                FeatureSnapshot(known=True, values={"recency_days": 5.0}, as_of={"v": now}),
-                FeatureSnapshot(known=True, values={"recency_days": 40.0}, as_of={"v": now}, stale=("v",)),
-                FeatureSnapshot(),
-                FeatureSnapshot(error="timeout"),
-            )
-        )
-    )
-    earliest = draw(st.none() | moments(now, 1).map(lambda at: at - timedelta(hours=12)))
-    asked = {
-        "purpose": purpose,
-        "channels": draw(rarely(("sms",), None) | some_channels),
-        "n": draw(st.integers(1, 3)),
-        "consent": draw(st.none() | st.dictionaries(st.sampled_from(CHANNELS), rarely(False, True))),
-        "send_window": {
-            "earliest": earliest,
-            "latest": draw(st.none() | st.integers(1, 3000).map(lambda m: (earliest or now) + timedelta(minutes=m))),
-            "time_zone": draw(st.none() | st.sampled_from(ZONES)),
-        },
-        "default_action": draw(st.none() | st.just({"offer_id": "a", "channel": "email"})),
-        "personalised": draw(st.sampled_from((True, True, False))),
-    }
-    kind = draw(st.sampled_from(("shuffle", "shuffle", "greedy", "epsilon", "softmax")))
-    decision_id = f"dec_{draw(st.integers(0, 10**6))}"
-    return asked, inputs(
-        decision_id=decision_id,
-        decided_at=now,
-        seed=decision_seed("key", "ann", decision_id),
-        features=features,
-        counters=counters,
-        models=draw(st.sampled_from(({}, {"offer": OFFER_MODEL}, {"offer": OFFER_MODEL, "churn": CHURN_MODEL}))),
-        catalogue=Catalogue(offers=tuple(offers)),
-        contact_policy=policy,
-        policies={
-            "default": PolicySpec(
-                kind=kind, slot_exploration=draw(st.sampled_from((0.0, 0.5, 1.0))), fatigue_cost=0.1, floor=0.05
-            )
-        },
-        config=Config(channels={name: ChannelSection(cost=0.01) for name in ("email", "sms", "push")}),
-        versions=VERSIONS,
-    )
 
 
 @SETTINGS
@@ -191,7 +44,8 @@ def test_what_is_dropped_for_consent_channel_or_suppression_breaks_that_rule(
         elif drop.stage == "suppression":
             assert record.customer_id in given_inputs.contact_policy.suppressed_customers
         elif drop.stage == "channel":
-            usable = set(given_inputs.config.channels) & set(record.request.channels or CHANNELS)
+            effective = effective_request(record.request, given_inputs.config)
+            usable = set(given_inputs.config.channels) & set(effective.channels or CHANNELS)
             assert candidate.channel not in usable
 
 
@@ -227,3 +81,52 @@ def test_the_same_inputs_give_the_same_record_also_after_the_log(
     )
     found = replay(logged, from_log)
     assert found.identical, found.differences
+
+
+@SETTINGS
+@given(worlds())
+def test_every_placement_shows_what_fits_it_and_no_more_than_asked(
+    world: tuple[dict[str, Any], DecisionInputs],
+) -> None:
+    asked, given_inputs = world
+    record = decide(request(**asked), given_inputs)
+    effective = effective_request(record.request, given_inputs.config)
+    own = {offer.offer_id: offer.placement for offer in given_inputs.catalogue.offers}
+    shown = Counter(action.placement for action in record.action)
+    if effective.placements is None:
+        assert len(record.action) <= effective.n
+        assert all(action.placement == own.get(action.offer_id) for action in record.action)
+    else:
+        assert set(shown) <= set(effective.placements)
+        assert all(count <= effective.n for count in shown.values())
+        assert all(own.get(action.offer_id) in {None, action.placement} for action in record.action)
+        places = [effective.placements.index(action.placement) for action in record.action if action.placement]
+        assert places == sorted(places)
+    assert len({action.offer_id for action in record.action}) == len(record.action)
+
+
+@SETTINGS
+@given(worlds())
+def test_a_fallback_offer_stands_beside_no_other_offer_of_its_placement(
+    world: tuple[dict[str, Any], DecisionInputs],
+) -> None:
+    asked, given_inputs = world
+    record = decide(request(**asked), given_inputs)
+    offers = {offer.offer_id: offer for offer in given_inputs.catalogue.offers}
+    others = [
+        offers[candidate.offer_id]
+        for candidate in record.candidates
+        if candidate.offer_id in offers and candidate.dropped_by is None and not offers[candidate.offer_id].fallback
+    ]
+    for candidate in record.candidates:
+        if candidate.dropped_by is not None and candidate.dropped_by.stage == "fallback":
+            assert candidate.offer_id is not None
+            assert offers[candidate.offer_id].fallback
+            assert others
+    if record.fallback_step == "default_action" or not record.action:
+        return
+    placements = effective_request(record.request, given_inputs.config).placements
+    for action in record.action:
+        if action.offer_id in offers and offers[action.offer_id].fallback:
+            place = action.placement if placements else None
+            assert not any(place is None or other.placement in {None, place} for other in others)
