@@ -104,7 +104,7 @@ def working_year(calendar: str, year: int) -> WorkingYear:
 
 @lru_cache(maxsize=64)
 def last_published(calendar: str, year: int) -> int:
-    """The last year up to ``year`` whose make-up working days the library has; 0 if it has none of late."""
+    """The last year up to ``year`` whose make-up working days the library has; some earlier one if none of late."""
     swaps = _library(calendar, range(year - LOOKED_BACK, year + 1)).weekend_workdays
     return max((day.year for day in swaps if day.year <= year), default=0)
 
