@@ -17,7 +17,7 @@ import orjson
 import pandas as pd
 
 from foretouch.core.clock import monotonic, utc_now
-from foretouch.core.errors import DataError
+from foretouch.core.errors import DataError, NotReadyError
 from foretouch.serving.bench_load import Load, run_load
 from foretouch.serving.bench_servers import (
     PEER_FOLDER,
@@ -150,14 +150,21 @@ def _take(plan: Plan, servers: Sequence[Server], say: Say) -> dict[tuple[str, in
         (server.name, clients): [] for server in servers for clients in plan.clients
     }
     for server in servers:
-        run_load(server.port, server.requests, clients=4, seconds=min(WARM_SECONDS, plan.seconds))
+        _load(server, 4, min(WARM_SECONDS, plan.seconds))
     for turn in range(plan.rounds):
         for clients in plan.clients:
             say(f"round {turn + 1} of {plan.rounds}, {clients} client{'s' if clients > 1 else ''}")
             for server in servers:
-                found = run_load(server.port, server.requests, clients=clients, seconds=plan.seconds, pid=server.pid)
+                found = _load(server, clients, plan.seconds)
                 taken[server.name, clients].append(found)
     return taken
+
+
+def _load(server: Server, clients: int, seconds: float) -> Load:
+    try:
+        return run_load(server.port, server.requests, clients=clients, seconds=seconds, pid=server.pid)
+    except NotReadyError as error:
+        raise NotReadyError(f"{server.name}, {clients} clients: {error.message}", hint=error.hint) from error
 
 
 def _figures(taken: Mapping[tuple[str, int], Sequence[Load]], clients: int, servers: Sequence[Server]) -> Json:

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from foretouch.serving.bench_world import BenchWorld
 
-START_SECONDS = 120.0
+START_SECONDS, STOP_SECONDS = 120.0, 10.0
 SERVED = "value"
 """The model that ``mlflow models serve`` has."""
 PEER_FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "peers"
@@ -71,12 +71,11 @@ def running(command: Sequence[str], port: int, path: str, log: Path, environment
             _wait(process, port, path, command, log)
             yield process.pid
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(5)
+            for sign in (signal.SIGTERM, signal.SIGKILL):  # the whole group: mlflow leaves its own child behind
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, sign)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(STOP_SECONDS)
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, path: str, command: Sequence[str], log: Path) -> None:

@@ -16,11 +16,12 @@ from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
 from foretouch.serving.bundles import BundleStore
 from foretouch.serving.decider import Begun, Decider, Given, repeat_of
+from foretouch.serving.explained import explained
 from foretouch.serving.feature_read import FeatureReader, FeatureStore
 from foretouch.serving.log_write import LOG_SECONDS
 from foretouch.serving.readiness import readiness
 from foretouch.serving.replay import Replay
-from foretouch.serving.replay_log import replay_logged
+from foretouch.serving.replay_log import Replayer, replay_logged
 from foretouch.serving.settings import SettingsReader
 from foretouch.serving.telemetry import CountingWatcher, Telemetry
 
@@ -103,6 +104,28 @@ class Dataplane:
         Raises:
             ReusedKeyError: The idempotency key came before with another request.
         """
+        begun = self.begin_one(
+            request, caller=caller, idempotency_key=idempotency_key, deadline_ms=deadline_ms, arrived=arrived
+        )
+        return begun if isinstance(begun, Given) else self.finish_one(*begun)
+
+    def begin_one(
+        self,
+        request: DecisionRequest,
+        *,
+        caller: str = "cli",
+        idempotency_key: str | None = None,
+        deadline_ms: float | None = None,
+        arrived: float | None = None,
+    ) -> Given | tuple[Begun, float]:
+        """The first half of ``decide_one``: everything before the wait for the log.
+
+        Returns:
+            An earlier answer, or the decision on its way into the log and how long to wait for that, s.
+
+        Raises:
+            ReusedKeyError: The idempotency key came before with another request.
+        """
         started = monotonic()
         due = None if deadline_ms is None else (started if arrived is None else arrived) + deadline_ms / 1000.0
         repeat = None if request.options.dry_run else repeat_of(request, caller, idempotency_key)
@@ -114,7 +137,20 @@ class Dataplane:
         read = monotonic()
         begun = self._decider.begin(request, features, repeat, features_ms=(read - reading) * 1000.0)
         seconds = LOG_SECONDS if due is None else min(LOG_SECONDS, max(due - FALLBACK_SECONDS - monotonic(), 0.0))
+        return begun, seconds
+
+    def finish_one(self, begun: Begun, seconds: float) -> Given:
+        """The second half of ``decide_one``: waits for the log and answers.
+
+        Raises:
+            ReusedKeyError: The idempotency key came before with another request.
+        """
         return self._decider.finish(begun, seconds=seconds)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether everything read before the wait for the log is on this machine's disk: no thread is needed for it."""
+        return self.features.local and self.state.local
 
     def decide_many(
         self,
@@ -159,6 +195,19 @@ class Dataplane:
             NotFoundError: There is none of that id.
         """
         return read_decision(self.state.read(), decision_id)
+
+    def explain(self, record: DecisionRecord, *, language: str | None = None) -> DecisionRecord:
+        """A logged decision with every reason in full, from the record, its configuration and its models.
+
+        Args:
+            record: The decision.
+            language: Of its texts; as it was answered if absent.
+
+        Raises:
+            NotFoundError: A configuration or model that it names is gone.
+        """
+        replayer = Replayer(self.state, self.workspace.bundles, self.bundles.champions.scorers)
+        return explained(record, replayer.inputs_of(record), language=language)
 
     def replay(self, decision_id: str, *, policy: str | None = None) -> Replay:
         """Makes a logged decision again from its record, the configuration kept with it and the models it names.

@@ -7,16 +7,17 @@ routes go through to BentoML's plain endpoints and mounted app, which call the s
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl
-from uuid import uuid4
 
 from foretouch.core.clock import monotonic
-from foretouch.serving.auth import authenticate, from_loopback, presented_key, require
+from foretouch.core.state.access import ApiKey
+from foretouch.serving.auth import KeyRing, from_loopback, presented_key, require
+from foretouch.serving.http_api import Api
 from foretouch.serving.http_body import (
     ASGIApp,
     Body,
@@ -27,7 +28,7 @@ from foretouch.serving.http_body import (
     parse_json,
 )
 from foretouch.serving.http_call import JSON, Answer, Call, Route, Router
-from foretouch.serving.http_routes import ROUTES, Api
+from foretouch.serving.http_routes import ROUTES
 from foretouch.serving.problems import PROBLEM_JSON, Problem, problem_of
 
 log = logging.getLogger("foretouch.http")
@@ -40,6 +41,20 @@ UNMATCHED = "unmatched"
 MAX_KEY_LENGTH = 256
 METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 OURS = frozenset({"content-type", "content-length", "date", "x-content-type-options", "cache-control"})
+READ_HEADERS: Mapping[bytes, str] = {
+    name.encode(): name
+    for name in (
+        "authorization",
+        "x-api-key",
+        "content-type",
+        "content-length",
+        "traceparent",
+        "idempotency-key",
+        "x-deadline-ms",
+    )
+}
+JSON_HEADER = (b"content-type", JSON.encode())
+FIXED_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -47,11 +62,8 @@ def answer_call(api: Api, route: Route, call: Call) -> Answer:
     """Runs a route's handler; every failure becomes a problem document."""
     try:
         return route.handler(api, call)
-    except Exception as error:
-        problem = problem_of(error)
-        if problem.status >= 500:
-            log.exception("trace %s: %s failed", call.trace_id, route.name)
-        return Answer.problem(problem, call.trace_id)
+    except Exception as error:  # noqa: BLE001 - said to the caller, and logged if it is a fault of ours
+        return _failed(error, route, call)
 
 
 class Front:
@@ -67,6 +79,7 @@ class Front:
         self._inner = inner
         self._api = api
         self._router = Router(routes)
+        self._keys = KeyRing()
         self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="http")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,79 +87,69 @@ class Front:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        started = monotonic()
-        trace_id, template, method = uuid4().hex, UNMATCHED, str(scope["method"]).upper()
+        started, api = monotonic(), self._api()
+        headers = _headers(scope)
+        trace_id = _trace_id(headers) or os.urandom(16).hex()
+        template, method = UNMATCHED, str(scope["method"]).upper()
         body = Body(receive)
         try:
-            headers = _headers(scope)
-            trace_id = _trace_id(headers) or trace_id
             path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
             if method == "OPTIONS":
                 await _send(Answer(status=204, headers={"allow": self._router.allowed(path)}), send)
-                self._count(UNMATCHED, method, 204, started)
+                _count(api, UNMATCHED, method, 204, started)
                 return
             route, values = self._router.find(method, path)
             template = route.template
-            call, content = await self._check(route, values, scope, body, headers)
-            call = replace(call, trace_id=trace_id)
-            if route.scopes and not self._api().plane.settings.current.config.serving.front:
-                answer = await self._through(route, call, content, scope)
-            else:
-                answer = await self._answer(route, call)
-        except Problem as problem:
-            await body.drain()
-            answer = Answer.problem(problem, trace_id)
-        except Exception as error:
-            log.exception("trace %s: the request could not be answered", trace_id)
-            answer = Answer.problem(problem_of(error), trace_id)
-        self._count(template, method, answer.status, started)
-        await _send(answer, send, head=method == "HEAD")
-
-    async def _check(
-        self,
-        route: Route,
-        values: dict[str, str],
-        scope: Scope,
-        body: Body,
-        headers: Mapping[str, str],
-    ) -> tuple[Call, bytes]:
-        """Key and scope, then size, then content type, then JSON.
-
-        Raises:
-            Problem: The first of these that fails.
-        """
-        plane = self._api().plane
-        caller = None
-        if route.scopes and not (
-            route.loopback_without_key and presented_key(headers) is None and from_loopback(scope)
-        ):
-            caller = authenticate(plane.state, headers, plane.clock.now)
-            require(caller, route.scopes)
-        content, parsed = b"", None
-        if route.method not in METHODS_WITHOUT_BODY:
-            limit = plane.settings.current.config.serving.max_body_bytes
-            content = await body.read(headers.get("content-length"), limit)
-            if content or not route.body_optional:
-                if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-                    raise Problem(status=415, code="content_type", detail="Send the body as application/json.")
-                parsed = parse_json(content)
-                if not isinstance(parsed, dict):
-                    raise Problem(status=422, code="validation", detail="The body is a JSON object, nothing else.")
-        return (
-            Call(
+            caller = self._admitted(route, scope, headers, api)
+            content, parsed = b"", None
+            if method not in METHODS_WITHOUT_BODY:
+                content, parsed = await _content(route, body, headers, api)
+            call = Call(
                 path=values,
                 query=_query(scope),
                 body=parsed,
                 caller=caller,
                 idempotency_key=_idempotency_key(headers),
                 deadline_ms=_deadline_ms(headers),
-            ),
-            content,
-        )
+                trace_id=trace_id,
+                arrived=started,
+            )
+            if route.scopes and not api.plane.settings.current.config.serving.front:
+                answer = await self._through(route, call, content, scope)
+            else:
+                answer = await self._answer(api, route, call)
+        except Problem as problem:
+            await body.drain()
+            answer = Answer.problem(problem, trace_id)
+        except Exception as error:
+            log.exception("trace %s: the request could not be answered", trace_id)
+            answer = Answer.problem(problem_of(error), trace_id)
+        _count(api, template, method, answer.status, started)
+        await _send(answer, send, head=method == "HEAD")
 
-    async def _answer(self, route: Route, call: Call) -> Answer:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, answer_call, self._api(), route, call)
+    def _admitted(self, route: Route, scope: Scope, headers: Mapping[str, str], api: Api) -> ApiKey | None:
+        """The caller's key, which carries a scope that the route asks for; None where it asks for none.
+
+        Raises:
+            Problem: 401 or 403.
+        """
+        if not route.scopes or (route.loopback_without_key and presented_key(headers) is None and from_loopback(scope)):
+            return None
+        plane = api.plane
+        caller = self._keys.authenticate(plane.state, headers, plane.clock.now)
+        require(caller, route.scopes)
+        return caller
+
+    async def _answer(self, api: Api, route: Route, call: Call) -> Answer:
+        """Runs the route's handler: on the event loop where it can be, else in a thread."""
+        if route.soon is not None:
+            try:
+                answer = await route.soon(api, call)
+            except Exception as error:  # noqa: BLE001 - said to the caller, and logged if it is a fault of ours
+                return _failed(error, route, call)
+            if answer is not None:
+                return answer
+        return await asyncio.get_running_loop().run_in_executor(self._pool, answer_call, api, route, call)
 
     async def _through(self, route: Route, call: Call, content: bytes, scope: Scope) -> Answer:
         """Hands a checked request, with its body, to BentoML; what BentoML itself refuses becomes a problem too."""
@@ -176,11 +179,35 @@ class Front:
         headers = {name: value for name, value in kept.items() if name not in OURS}
         return Answer(status=status, body=b"".join(parts), content_type=content_type or JSON, headers=headers)
 
-    def _count(self, template: str, method: str, status: int, started: float) -> None:
-        telemetry = self._api().plane.telemetry
-        known = method if method in KNOWN_METHODS else "other"
-        telemetry.requests.labels(template, known, str(status)).inc()
-        telemetry.seconds.labels(template).observe(monotonic() - started)
+
+async def _content(route: Route, body: Body, headers: Mapping[str, str], api: Api) -> tuple[bytes, Any]:
+    """The body, and what it says: size first, then content type, then JSON.
+
+    Raises:
+        Problem: The first of these that fails.
+    """
+    content = await body.read(headers.get("content-length"), api.plane.settings.current.config.serving.max_body_bytes)
+    if not content and route.body_optional:
+        return content, None
+    sent = headers.get("content-type", "")
+    if sent != JSON and sent.partition(";")[0].strip().lower() != JSON:
+        raise Problem(status=415, code="content_type", detail="Send the body as application/json.")
+    parsed = parse_json(content)
+    if not isinstance(parsed, dict):
+        raise Problem(status=422, code="validation", detail="The body is a JSON object, nothing else.")
+    return content, parsed
+
+
+def _failed(error: Exception, route: Route, call: Call) -> Answer:
+    problem = problem_of(error)
+    if problem.status >= 500:
+        log.error("trace %s: %s failed", call.trace_id, route.name, exc_info=error)
+    return Answer.problem(problem, call.trace_id)
+
+
+def _count(api: Api, template: str, method: str, status: int, started: float) -> None:
+    known = method if method in KNOWN_METHODS else "other"
+    api.plane.telemetry.answered(template, known, status, monotonic() - started)
 
 
 def _foreign(status: int) -> Problem:
@@ -194,12 +221,15 @@ def _foreign(status: int) -> Problem:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    """The headers that anything here looks at; of one that comes twice, the last."""
+    return {READ_HEADERS[name]: value.decode("latin-1") for name, value in scope["headers"] if name in READ_HEADERS}
 
 
 def _query(scope: Scope) -> dict[str, str]:
+    if not scope.get("query_string"):
+        return {}
     try:
-        text = bytes(scope.get("query_string", b"")).decode("ascii")
+        text = bytes(scope["query_string"]).decode("ascii")
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50, errors="strict"))
     except ValueError as error:
         raise Problem(status=400, code="bad_query", detail="The query string cannot be read.") from error
@@ -234,13 +264,10 @@ def _deadline_ms(headers: Mapping[str, str]) -> float | None:
 
 
 async def _send(answer: Answer, send: Send, *, head: bool = False) -> None:
-    headers: list[tuple[bytes, bytes]] = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
-        *((name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers.items()),
-    ]
+    content_type = JSON_HEADER if answer.content_type == JSON else (b"content-type", answer.content_type.encode())
+    headers = [content_type, (b"content-length", b"%d" % len(answer.body)), *FIXED_HEADERS]
+    if answer.headers:
+        headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else answer.body})
 

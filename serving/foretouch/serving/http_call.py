@@ -69,7 +69,8 @@ class Answer:
 
 
 Handler = Callable[[Any, Call], Answer]
-SoonHandler = Callable[[Any, Call], Awaitable[Answer]]
+SoonHandler = Callable[[Any, Call], Awaitable[Answer | None]]
+"""None: this call would block, so it takes a thread and ``Handler``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ class Route:
         query: Names and descriptions of query parameters.
         loopback_without_key: Callers on this machine need no key.
         body_optional: A call without any body is fine.
-        soon: Answers it on the event loop, where nothing may block: without a thread in between.
+        soon: Answers it on the event loop, where nothing may block, without a thread in between.
         acts: A GET that changes something, so that HEAD, which programs send to look around, is refused.
     """
 

@@ -74,8 +74,10 @@ def start() -> tuple[Api, Callable[[], None]]:
     upkeep = Upkeep(plane)
     gc.collect()
     gc.freeze()
+    plane.telemetry.pauses.start()
 
     def stop() -> None:
+        plane.telemetry.pauses.stop()
         upkeep.close()
         refresh.close()
         plane.close()

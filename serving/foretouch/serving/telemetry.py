@@ -91,6 +91,8 @@ class Telemetry:
             multiprocess_mode="livemax",
             registry=self.registry,
         )
+        self.pauses = PauseWatch()
+        self._shown_pause = 0.0
         self._counted: dict[tuple[str, str, int], Counter] = {}
         self._timed: dict[str, Histogram] = {}
 
@@ -111,6 +113,9 @@ class Telemetry:
         if timer is None:
             timer = self._timed[route] = self.seconds.labels(route)
         timer.observe(seconds)
+        if self.pauses.longest > self._shown_pause:
+            self._shown_pause = self.pauses.longest
+            self.longest_pause.set(self._shown_pause)
 
     def show_model(self, model: str, version: str, earlier: str | None = None) -> None:
         """Says which version of a model answers now."""
@@ -128,29 +133,29 @@ class Telemetry:
 
 
 class PauseWatch:
-    """Times the garbage collector's pauses from now on, and shows the longest.
+    """Times the garbage collector's pauses from now on.
 
-    Args:
-        telemetry: Shows it.
+    The collector may begin anywhere, also where a metric's lock is held, so nothing is counted here: whoever counts
+    the next request shows what was found.
     """
 
-    def __init__(self, telemetry: Telemetry) -> None:
-        self._gauge = telemetry.longest_pause
+    def __init__(self) -> None:
+        self.longest = 0.0
         self._began = 0.0
-        self._longest = 0.0
-        gc.callbacks.append(self)
+
+    def start(self) -> None:
+        """Times from now on."""
+        if self not in gc.callbacks:
+            gc.callbacks.append(self)
 
     def __call__(self, phase: str, _: dict[str, int]) -> None:
         """Called by the collector before and after it works."""
         if phase == "start":
             self._began = monotonic()
-            return
-        pause = monotonic() - self._began
-        if pause > self._longest:
-            self._longest = pause
-            self._gauge.set(pause)
+        else:
+            self.longest = max(self.longest, monotonic() - self._began)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Looks no more."""
         if self in gc.callbacks:
             gc.callbacks.remove(self)
