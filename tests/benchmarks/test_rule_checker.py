@@ -1,0 +1,124 @@
+"""The judge of the rules catches every kind of broken promise, one planted at a time, and nothing else."""
+
+import datetime as dt
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from rule_checker import Checker
+from rule_proof import run
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of a few thousand decisions where rules break first."""
+    folder = tmp_path_factory.mktemp("rules") / "workspace"
+    run(folder, 3000, threads=4, say=False)
+    return folder / "state.db"
+
+
+def test_the_service_breaks_no_promise(campaign: Path) -> None:
+    checker = Checker(campaign)
+    assert [str(violation) for violation in checker.run()] == []
+    assert checker.counted["decisions"] > 2900
+    assert checker.counted["contacts"] > 500
+
+
+def judged(campaign: Path, change: Callable[[Any], None]) -> set[str]:
+    """The rules broken after every rule set in the log was made stricter behind the service's back."""
+
+    class Stricter(Checker):
+        def _rules(self, entry: Any) -> Any:
+            before = len(self.rules)
+            rules = super()._rules(entry)
+            if len(self.rules) != before:
+                change(rules)
+            return rules
+
+    return {violation.rule for violation in Stricter(campaign).run()}
+
+
+def lower_caps(rules: Any) -> None:
+    for cap in rules.policy["caps"]:
+        cap["limit"] = 0 if cap["limit"] == 1 else 1
+
+
+def widen_quiet_hours(rules: Any) -> None:
+    rules.policy["quiet_hours"] = [{**rule, "start": "14:00:00"} for rule in rules.policy["quiet_hours"]]
+
+
+def shorten_work(rules: Any) -> None:
+    rules.policy["working_hours"] = [{**rule, "end": "10:00:00"} for rule in rules.policy["working_hours"]]
+
+
+def widen_gap(rules: Any) -> None:
+    rules.gap = dt.timedelta(hours=30)
+
+
+def lengthen_pauses(rules: Any) -> None:
+    for rule in rules.policy["cool_downs"]:
+        rule.update(days=60.0, count=1, scope="customer")
+
+
+def end_offers(rules: Any) -> None:
+    for offer in rules.offers.values():
+        offer["ends_at"] = "2025-03-10T00:00:00+00:00"
+
+
+def issue_less(rules: Any) -> None:
+    for offer in rules.offers.values():
+        offer["caps"] = {"total": 1, "per_customer": 0, "per_day": 0}
+
+
+def nobody_may(rules: Any) -> None:
+    for offer in rules.offers.values():
+        offer.update(eligibility="customer.age > 200", applicability="false", suitability="1 > 2", purposes=[])
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (
+            lower_caps,
+            {"three_a_week", "one_sms_a_day", "household_a_day", "offer_a_week", "hero_twice", "sms_of_everyone"},
+        ),
+        (widen_quiet_hours, {"quiet_hours", "friday_night"}),
+        (shorten_work, {"working_hours"}),
+        (widen_gap, {"minimum_gap"}),
+        (lengthen_pauses, {"after_silence", "after_unsubscribe"}),
+        (end_offers, {"dates"}),
+        (issue_less, {"offer_total", "offer_per_customer", "offer_per_day"}),
+        (nobody_may, {"eligibility", "applicability", "suitability", "purpose"}),
+    ],
+)
+def test_a_stricter_rule_is_found_broken(campaign: Path, change: Callable[[Any], None], rules: set[str]) -> None:
+    assert rules <= judged(campaign, change)
+
+
+def test_a_consent_that_was_not_there_is_found(campaign: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "state.db"
+    with sqlite3.connect(campaign) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+        target.execute("UPDATE consents SET granted = 0")
+    assert "consent" in {violation.rule for violation in Checker(copy).run()}
+
+
+def test_a_list_that_was_not_kept_is_found(campaign: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "state.db"
+    with sqlite3.connect(campaign) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+        target.execute("UPDATE suppressions SET channel = '*', purpose = '*', ends_at = NULL, added_at = 0")
+    assert "suppression" in {violation.rule for violation in Checker(copy).run()}
+
+
+def test_it_reads_the_log_and_nothing_that_decides() -> None:
+    text = (Path(__file__).parents[2] / "benchmarks" / "rule_checker.py").read_text(encoding="utf-8")
+    assert "foretouch.serving" not in text
