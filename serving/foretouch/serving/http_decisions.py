@@ -57,8 +57,16 @@ def decide_batch(api: Api, call: Call) -> Answer:
 
 
 def get_decision(api: Api, call: Call) -> Answer:
-    """The record of a decision."""
-    return Answer.of(api.plane.get_decision(checked_id("decision_id", call.path["decision_id"])))
+    """The record of a decision; ``explain=full`` with every reason, worked out from the record and its models."""
+    record = api.plane.get_decision(checked_id("decision_id", call.path["decision_id"]))
+    explain, language = call.query.get("explain", "brief"), call.query.get("language")
+    for name, value, allowed in (("explain", explain, ("brief", "full")), ("language", language, (None, "en", "zh"))):
+        if value not in allowed:
+            listed = " or ".join(item for item in allowed if item is not None)
+            raise Problem(status=422, code="validation", detail=f"{name} == {value!r}, must be {listed}.")
+    if explain == "full" or language is not None:
+        record = api.plane.explain(record, language=language)
+    return Answer.of(record)
 
 
 def replay_decision(api: Api, call: Call) -> Answer:

@@ -1,6 +1,7 @@
 """Replay: the same function on what the record holds; identical, or every difference by name. Pure."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -20,8 +21,8 @@ from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
 from foretouch.serving.policies import check_policy
 from foretouch.serving.scoring import Scorer
 
-NOT_COMPARED = ("latency_ms",)
-"""How long it took is no part of what was decided."""
+NOT_COMPARED = ("latency_ms", "shadow")
+"""How long it took, and what others would have done, is no part of what was decided."""
 
 
 class Difference(Contract):
@@ -106,13 +107,24 @@ def replay(record: DecisionRecord, inputs: DecisionInputs, *, policy: PolicySpec
         ConfigError: ``policy`` is of a kind that cannot be used.
     """
     if policy is not None:
-        check_policy(policy)
-        policies = {DEFAULT_POLICY: policy, **dict.fromkeys(inputs.policies, policy)}
-        versions = inputs.versions.model_copy(update={"policy": content_hash(policy)})
-        inputs = DecisionInputs(**{**vars(inputs), "policies": policies, "versions": versions})
+        inputs = under_policy(inputs, policy)
     again = decide(record.request, inputs)
+    if not record.logged:  # a dry run, or a decision that could not be logged: it said so, and reserved nothing
+        again = again.model_copy(update={"logged": False})
     differences = compare(record, again)
     return Replay(identical=not differences, decision=again, differences=differences)
+
+
+def under_policy(inputs: DecisionInputs, policy: PolicySpec) -> DecisionInputs:
+    """The same inputs with one policy in the place of every other; the versions name it.
+
+    Raises:
+        ConfigError: It is of a kind that cannot be used.
+    """
+    check_policy(policy)
+    policies = {DEFAULT_POLICY: policy, **dict.fromkeys(inputs.policies, policy)}
+    versions = inputs.versions.model_copy(update={"policy": content_hash(policy)})
+    return replace(inputs, policies=policies, versions=versions)
 
 
 def compare(logged: DecisionRecord, replayed: DecisionRecord) -> tuple[Difference, ...]:
