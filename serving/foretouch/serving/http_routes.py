@@ -30,7 +30,9 @@ from foretouch.serving.http_models import (
     SuppressionsBody,
 )
 from foretouch.serving.http_query import PARAMETERS
+from foretouch.serving.http_simulate import simulate
 from foretouch.serving.replay import Replay
+from foretouch.serving.what_if_report import SimulateBody, WhatIf
 
 __all__ = ("ROUTES", "Api")
 
@@ -68,6 +70,10 @@ ROUTES: tuple[Route, ...] = (
         handler=decisions.get_decision,
         scopes=READ,
         answer=DecisionRecord,
+        query={
+            "explain": "full: also what moved the chosen offer's score, worked out now; brief: as it was answered.",
+            "language": "en or zh: every text in that language, with full reasons.",
+        },
     ),
     Route(
         name="replay_decision",
@@ -78,6 +84,16 @@ ROUTES: tuple[Route, ...] = (
         scopes=READ,
         answer=Replay,
         body_optional=True,
+    ),
+    Route(
+        name="simulate",
+        method="POST",
+        template="/v1/simulate",
+        summary="What another policy would have changed over a stored sample: reach, spend, mix, who loses.",
+        handler=simulate,
+        scopes=READ,
+        body=SimulateBody,
+        answer=WhatIf,
     ),
     Route(
         name="touchpoint_decision",
