@@ -278,7 +278,7 @@ class Decider:
     def _counters_or_closed(self, request: DecisionRequest, settings: Settings) -> CounterSnapshot:
         """The counters as last committed; if they cannot be read, a snapshot under which nobody may be contacted."""
         try:
-            return read_counters(self._state.read(), request, self._clock.now(), settings)
+            return read_counters(self._state.read(), request, self._clock.now(), settings, caps=self._state.caps)
         except Exception as error:  # noqa: BLE001 - fail closed on consent
             return CounterSnapshot(consent_error=f"consent cannot be read: {error}")
 
