@@ -188,6 +188,7 @@ class Action(Contract):
     treatment_id: Id | None = None
     channel: str
     placement: str | None = None
+    """Where it is shown: the placement it fills, or the offer's own."""
     send_at: Time
     send: Send | None = None
     propensity: Probability | None = None
@@ -202,6 +203,8 @@ class Action(Contract):
     price: float | None = None
     priority: float | None = None
     selection_probability: Probability | None = None
+    """Of this candidate in its draw, given the draws before it; the record keeps the distribution of the first draw over
+    every candidate."""
     explored: bool = False
     greedy: CandidateRef | None = None
     """The choice of highest priority, where another one was explored; its ``offer_id`` is ``*`` for no contact."""
@@ -297,6 +300,7 @@ class Candidate(Contract):
     price: float | None = None
     priority: float | None = None
     selection_probability: Probability | None = None
+    """In the first draw; they sum to 1 over all candidates. 0 where that draw's placement does not show the offer."""
 
 
 class FeatureSnapshot(Contract):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from foretouch.core.decisions import Suppression
-from foretouch.core.policy import PolicySpec
 from foretouch.serving.candidates import Key
 from foretouch.serving.customer_scores import CustomerScores
 from foretouch.serving.propensities import Propensities
@@ -26,8 +25,7 @@ class Course:
         probes: Where there is no option at all: whether the rules would let anything through.
         held: A holdout, not a score, decides.
         found: What the ladder found.
-        spec: The policy that draws, where it is not the setting's.
-        forced: An option chosen with probability 1.
+        forced: An option chosen with probability 1; set by a holdout or a default action.
         selection: The draws.
         rhythm: When the customer is active.
         warnings: What the caller should know, besides the setting's.
@@ -41,7 +39,6 @@ class Course:
     probes: tuple[Screened, ...] = ()
     held: bool = False
     found: Propensities = field(default_factory=lambda: Propensities(step="nothing"))
-    spec: PolicySpec | None = None
     forced: Key | None = None
     selection: Selection = field(
         default_factory=lambda: Selection(worths={}, probabilities={NO_CONTACT: 1.0}, picks=())

@@ -140,8 +140,8 @@ def _screen(options: tuple[Option, ...], course: Course) -> tuple[Screened, ...]
 
 def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
     """Worth, distribution, draw and slot."""
-    setting, found = course.setting, course.found
-    policy, seed = setting.spec, inputs.seed
+    setting, policy, seed = course.setting, course.setting.spec, inputs.seed
+    found, chances = _credited(course.found, policy)
     owed = request.purpose == OWED
     rhythm, warnings = (NO_RHYTHM, ()) if owed else rhythm_of(inputs.models.get(SEND_TIME_MODEL), course.customer)
     book = TimetableBook(
@@ -156,7 +156,7 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
         config=inputs.config,
         context=request.context,
         levels=course.customer.levels,
-        chances=_chances(found, policy),
+        chances=chances,
         book=book,
         catalogue=inputs.catalogue,
         plans=inputs.plans,
@@ -171,16 +171,19 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
         forced=course.forced,
     )
     selection = select(course.survivors, lottery, touch=setting.touch, zone=setting.zone, expires_at=setting.expires_at)
-    return replace(course, selection=selection, rhythm=rhythm, warnings=(*course.warnings, *warnings))
+    return replace(course, found=found, selection=selection, rhythm=rhythm, warnings=(*course.warnings, *warnings))
 
 
-def _chances(found: Propensities, policy: PolicySpec) -> Mapping[Key, float | None]:
+def _credited(found: Propensities, policy: PolicySpec) -> tuple[Propensities, Mapping[Key, float | None]]:
     """What a contact is credited with: the response, or its uplift where that is known for every option.
 
-    Where it is not, all are compared on their response, so that no option is measured by another yardstick.
+    Where it is not, all are compared on their response, so that no option is measured by another yardstick. The
+    model's bootstrap members are of the response: they say nothing of an uplift, and softmax draws.
     """
-    if policy.propensity != "uplift" or not found.by_key:
-        return found.by_key
-    if all(found.uplift.get(key) is not None for key in found.by_key):
-        return found.uplift
-    return found.by_key
+    known = bool(found.by_key) and all(found.uplift.get(key) is not None for key in found.by_key)
+    if policy.propensity != "uplift" or not known:
+        return found, found.by_key
+    if found.members:
+        said = f"policy {policy.name!r} draws from bootstrap members, and the uplift has none: softmax draws"
+        found = replace(found, members={}, shortfall=f"{found.shortfall}; {said}" if found.shortfall else said)
+    return found, found.uplift

@@ -21,6 +21,7 @@ from tests.serving.decision import brute_force
 from tests.serving.decision.world import (
     ALL_CONSENTS,
     NOW,
+    OFFER_MODEL,
     OFFERS,
     LogisticScorer,
     card,
@@ -296,3 +297,29 @@ def test_where_one_uplift_is_unknown_all_are_compared_on_their_response(monkeypa
     )
     assert known.status == "decided"
     assert not known.action, "a contact that costs acceptances is not made, however likely its acceptance"
+
+
+class Members(LogisticScorer):
+    """An offer model with two members."""
+
+    def members(self, vectors: Any, /) -> Any:
+        raw = self.predict(vectors)
+        return np.array([raw * 0.9, raw * 1.1])
+
+
+def test_members_of_the_response_do_not_draw_for_an_uplift(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Members(card=OFFER_MODEL.card, weights=OFFER_MODEL.weights, intercept=OFFER_MODEL.intercept)
+    models: dict[str, Any] = {"offer": model, "churn": inputs().models["churn"]}
+    spec = PolicySpec(kind="thompson")
+    by_response = decided(monkeypatch, evening("*", 1.0), {}, models=models, policies={"default": spec})
+    assert by_response.status == "decided"
+    uplift = LogisticScorer(card=UPLIFT.card, weights=(0.0, 0.0), intercept=-1.0)
+    by_uplift = decided(
+        monkeypatch,
+        evening("*", 1.0),
+        {},
+        models={**models, "uplift": uplift},
+        policies={"default": spec.replace(propensity="uplift")},
+    )
+    assert by_uplift.status == "degraded"
+    assert "the uplift has none: softmax draws" in by_uplift.status_reason
