@@ -40,9 +40,9 @@ class PostgresServer:
     def stop(self) -> None:
         """At once, without writing everything out: what was committed is in the write-ahead log."""
         pid = int(self.server.get_pid())
-        os.kill(pid, signal.SIGQUIT)
         deadline = time.monotonic() + 30.0
         with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGQUIT)
             while time.monotonic() < deadline:
                 os.kill(pid, 0)
                 time.sleep(0.01)

@@ -8,11 +8,14 @@ from typing import Any
 
 from foretouch.core.clock import monotonic
 from foretouch.core.state.access import ApiKey, verify_key
+from foretouch.core.state.connection import DATABASE_ERRORS
 from foretouch.core.state.db import State
 from foretouch.serving.problems import Problem
 
 KEPT_SECONDS = 0.5
 """How long a key that was found good is taken as good without another look."""
+OUTAGE_SECONDS = 900.0
+"""How long a key that was found good goes on being taken while the state cannot be read: callers still get answers."""
 MOST_KEPT = 1024
 
 CHALLENGE = {"www-authenticate": 'Bearer realm="foretouch"'}
@@ -58,7 +61,12 @@ class KeyRing:
             key = kept[0]
             if key.expires_at is None or key.usable(now()):
                 return key
-        found = verify_key(state.read(), presented, now())
+        try:
+            found = verify_key(state.read(), presented, now())
+        except DATABASE_ERRORS:
+            if kept is not None and moment - kept[1] < OUTAGE_SECONDS and kept[0].usable(now()):
+                return kept[0]
+            raise
         if found is None:
             self._kept.pop(digest, None)
             raise Problem(

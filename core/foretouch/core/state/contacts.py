@@ -187,10 +187,11 @@ def settle_contact(connection: Connection, contact_id: str, status: Literal["sen
     return True
 
 
-def mark_answered(connection: Connection, contact_id: str) -> None:
-    """Notes that a person opened, clicked or converted."""
+def mark_answered(connection: Connection, contact_id: str, *, answered: bool = True) -> None:
+    """Notes whether a person opened, clicked or converted."""
     changed = connection.execute(
-        "UPDATE contacts SET answered = 1 WHERE contact_id = ? AND (answered IS NULL OR answered = 0)", (contact_id,)
+        "UPDATE contacts SET answered = ? WHERE contact_id = ? AND (answered IS NULL OR answered <> ?)",
+        (int(answered), contact_id, int(answered)),
     ).rowcount
     if changed:
         _note_changes(connection, [contact_id])
