@@ -203,7 +203,7 @@ class Action(Contract):
     price: float | None = None
     priority: float | None = None
     selection_probability: Probability | None = None
-    """Of this candidate in its draw, given the draws before it; the record keeps the distribution of the first draw over
+    """Of this candidate in its draw, given the draws before it; the record keeps the first draw's distribution over
     every candidate."""
     explored: bool = False
     greedy: CandidateRef | None = None
