@@ -114,8 +114,7 @@ class PolicyContract:
         shares = case.shares(priorities)
         ranked = sorted(zip(case.draws(priorities)[0] if case.members else priorities, shares, strict=True))
         assert all(
-            low_share <= high_share + 1e-12 or low == high
-            for (low, low_share), (high, high_share) in pairwise(ranked)
+            low_share <= high_share + 1e-12 or low == high for (low, low_share), (high, high_share) in pairwise(ranked)
         )
 
     @given(PRIORITIES.filter(lambda values: len(values) > 1), cases(), st.floats(0.0, 1e6), st.data())

@@ -11,7 +11,7 @@ from foretouch.core.state.connection import from_micros, stream
 from foretouch.core.state.opening import read_state
 from foretouch.core.stored_record import read_fields
 from foretouch.core.workspace import Workspace
-from foretouch.serving.assignment import arm_of, unit_of
+from foretouch.serving.assignment import arm_of, as_of_version, unit_of
 
 
 @dataclass(kw_only=True)
@@ -24,7 +24,7 @@ class Exposure:
         at: When it was decided.
         arm: The arm in the log.
         contacted: Whether that decision said to contact.
-        assigned: The arm that the spec assigns.
+        assigned: The arm that the spec assigns, with the weights of the version that was logged.
         known: Feature values and attributes as of the decision: covariates and segments.
         arms: Every arm in which the unit was ever logged.
     """
@@ -73,9 +73,10 @@ def read_exposures(
             at = from_micros(micros)
             if at > until:
                 break
-            arm = _arm(record, spec.key)
-            if arm is None:
+            logged_as = _arm(record, spec.key)
+            if logged_as is None:
                 continue
+            arm, version = logged_as
             household = record["request"].get("household_id") or record["counters"].get("household_id")
             assigned_unit = unit_of(spec, record["customer_id"], household)
             customer = aliases.get(record["customer_id"], record["customer_id"])
@@ -87,17 +88,19 @@ def read_exposures(
                     at=at,
                     arm=arm,
                     contacted=bool(record["contact"]),
-                    assigned=arm_of(spec, assigned_unit),
+                    assigned=arm_of(as_of_version(spec, version), assigned_unit),
                     known=_known(record),
                 )
             found[unit].arms.add(arm)
     return list(found.values())
 
 
-def _arm(record: dict[str, Any], key: str) -> str | None:
+def _arm(record: dict[str, Any], key: str) -> tuple[str, int] | None:
+    """The arm and the version of the spec that were logged; records of before there were versions are of the first."""
     if not record.get("logged", True):
         return None
-    return next((str(item["arm"]) for item in record["experiments"] if item["key"] == key), None)
+    of_key = (item for item in record["experiments"] if item["key"] == key)
+    return next(((str(item["arm"]), int(item.get("version", 1))) for item in of_key), None)
 
 
 def _known(record: dict[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,7 @@ def _own_files(name: str) -> dict[str, str]:
         "contact_policy.toml": templates.contact_policy("UTC"),
         "engagement_policy.toml": templates.ENGAGEMENT_POLICY,
         "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
+        "experiments/portfolio.toml.example": templates.portfolio("purchase"),
         CONFIG_FILE: templates.own_config(name),
     }
 
@@ -106,6 +107,7 @@ def _sample_files() -> dict[str, str]:
         "contact_policy.toml": templates.contact_policy(ZONE),
         "engagement_policy.toml": templates.ENGAGEMENT_POLICY,
         "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
+        "experiments/portfolio.toml": templates.portfolio("purchase"),
         CONFIG_FILE: templates.complete_journey_config((NOW - utc_now()).total_seconds()),
     }
 

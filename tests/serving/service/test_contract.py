@@ -9,7 +9,7 @@ import pytest
 
 from foretouch.core.workspace import Workspace
 from foretouch.serving.http_routes import ROUTES
-from tests.serving.service.world import Reply, Service, consenting, count, make_key, set_serving, wait_for
+from tests.serving.service.world import Reply, Service, count, held_out, make_key, set_serving, wait_for
 
 TABLES = ("decisions", "outcomes", "events", "contacts", "quarantine", "consents", "idempotency")
 
@@ -30,8 +30,8 @@ def either(request: pytest.FixtureRequest, service: Service) -> Iterator[Service
 
 @pytest.fixture(scope="module")
 def someone(world: Workspace) -> str:
-    """A customer who may be contacted."""
-    return consenting(world)[0]
+    """A customer whom every rule lets be contacted, time and again, because an experiment never does."""
+    return held_out(world)[0]
 
 
 def logged(service: Service) -> dict[str, int]:

@@ -135,21 +135,20 @@ def consenting(workspace: Workspace, channel: str = "email") -> list[str]:
 
 
 def treated(workspace: Workspace) -> list[str]:
-    """Consenting customers whom no experiment holds out."""
-    return [
-        name
-        for name in consenting(workspace)
-        if not any(
-            assignment.holdout
-            for assignment, _ in assign(
-                workspace.experiments(),
-                customer_id=name,
-                household_id=None,
-                touchpoint="default",
-                at=workspace.clock.now(),
-            )
-        )
-    ]
+    """Consenting customers for whom the whole policy decides: no holdout and no standing arm."""
+    return [name for name in consenting(workspace) if kinds(workspace, name) == {"policy"}]
+
+
+def held_out(workspace: Workspace) -> list[str]:
+    """Consenting customers whom an experiment never contacts."""
+    return [name for name in consenting(workspace) if "no_contact" in kinds(workspace, name)]
+
+
+def kinds(workspace: Workspace, customer_id: str) -> set[str]:
+    """The kinds of a customer's arms."""
+    specs, now = workspace.experiments(), workspace.clock.now()
+    found = assign(specs, customer_id=customer_id, household_id=None, touchpoint="default", at=now)
+    return {arm.kind for _, arm in found}
 
 
 def make_key(workspace: Workspace, *scopes: str) -> str:
