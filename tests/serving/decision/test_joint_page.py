@@ -17,7 +17,7 @@ from foretouch.core.policy import PolicySpec
 from foretouch.serving import decide as decide_module
 from foretouch.serving.decide import decide
 from foretouch.serving.send_time import Rhythm
-from tests.serving.decision.world import NOW, OFFER_MODEL, counters, inputs, request
+from tests.serving.decision.world import NOW, counters, inputs, request
 
 PAGE = (Path(__file__).parents[3] / "docs" / "arbitration.md").read_text("utf-8")
 
@@ -58,10 +58,10 @@ def test_the_example_by_hand_is_what_is_decided(monkeypatch: pytest.MonkeyPatch)
         for days, channel in ((1, "email"), (3, "sms"))
     )
     record = decide(
-        request(context={"page": "cancel"}, personalised=False, send_window={"latest": noon + timedelta(hours=4)}),
+        request(context={"page": "cancel"}, send_window={"latest": noon + timedelta(hours=4)}),
         inputs(
             decided_at=noon,
-            models={"offer": OFFER_MODEL},
+            models={},
             catalogue=Catalogue(offers=(coupon,)),
             policies={"default": spec},
             config=Config.model_validate(block("channels")),
