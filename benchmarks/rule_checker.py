@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 import holidays
 
 from foretouch.core.expressions import compile_expression
-from foretouch.core.state.log import read_decisions
+from foretouch.core.stored_record import read_fields
 
 Json = Any
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -116,10 +116,9 @@ class Checker:
 
     def run(self) -> Iterator[Violation]:
         """Every violation in the log, in its order."""
-        for record in read_decisions(self.connection):
-            entry = json.loads(record.to_line())
+        for (line,) in self.connection.execute("SELECT record FROM decisions ORDER BY sequence"):
             self.counted["decisions"] += 1
-            yield from self._judge(entry)
+            yield from self._judge(read_fields(line))
 
     # What the log and the tables say ------------------------------------------------------------------------------
 

@@ -98,11 +98,11 @@ end = 08:00:00
 channels = ["sms", "push", "call"]
 
 [[quiet_hours]]
-rule = "friday_night"
+rule = "sunday_evening"
 start = 17:30:00
 end = 11:00:00
 channels = ["email"]
-days = ["fri"]
+days = ["sun"]
 
 [[working_hours]]
 rule = "calls_in_china"

@@ -21,18 +21,18 @@ Row = dict[str, Any]
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of a few thousand decisions where rules break first."""
     folder = tmp_path_factory.mktemp("rules") / "workspace"
-    run(folder, 3000, threads=4, say=False)
+    run(folder, 1500, threads=4, say=False)
     return folder / "state.db"
 
 
 def test_the_service_breaks_no_promise(campaign: Path) -> None:
     checker = Checker(campaign)
     assert [str(violation) for violation in checker.run()] == []
-    assert checker.counted["decisions"] > 2900
-    assert checker.counted["contacts"] > 500
+    assert checker.counted["decisions"] > 1400
+    assert checker.counted["contacts"] > 400
 
 
-def judged(campaign: Path, change: Callable[[Any], None]) -> set[str]:
+def judged(campaign: Path, change: Callable[[Any], object]) -> set[str]:
     """The rules broken after every rule set in the log was made stricter behind the service's back."""
 
     class Stricter(Checker):
@@ -52,7 +52,7 @@ def lower_caps(rules: Any) -> None:
 
 
 def widen_quiet_hours(rules: Any) -> None:
-    rules.policy["quiet_hours"] = [{**rule, "start": "14:00:00"} for rule in rules.policy["quiet_hours"]]
+    rules.policy["quiet_hours"] = [{**rule, "start": "11:00:00"} for rule in rules.policy["quiet_hours"]]
 
 
 def shorten_work(rules: Any) -> None:
@@ -83,24 +83,22 @@ def nobody_may(rules: Any) -> None:
         offer.update(eligibility="customer.age > 200", applicability="false", suitability="1 > 2", purposes=[])
 
 
-@pytest.mark.parametrize(
-    ("change", "rules"),
-    [
-        (
-            lower_caps,
-            {"three_a_week", "one_sms_a_day", "household_a_day", "offer_a_week", "hero_twice", "sms_of_everyone"},
-        ),
-        (widen_quiet_hours, {"quiet_hours", "friday_night"}),
-        (shorten_work, {"working_hours"}),
-        (widen_gap, {"minimum_gap"}),
-        (lengthen_pauses, {"after_silence", "after_unsubscribe"}),
-        (end_offers, {"dates"}),
-        (issue_less, {"offer_total", "offer_per_customer", "offer_per_day"}),
-        (nobody_may, {"eligibility", "applicability", "suitability", "purpose"}),
-    ],
-)
-def test_a_stricter_rule_is_found_broken(campaign: Path, change: Callable[[Any], None], rules: set[str]) -> None:
-    assert rules <= judged(campaign, change)
+STRICTER = {
+    lower_caps: {"three_a_week", "one_sms_a_day", "household_a_day", "offer_a_week", "hero_twice", "sms_of_everyone"},
+    widen_quiet_hours: {"quiet_hours", "sunday_evening"},
+    shorten_work: {"working_hours"},
+    widen_gap: {"minimum_gap"},
+    lengthen_pauses: {"after_silence", "after_unsubscribe"},
+    end_offers: {"dates"},
+    issue_less: {"offer_total", "offer_per_customer", "offer_per_day"},
+    nobody_may: {"eligibility", "applicability", "suitability", "purpose"},
+}
+
+
+def test_every_stricter_rule_is_found_broken(campaign: Path) -> None:
+    found = judged(campaign, lambda rules: [change(rules) for change in STRICTER])
+    for change, rules in STRICTER.items():
+        assert rules <= found, change.__name__
 
 
 def test_a_consent_that_was_not_there_is_found(campaign: Path, tmp_path: Path) -> None:
@@ -115,7 +113,10 @@ def test_a_list_that_was_not_kept_is_found(campaign: Path, tmp_path: Path) -> No
     copy = tmp_path / "state.db"
     with sqlite3.connect(campaign) as source, sqlite3.connect(copy) as target:
         source.backup(target)
-        target.execute("UPDATE suppressions SET channel = '*', purpose = '*', ends_at = NULL, added_at = 0")
+        target.execute(
+            "INSERT OR REPLACE INTO suppressions (customer_id, channel, purpose, reason, ends_at, added_at)"
+            " SELECT customer_id, '*', '*', 'planted', NULL, 0 FROM customers"
+        )
     assert "suppression" in {violation.rule for violation in Checker(copy).run()}
 
 
