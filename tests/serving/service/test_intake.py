@@ -1,6 +1,6 @@
 """What comes back through HTTP: outcomes, events and consents, and what follows from them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -170,3 +170,61 @@ def _advance(workspace: Workspace) -> None:
     """A simulated world's clock is moved by hand; an event is known from the moment after it came."""
     clock: Any = workspace.clock
     clock.set(clock.now() + timedelta(seconds=1))
+
+
+def test_a_scanner_that_clicks_every_link_is_flagged_in_any_order(service: Service) -> None:
+    contacted = service.decide(treated(service.workspace)[5], purpose="transactional")
+    sent = datetime.fromisoformat(contacted["action"][0]["send_at"])
+
+    def told(number: int, kind: str, seconds: float, **fields: Any) -> Any:
+        at = (sent + timedelta(seconds=seconds)).isoformat()
+        body = outcome(contacted, f"{kind}{number}", kind, occurred_at=at, **fields)
+        return service.call("POST", "/v1/outcomes", body).json
+
+    def kinds() -> list[tuple[str, int]]:
+        with State(service.workspace.state_file) as state:
+            rows = state.read().execute(
+                "SELECT type, is_bot FROM outcomes WHERE decision_id = ? ORDER BY sequence", (contacted["decision_id"],)
+            )
+            return [(str(kind), int(bot)) for kind, bot in rows]
+
+    def answered() -> int | None:
+        with State(service.workspace.state_file) as state:
+            row = state.read().execute(
+                "SELECT answered FROM contacts WHERE decision_id = ?", (contacted["decision_id"],)
+            )
+            return int(row.fetchone()[0])
+
+    assert told(3, "click", 3.0, properties={"link": "c"})["warnings"] == []
+    assert told(1, "click", 2.0, properties={"link": "a"})["warnings"] == []
+    assert answered() == 1
+    flagged = told(2, "click", 2.5, properties={"link": "b"})
+    assert "machine" in flagged["warnings"][0]
+    assert kinds() == [("machine_click", 1)] * 3, "the earlier ones are known for what they are, too"
+    assert answered() == 0
+    told(4, "open", 200.0, is_bot=True)
+    assert (kinds()[-1], answered()) == (("machine_open", 1), 0)
+    told(5, "click", 200.0, properties={"link": "a"})
+    assert (kinds()[-1], answered()) == (("click", 0), 1)
+    told(6, "delivered", -60.0)
+    assert kinds()[:3] == [("click", 0)] * 3, "delivered a minute before: nobody's burst"
+    assert contact_status(service.workspace, contacted) == "sent"
+
+
+def test_a_bots_goal_is_kept_and_flagged(service: Service) -> None:
+    contacted = service.decide(treated(service.workspace)[6], purpose="transactional")
+    body = outcome(contacted, "goal", "convert", is_bot=True, properties={"decision_id": "elsewhere", "shop": "a"})
+    assert service.call("POST", "/v1/outcomes", body).json["status"] == "accepted"
+    with State(service.workspace.state_file) as state:
+        (event,) = [
+            event
+            for event in read_events(state.read(), contacted["customer_id"])
+            if event.properties.get("outcome_id") == body["outcome_id"]
+        ]
+    assert event.is_bot
+    assert event.properties == {
+        "decision_id": contacted["decision_id"],
+        "outcome_id": body["outcome_id"],
+        "rank": 1,
+        "shop": "a",
+    }
