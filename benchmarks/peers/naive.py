@@ -38,6 +38,7 @@ class Naive:
         """Features, four models, priorities, the best three."""
         now = datetime.fromisoformat(at or self.given["now"])
         row = self.store.get_online_features(features=self.refs, entity_rows=[{"customer_id": customer_id}]).to_df()
+        row = row[[ref.partition(":")[2] for ref in self.refs]].astype(np.float64)  # what is missing comes as None
         scores = {name: float(self.predict(name, row)[0]) for name in ("lead", "churn", "value")}
         pairs = self.pairs(row.iloc[0], now)
         pairs["propensity"] = self.predict("offer", pairs)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from foretouch.core import columns as c
-from foretouch.core.decisions import FeatureSnapshot
+from foretouch.core.decisions import FeatureSnapshot, Reason
 from foretouch.core.errors import StateError
 from foretouch.core.state.db import from_micros, to_micros
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import compute, set_spine, stored_column
 from foretouch.features.catalogue import VIEWS, view_features
-from foretouch.features.packed import FeatureRow, open_packed, read_values, write_rows
+from foretouch.features.packed import FeatureRow, open_packed, read_packed, write_rows
 from foretouch.features.tables import connect
 
 
@@ -49,10 +49,11 @@ class OnlineFeatures:
         """
         at = now or self.workspace.clock.now()
         try:
-            values, times = read_values(self._connection(), customer_id, VIEWS)
-        except (sqlite3.Error, StateError, ValueError, TypeError, OSError) as error:
+            packed = read_packed(self._connection(), customer_id, VIEWS)
+        except (sqlite3.Error, StateError, ValueError, TypeError, KeyError, OSError) as error:
             self._drop_connection()
             return FeatureSnapshot(error=f"the online features cannot be read: {error}")
+        values, times = packed.values, packed.times  # noqa: PD011 - no frame
         if not times:
             return FeatureSnapshot()
         if not self._names.keys() >= values.keys():
@@ -65,6 +66,10 @@ class OnlineFeatures:
             as_of={view: moments[micros] for view, micros in times.items()},
             stale=tuple(sorted(view for view, micros in times.items() if micros < oldest)),
             error=None,
+            reasons={
+                name: tuple(Reason.model_construct(**reason) for reason in said)
+                for name, said in packed.reasons.items()
+            },
         )
 
     def read_many(self, customer_ids: Iterable[str], now: datetime | None = None) -> dict[str, FeatureSnapshot]:

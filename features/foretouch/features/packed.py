@@ -30,7 +30,9 @@ WHERE excluded.event_us > feature_rows.event_us
    OR (excluded.event_us = feature_rows.event_us AND excluded.created_us >= feature_rows.created_us)
 """
 
-READ = "SELECT view, event_us, body FROM feature_rows WHERE entity = ?"
+READ = "SELECT view, event_us, created_us, body FROM feature_rows WHERE entity = ? ORDER BY view"
+REASONS_OF = "~"
+"""Begins the name of a row that is no view's but holds what was worked out from them: it sorts after every view."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,27 +112,78 @@ def read_rows(connection: sqlite3.Connection, entity: str) -> dict[str, FeatureR
     }
 
 
-def read_values(
-    connection: sqlite3.Connection, entity: str, views: Container[str]
-) -> tuple[dict[str, Any], dict[str, int]]:
-    """The same read as ``read_rows`` without an object per row.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One customer, as the service reads them.
+
+    Args:
+        values: By feature name.
+        times: By view, microseconds since 1970 UTC: when its values were true.
+        basis: Names the very rows that the values are from.
+        reasons: By ``model/version``, what was worked out beforehand from these very rows, as JSON values.
+    """
+
+    values: dict[str, Any]
+    times: dict[str, int]
+    basis: str
+    reasons: dict[str, list[dict[str, Any]]]
+
+
+def read_packed(connection: sqlite3.Connection, entity: str, views: Container[str]) -> Packed:
+    """The same read as ``read_rows`` without an object per row; a customer nobody knows has no times.
 
     Args:
         connection: The online store.
         entity: The customer's id.
         views: Only these; no two of them share a feature's name.
-
-    Returns:
-        Values by name, and by view the microseconds since 1970 UTC at which they were true; both empty for a customer
-        nobody knows.
     """
     values: dict[str, Any] = {}
     times: dict[str, int] = {}
-    for view, event_us, body in connection.execute(READ, (entity,)):
+    parts: list[str] = []
+    ahead: list[tuple[str, bytes]] = []
+    for view, event_us, created_us, body in connection.execute(READ, (entity,)):
         if view in views:
             values.update(orjson.loads(body))
             times[view] = event_us
-    return values, times
+            parts.append(f"{view}:{event_us}:{created_us}")
+        elif view.startswith(REASONS_OF):
+            ahead.append((view[len(REASONS_OF) :], body))
+    basis = "|".join(parts)
+    reasons = {}
+    for name, body in ahead:
+        stored = orjson.loads(body)
+        if stored["basis"] == basis:  # of other values than these they would be wrong
+            reasons[name] = stored["reasons"]
+    return Packed(values, times, basis, reasons)
+
+
+def reasons_row(
+    entity: str, model: str, packed: Packed, reasons: Sequence[Mapping[str, Any]], at: datetime
+) -> FeatureRow:
+    """What moves a customer's score, as a row beside the features that it was worked out from.
+
+    Args:
+        entity: The customer's id.
+        model: ``model/version``.
+        packed: The features.
+        reasons: JSON values, strongest first.
+        at: When they were worked out.
+    """
+    body = {"basis": packed.basis, "reasons": list(reasons)}
+    return FeatureRow(entity=entity, view=REASONS_OF + model, event_at=at, created_at=at, features=body)
+
+
+def forget_reasons(connection: sqlite3.Connection, model: str, version: str) -> None:
+    """Deletes the reasons of every version of a model but one."""
+    connection.execute(
+        "DELETE FROM feature_rows WHERE view >= ? AND view < ? AND view <> ?",
+        (f"{REASONS_OF}{model}/", f"{REASONS_OF}{model}0", f"{REASONS_OF}{model}/{version}"),
+    )
+
+
+def entities(connection: sqlite3.Connection) -> list[str]:
+    """Every customer with online features, in the order of their ids."""
+    return [str(name) for (name,) in connection.execute("SELECT DISTINCT entity FROM feature_rows ORDER BY entity")]
 
 
 def forget_views(connection: sqlite3.Connection, views: Sequence[str]) -> None:

@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._sent_at = 0.0
         self._transport: asyncio.Transport | None = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Sends the first request."""
@@ -96,6 +97,7 @@ class Connection(asyncio.Protocol):
         """The server hung up; between two answers that is a fault."""
         if not self.done.done():
             self._fail(f"closed the connection: {exc}")
+        self.closed.set_result(None)
 
     def _finish(self) -> None:
         if not self.done.done():
@@ -133,7 +135,12 @@ def run_load(port: int, requests: Sequence[bytes], *, clients: int, seconds: flo
             await loop.create_connection(lambda: Connection(shared, until, latencies), "127.0.0.1", port)
             for _ in range(clients)
         ]
-        await asyncio.gather(*(protocol.done for _, protocol in made))
+        try:
+            await asyncio.gather(*(protocol.done for _, protocol in made))
+        finally:
+            for transport, protocol in made:
+                transport.close()
+                await asyncio.wait([protocol.closed])
 
     server, own, started = None if pid is None else cpu_seconds(pid), _own_cpu(), monotonic()
     _runner()(work)

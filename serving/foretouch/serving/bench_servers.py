@@ -23,7 +23,7 @@ from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from foretouch.serving.bench_world import BenchWorld
 
-START_SECONDS, STOP_SECONDS = 120.0, 10.0
+START_SECONDS, STOP_SECONDS = 300.0, 10.0
 SERVED = "value"
 """The model that ``mlflow models serve`` has."""
 PEER_FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "peers"

@@ -20,6 +20,9 @@ def score(
     audience: Annotated[
         Path | None, typer.Option("--audience", help="Parquet or CSV with customer_id; without it everyone.")
     ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also keep beside the online features what moves each customer's score.")
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -32,6 +35,7 @@ def score(
     from foretouch.core.clock import monotonic
     from foretouch.core.state.opening import open_state
     from foretouch.core.workspace import Workspace
+    from foretouch.serving.ahead import explain_ahead
     from foretouch.serving.leads import HandOff, hand_off
     from foretouch.serving.scores import score_everyone
 
@@ -45,6 +49,10 @@ def score(
             bar.update(task, completed=done, total=total)
 
         run = score_everyone(opened, model, out, audience=audience, progress=advance)
+        kept = None
+        if online:
+            bar.update(task, description=f"Reasons of {model}", completed=0)
+            kept = explain_ahead(opened, model, progress=advance)
     handed = HandOff(crossed=0, rearmed=0, delivered=0, waiting=0)
     if model == "lead":
         with open_state(opened) as state:
@@ -57,6 +65,7 @@ def score(
         "scored": run.scored,
         "bands": run.bands,
         "notes": run.notes,
+        **({} if kept is None else {"online": kept}),
         "seconds": round(monotonic() - started, 2),
         "hand_off": {
             "address": opened.config.lead_alert.url,

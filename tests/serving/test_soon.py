@@ -1,0 +1,99 @@
+"""What is answered without a thread of its own: results of other threads, and keys that were good a moment ago."""
+
+import asyncio
+import random
+import threading
+import time
+from concurrent.futures import Future
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from foretouch.core.clock import utc_now
+from foretouch.core.state.access import create_key, revoke_key
+from foretouch.core.state.db import State
+from foretouch.serving import auth
+from foretouch.serving.auth import KeyRing
+from foretouch.serving.http_soon import Wakeups, wakeups
+from foretouch.serving.problems import Problem
+
+
+def test_every_waiter_is_woken_once_its_own_future_is_settled() -> None:
+    futures: list[Future[int]] = [Future() for _ in range(500)]
+
+    def settle(part: list["Future[int]"]) -> None:
+        for index, future in enumerate(part):
+            if index % 50 == 0:
+                time.sleep(0.001)
+            if index % 7:
+                future.set_result(index)
+            else:
+                future.set_exception(RuntimeError("no"))
+
+    async def main() -> list[bool]:
+        found = wakeups()
+        assert wakeups() is found
+        waiting = [asyncio.ensure_future(found.settled(future, 10.0)) for future in futures]
+        await asyncio.sleep(0)
+        order = random.Random(1).sample(futures, len(futures))
+        threads = [threading.Thread(target=settle, args=(order[start::4],)) for start in range(4)]
+        for thread in threads:
+            thread.start()
+        settled = await asyncio.gather(*waiting)
+        for thread in threads:
+            thread.join()
+        return settled
+
+    assert asyncio.run(main()) == [True] * 500
+
+
+def test_waiting_ends_in_time_and_a_late_result_disturbs_nobody() -> None:
+    async def main() -> None:
+        found = Wakeups(asyncio.get_running_loop())
+        late: Future[int] = Future()
+        started = time.monotonic()
+        assert not await found.settled(late, 0.05)
+        assert time.monotonic() - started < 2.0
+        late.set_result(1)
+        assert await found.settled(late, 5.0)
+        done: Future[int] = Future()
+        done.set_result(2)
+        assert await found.settled(done, 0.0)
+
+    asyncio.run(main())
+
+
+def test_a_revoked_key_is_refused_within_a_second_and_an_expired_one_at_once(tmp_path: Path) -> None:
+    now, ring = utc_now(), KeyRing()
+    with State(tmp_path / "state.db") as state:
+        made = state.write(lambda c: create_key(c, ["decide"], now))
+        short = state.write(lambda c: create_key(c, ["decide"], now, expires_at=now + timedelta(hours=1)))
+        headers, other = {"x-api-key": made["key"]}, {"authorization": f"Bearer {short['key']}"}
+        assert ring.authenticate(state, headers, lambda: now).id == made["id"]
+        assert ring.authenticate(state, other, lambda: now).id == short["id"]
+        with pytest.raises(Problem, match="expired"):
+            ring.authenticate(state, other, lambda: now + timedelta(hours=2))
+        state.write(lambda c: revoke_key(c, made["id"], now))
+        revoked = time.monotonic()
+        while time.monotonic() - revoked < 5.0:
+            try:
+                ring.authenticate(state, headers, lambda: now)
+            except Problem:
+                break
+            time.sleep(0.02)
+        assert time.monotonic() - revoked < 1.0
+        for wrong in ({}, {"x-api-key": made["key"] + "0"}, {"authorization": "Bearer ftk_x_y"}):
+            with pytest.raises(Problem):
+                ring.authenticate(state, wrong, lambda: now)
+
+
+def test_kept_keys_are_bounded_and_not_kept_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "MOST_KEPT", 3)
+    now, ring = utc_now(), KeyRing()
+    with State(tmp_path / "state.db") as state:
+        keys = [state.write(lambda c: create_key(c, ["decide"], now))["key"] for _ in range(7)]
+        for key in keys:
+            ring.authenticate(state, {"x-api-key": key}, lambda: now)
+            assert len(ring._kept) <= 3
+            assert key.encode() not in ring._kept
