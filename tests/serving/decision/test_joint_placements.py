@@ -154,6 +154,8 @@ def test_a_fallback_offer_ignores_no_date_and_no_contact_rule() -> None:
 def test_a_fallback_offer_fills_the_placement_that_nothing_else_fits() -> None:
     record = ask(Catalogue(offers=(WIDE, LAST)))
     assert shown(record) == [("sidebar", "last"), ("hero", "wide")]
+    dear = ask(Catalogue(offers=(WIDE, LAST.replace(value=90.0))), {"placements": ["hero", "sidebar"]})
+    assert shown(dear) == [("hero", "wide"), ("sidebar", "last")], "worth more, and still only where no other is left"
     full = ask(Catalogue(offers=(WIDE, SIDE, LAST)))
     assert shown(full) == [("sidebar", "side"), ("hero", "wide")]
     assert dropped(full, "last") == ("fallback", "other_offers")
