@@ -30,9 +30,10 @@ def pack_columns(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
             if first is not None:
                 packed[name] = first
             continue
-        distinct = {value: DIGITS[index] for index, value in enumerate(dict.fromkeys(values)) if index < len(DIGITS)}
-        if 3 * len(distinct) <= 2 * len(values) and len(distinct) < len(DIGITS):
-            packed[name] = {"of": list(distinct), "at": "".join([distinct[value] for value in values])}
+        distinct = dict.fromkeys(values)
+        if 3 * len(distinct) <= 2 * len(values) and len(distinct) <= len(DIGITS):
+            digits = dict(zip(distinct, DIGITS, strict=False))
+            packed[name] = {"of": list(distinct), "at": "".join([digits[value] for value in values])}
         else:
             packed[name] = list(values)
     return packed

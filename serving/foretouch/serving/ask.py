@@ -24,7 +24,7 @@ def request_of(
                 "touchpoint": touchpoint,
                 "channels": channels,
                 "purpose": purpose,
-                "options": {"dry_run": dry_run},
+                "options": {"dry_run": dry_run, "explain": "full"},
             }
         )
     except ValidationError as error:
