@@ -60,6 +60,11 @@ class Touch:
         return _newest_first((*self.chosen, *self.counters.contacts))
 
     @cached_property
+    def own_by_offer(self) -> Counter[str]:
+        """How many of them are of each offer."""
+        return Counter(contact.offer_id for contact in self.own)
+
+    @cached_property
     def household(self) -> tuple[PastContact, ...]:
         """The household's contacts, the customer's among them; the customer's own without a household."""
         ours = self.counters.household_contacts
@@ -133,7 +138,10 @@ def check_consent(option: Option, touch: Touch) -> Suppression | None:
 def check_issues(option: Option, touch: Touch) -> Suppression | None:
     """The offer's own issue limits; they hold for every purpose."""
     caps, offer_id = option.offer.caps, option.offer.offer_id
-    if caps.total is None and caps.per_customer is None and caps.per_day is None:
+    unlimited = caps.total is None and caps.per_customer is None and caps.per_day is None
+    if touch.counters.caps_error is not None and (touch.capped or not unlimited):
+        return option.drop("caps", "unreadable", f"caps could not be read: {touch.counters.caps_error}")
+    if unlimited:
         return None
     chosen = sum(contact.offer_id == offer_id for contact in touch.chosen)
     counters = touch.counters

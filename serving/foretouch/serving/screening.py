@@ -10,6 +10,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from foretouch.core.decisions import Suppression
+from foretouch.core.offers import Offer
 from foretouch.serving.bans import INSTANT, Ban, allowed
 from foretouch.serving.candidates import Option
 from foretouch.serving.contact import (
@@ -21,7 +22,7 @@ from foretouch.serving.contact import (
     check_purpose,
 )
 from foretouch.serving.cool_down import suppression_bans
-from foretouch.serving.engagement import Questions, Standing, TierPlan, Values
+from foretouch.serving.engagement import PASSED, Questions, Standing, TierPlan, Values
 from foretouch.serving.slots import SlotMemo, allowed_slots
 
 
@@ -58,23 +59,76 @@ def screen(
     latest = touch.request.send_window.latest
     until = expires_at if latest is None else min(expires_at, latest + INSTANT)  # the latest moment is still allowed
     plan = touch.plans.get("tiers", (touch.engagement,), lambda: TierPlan(touch.engagement))
-    questions = Questions(plan, values, touch.now)
-    channels: dict[str, Suppression | None] = {}
+    asked = _Asked(touch, Questions(plan, values, touch.now), until)
     screened = []
     for option in options:
-        dropped = check_dates(option, touch.now, until) or _check_channel(option, touch, until, channels)
+        dropped = asked.check(option)
         slots: tuple[datetime, ...] = ()
         later: tuple[Ban, ...] = ()
         if dropped is None:
-            standing = questions.ask(option.offer)
-            dropped = _missed(option, standing) or check_issues(option, touch)
-            if dropped is None:
-                slots, dropped = allowed_slots(option, touch, zone, expires_at, memo)
-                if standing.bans and dropped is None:
-                    slots, dropped = _later(option, standing, slots)
-                    later = tuple(ban for _, ban in standing.bans)
+            slots, dropped = allowed_slots(option, touch, zone, expires_at, memo)
+            if dropped is None and asked.standing.bans:
+                slots, dropped = _later(option, asked.standing, slots)
+                later = tuple(ban for _, ban in asked.standing.bans)
         screened.append(Screened(option=option, slots=slots, dropped=dropped, later=later))
     return tuple(screened)
+
+
+class _Asked:
+    """The rules that do not ask at what hour: once per offer and once per channel, not once per option.
+
+    Args:
+        touch: The touchpoint.
+        questions: The tiers.
+        until: When the latest slot is past.
+    """
+
+    def __init__(self, touch: Touch, questions: Questions, until: datetime) -> None:
+        self._touch = touch
+        self._questions = questions
+        self._until = until
+        self._channels: dict[str, Suppression | None] = {}
+        self._offer: Offer | None = None
+        self._dates: Suppression | None = None
+        self._purpose: Suppression | None = None
+        self._rest: Suppression | None = None
+        self._asked_rest = False
+        self.standing = PASSED
+        """What the tiers say about the offer that was asked about last."""
+
+    def check(self, option: Option) -> Suppression | None:
+        """The first rule that drops an option: dates, channel, purpose, consent, lists, tiers, issue limits."""
+        if option.offer is not self._offer:
+            self._turn_to(option)
+        if self._dates is not None:
+            return _about(option, self._dates)
+        channel = self._check_channel(option)
+        if self._purpose is not None and (channel is None or channel.stage != "channel"):
+            return _about(option, self._purpose)
+        if channel is not None:
+            return _about(option, channel)
+        if not self._asked_rest:
+            self._asked_rest = True
+            self.standing = self._questions.ask(option.offer)
+            self._rest = _missed(option, self.standing) or check_issues(option, self._touch)
+        return None if self._rest is None else _about(option, self._rest)
+
+    def _turn_to(self, option: Option) -> None:
+        self._offer = option.offer
+        self._dates = check_dates(option, self._touch.now, self._until)
+        self._purpose = check_purpose(option, self._touch)
+        self._rest = None
+        self._asked_rest = False
+        self.standing = PASSED
+
+    def _check_channel(self, option: Option) -> Suppression | None:
+        if option.channel not in self._channels:
+            self._channels[option.channel] = (
+                check_channel(option, self._touch)
+                or check_consent(option, self._touch)
+                or _check_lists(option, self._touch, self._until)
+            )
+        return self._channels[option.channel]
 
 
 def screen_again(
@@ -95,24 +149,11 @@ def screen_again(
     return tuple(left)
 
 
-def _check_channel(
-    option: Option, touch: Touch, until: datetime, known: dict[str, Suppression | None]
-) -> Suppression | None:
-    """Channel, purpose, consent and suppression lists; all but the purpose are asked once per channel."""
-    channel = option.channel
-    if channel in known:
-        found = known[channel]
-    else:
-        found = known[channel] = (
-            check_channel(option, touch) or check_consent(option, touch) or _check_lists(option, touch, until)
-        )
-    if found is None or found.stage != "channel":
-        dropped = check_purpose(option, touch)
-        if dropped is not None:
-            return dropped
-    if found is None or found.offer_id == option.offer.offer_id:
-        return found
-    return option.drop(found.stage, found.rule, found.text, until=found.until)
+def _about(option: Option, dropped: Suppression) -> Suppression:
+    """A statement made about one option, about another one of the same offer or channel."""
+    if dropped.offer_id == option.offer.offer_id and dropped.channel == option.channel:
+        return dropped
+    return option.drop(dropped.stage, dropped.rule, dropped.text, until=dropped.until, seen=dropped.seen)
 
 
 def _check_lists(option: Option, touch: Touch, until: datetime) -> Suppression | None:

@@ -42,6 +42,7 @@ class ChannelRules:
         cool_downs: Cool-downs that are the same for every offer.
         caps_of_offers: Caps by offer or placement.
         cool_downs_of_offers: Cool-downs by offer or category.
+        group: The same for channels whose rules by offer are the same, so that they share the work.
     """
 
     hours: tuple[HourRule, ...]
@@ -49,11 +50,7 @@ class ChannelRules:
     cool_downs: tuple[CoolDown, ...]
     caps_of_offers: tuple[Cap, ...]
     cool_downs_of_offers: tuple[CoolDown, ...]
-
-    @property
-    def tell_offers_apart(self) -> bool:
-        """Whether any of them depends on the offer."""
-        return bool(self.caps_of_offers or self.cool_downs_of_offers)
+    group: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -81,7 +78,7 @@ class SlotMemo:
     walked: dict[Bounds, tuple[datetime, ...]] = field(default_factory=dict)
     opened: dict[tuple[Bounds, tuple[int, ...]], tuple[datetime, ...]] = field(default_factory=dict)
     shared_bans: dict[str, tuple[Ban, ...]] = field(default_factory=dict)
-    bans: dict[tuple[str, str, str | None], tuple[Ban, ...]] = field(default_factory=dict)
+    bans: dict[tuple[tuple[str, ...], str, str | None], tuple[Ban, ...]] = field(default_factory=dict)
     shared: dict[tuple[str, Bounds], Found] = field(default_factory=dict)
 
 
@@ -163,8 +160,10 @@ def allowed_slots(
     if found is None:
         found = memo.shared[channel, within] = _shared(channel, touch, zone, within, memo)
     rules = channel_rules(touch, channel, memo)
-    if found.slots and rules.tell_offers_apart:
-        found = _after(found.slots, _of_offer(option, touch, zone, rules, memo))
+    if rules.group and found.slots:
+        bans = _of_offer(option, touch, zone, rules, memo)
+        if bans:
+            found = _after(found.slots, bans)
     if found.slots:
         return found.slots, None
     if found.ban is None:
@@ -194,12 +193,15 @@ def _rules_of(policy: ContactPolicy, channel: str, purpose: Purpose) -> ChannelR
         for rule in policy.cool_downs
         if (ANY in rule.channels or channel in rule.channels) and purpose in rule.purposes
     ]
+    caps_of_offers = tuple(cap for cap in caps if cap.scope in OF_AN_OFFER)
+    cool_downs_of_offers = tuple(rule for rule in pauses if rule.scope in OF_AN_OFFER)
     return ChannelRules(
         hours=hour_rules(policy, channel, purpose),
         caps=tuple(cap for cap in caps if cap.scope not in OF_AN_OFFER),
         cool_downs=tuple(rule for rule in pauses if rule.scope not in OF_AN_OFFER),
-        caps_of_offers=tuple(cap for cap in caps if cap.scope in OF_AN_OFFER),
-        cool_downs_of_offers=tuple(rule for rule in pauses if rule.scope in OF_AN_OFFER),
+        caps_of_offers=caps_of_offers,
+        cool_downs_of_offers=cool_downs_of_offers,
+        group=tuple(f"{id(rule)}" for rule in (*caps_of_offers, *cool_downs_of_offers)),
     )
 
 
@@ -274,20 +276,21 @@ def _open(
 
 
 def _of_offer(option: Option, touch: Touch, zone: ZoneInfo, rules: ChannelRules, memo: SlotMemo) -> tuple[Ban, ...]:
-    offer, channel, placement = option.offer, option.channel, placement_of(option, touch)
-    key = (channel, offer.offer_id, placement)
+    """What the caps and cool-downs that tell offers apart say of an offer in its placement."""
+    offer, placement = option.offer, placement_of(option, touch)
+    key = (rules.group, offer.offer_id, placement)
     bans = memo.bans.get(key)
     if bans is None:
-        made: Sequence[Ban | None] = (
-            *(
-                cool_down_ban(rule, touch, channel=channel, offer_id=offer.offer_id, category=offer.category)
-                for rule in rules.cool_downs_of_offers
-            ),
-            *(
-                cap_ban(cap, touch, zone, channel=channel, offer_id=offer.offer_id, placement=placement)
-                for cap in rules.caps_of_offers
-            ),
-        )
+        channel, offer_id = option.channel, offer.offer_id
+        made: list[Ban | None] = [
+            cool_down_ban(rule, touch, channel=channel, offer_id=offer_id, category=offer.category)
+            for rule in rules.cool_downs_of_offers
+        ]
+        made += [
+            cap_ban(cap, touch, zone, channel=channel, offer_id=offer_id, placement=placement)
+            for cap in rules.caps_of_offers
+            if cap.scope != "offer" or touch.own_by_offer[offer_id] >= cap.limit
+        ]
         bans = memo.bans[key] = tuple(ban for ban in made if ban is not None)
     return bans
 
