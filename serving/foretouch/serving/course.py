@@ -1,6 +1,7 @@
 """The course of one decision: what each step found, for the next step and for the record."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from foretouch.core.decisions import Suppression
 from foretouch.serving.candidates import Key
@@ -46,7 +47,7 @@ class Course:
     rhythm: Rhythm = NO_RHYTHM
     warnings: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def survivors(self) -> tuple[Screened, ...]:
         """What no rule dropped."""
         return tuple(item for item in self.screened if item.dropped is None)
