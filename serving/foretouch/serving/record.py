@@ -42,6 +42,9 @@ from foretouch.serving.status import name_of, status_of
 from foretouch.serving.summary import summarise
 from foretouch.serving.texts import dropped_text, language_of
 
+Positions = Callable[[Suppression], int]
+"""Where a rule's statement is kept in the document."""
+
 
 def write_record(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> DecisionRecord:
     """The whole record of one decision, as it reads back from the log."""
@@ -61,6 +64,7 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
     language = language_of(request, counters)
     status, step, reason = status_of(asked, course, language)
     rules = Rules()
+    position = _positions(rules, language)
     now = setting.touch.now
     document: dict[str, Any] = {
         "schema_version": VERSION,
@@ -77,8 +81,8 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
             _action(rank, pick, request, inputs, course, language=language)
             for rank, pick in enumerate(course.selection.picks, start=1)
         ],
-        "candidates": _candidates(course, rules, language),
-        "suppressed": _suppressed(course, rules, language),
+        "candidates": _candidates(course, position),
+        "suppressed": _suppressed(course, position),
         "rules": rules.rows,
         "experiments": [slim(Assignment, dict(assignment)) for assignment, _ in setting.assigned],
         "models": _models(inputs, course),
@@ -114,17 +118,15 @@ def _models(inputs: DecisionInputs, course: Course) -> list[dict[str, Any]]:
     return [slim(ModelRef, ref.model_dump(mode="json")) for ref in refs]
 
 
-def _candidates(course: Course, rules: Rules, language: str) -> dict[str, Any]:
+def _candidates(course: Course, position: Positions) -> dict[str, Any]:
     """Every candidate by column, "no contact" first."""
     screened, selection, found = course.screened, course.selection, course.found
     keys: list[Key] = [item.option.key for item in screened]
     drops = [item.dropped for item in screened]
     worths = [selection.worths.get(key) if drop is None else None for key, drop in zip(keys, drops, strict=True)]
     left = [key if worth is not None else None for key, worth in zip(keys, worths, strict=True)]
-    spans = [None if key is None else found.spans.get(key) for key in left]
-    uplift_spans = [None if key is None else found.uplift_spans.get(key) for key in left]
+    spans = [None if key is None else found.spans.get(key) for key in left] if found.spans else ()
     factors = next((tuple(worth.weights) for worth in worths if worth is not None), ())
-    position = _positions(rules, language)
     columns: dict[str, list[Any]] = {
         "offer_id": [None, *(item.option.offer.offer_id for item in screened)],
         "treatment_id": [None, *(item.option.treatment_id for item in screened)],
@@ -133,8 +135,6 @@ def _candidates(course: Course, rules: Rules, language: str) -> dict[str, Any]:
         "until": [None, *(None if drop is None or drop.until is None else time_text(drop.until) for drop in drops)],
         "propensity": [None, *(None if key is None else _number(found.by_key.get(key)) for key in left)],
         **_interval_columns("propensity_interval", spans, found.level),
-        "uplift": [None, *(None if key is None else _number(found.uplift.get(key)) for key in left)],
-        **_interval_columns("uplift_interval", uplift_spans, found.uplift_level),
         "value": [None, *(None if worth is None else worth.value + 0.0 for worth in worths)],
         "cost": [None, *(None if worth is None else worth.cost + 0.0 for worth in worths)],
         "price": [None, *(None if worth is None else worth.price + 0.0 for worth in worths)],
@@ -144,6 +144,10 @@ def _candidates(course: Course, rules: Rules, language: str) -> dict[str, Any]:
             *(None if key is None else selection.probabilities[key] + 0.0 for key in left),
         ],
     }
+    if found.uplift:
+        uplift_spans = [None if key is None else found.uplift_spans.get(key) for key in left]
+        columns["uplift"] = [None, *(None if key is None else _number(found.uplift.get(key)) for key in left)]
+        columns |= _interval_columns("uplift_interval", uplift_spans, found.uplift_level)
     for factor in factors:
         columns[f"weights.{factor}"] = [
             None,
@@ -158,7 +162,9 @@ def _number(value: float | None) -> float | None:
 
 
 def _interval_columns(name: str, spans: Sequence[Span | None], level: float) -> dict[str, list[Any]]:
-    """Intervals by column, "no contact" first."""
+    """Intervals by column, "no contact" first; no columns where there are no intervals."""
+    if not spans:
+        return {}
     return {
         f"{name}.low": [None, *(None if span is None else span[0] + 0.0 for span in spans)],
         f"{name}.high": [None, *(None if span is None else span[1] + 0.0 for span in spans)],
@@ -172,7 +178,7 @@ def _interval(span: Span | None, level: float) -> dict[str, Any] | None:
     return slim(Interval, {"low": span[0] + 0.0, "high": span[1] + 0.0, "level": level})
 
 
-def _positions(rules: Rules, language: str) -> Callable[[Suppression], int]:
+def _positions(rules: Rules, language: str) -> Positions:
     """Where a rule's statement is kept; one that several candidates share is looked up once."""
     known: dict[int, tuple[Suppression, int]] = {}
 
@@ -186,8 +192,7 @@ def _positions(rules: Rules, language: str) -> Callable[[Suppression], int]:
     return position
 
 
-def _suppressed(course: Course, rules: Rules, language: str) -> dict[str, Any]:
-    position = _positions(rules, language)
+def _suppressed(course: Course, position: Positions) -> dict[str, Any]:
     said = [(drop.offer_id, drop.channel, drop.until, drop) for drop in course.unknown]
     said.extend(summarise((*course.screened, *course.probes)))
     if not said:
