@@ -234,8 +234,8 @@ def test_a_bundle_of_uplift_and_one_with_members_take_part(tmp_path: Path) -> No
         "uplift": load_scorer(tmp_path, "uplift", "7"),
         "churn": CHURN_MODEL,
     }
-    spec = PolicySpec(kind="thompson", propensity="uplift", floor=0.05)
-    record = decided(models=models, policies={"default": spec})
+    thompson = PolicySpec(kind="thompson", floor=0.05)
+    record = decided(models=models, policies={"default": thompson})
     assert record.status == "decided", record.status_reason
     lowest = 0.05 / len([item for item in record.candidates if item.dropped_by is None])
     assert all((item.selection_probability or 0.0) >= lowest - 1e-12 for item in record.candidates)
@@ -248,6 +248,8 @@ def test_a_bundle_of_uplift_and_one_with_members_take_part(tmp_path: Path) -> No
         assert action.uplift_reason is None or action.uplift_reason == ""
         assert action.uplift_interval is not None
         assert action.uplift_interval.low <= (action.uplift or 0.0) <= action.uplift_interval.high
+    spec = PolicySpec(propensity="uplift")
+    assert decided(models=models, policies={"default": spec}).status == "decided"
     without = decided(models={**models, "uplift": FAILING}, policies={"default": spec})
     assert without.status == "degraded"
     assert "the response is used" in without.status_reason

@@ -121,7 +121,9 @@ def test_a_decisions_slot_is_the_models(with_rhythm: Service) -> None:
     asked = [with_rhythm.decide(customer, options={"dry_run": True}) for customer in someone[:20]]
     contacted = [decision for decision in asked if decision["contact"]]
     assert contacted
-    assert {decision["action"][0]["send"]["basis"] for decision in contacted} == {"activity"}
+    slots = [decision["action"][0]["send"] for decision in contacted]
+    assert all(slot["basis"] == ("activity" if slot["support"] > 0.0 else "prior") for slot in slots)
+    assert any(slot["basis"] == "activity" for slot in slots)
     owed = with_rhythm.decide(someone[1], purpose="transactional")
     assert owed["action"][0]["send"]["basis"] == "none"  # what is owed does not wait for the best hour
 
