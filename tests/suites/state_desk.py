@@ -15,10 +15,11 @@ from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import PolicySpec
 from foretouch.core.state.db import State
 from foretouch.core.state.people import Person, add_consents, counter_snapshot, upsert_customers
-from foretouch.core.stored_record import StoredRecord, store
-from foretouch.serving.decide import DecisionInputs, decide
+from foretouch.core.stored_record import StoredRecord
+from foretouch.serving.decide import DecisionInputs, decide_course
 from foretouch.serving.inputs import DEFAULT_POLICY
 from foretouch.serving.log_write import DecisionWriter, Pending, Repeat, read_counters
+from foretouch.serving.record import store_course
 from foretouch.serving.settings import ExperimentSet, PolicySet, Settings
 
 NOW = datetime(2026, 5, 6, 9, 7, 30, tzinfo=UTC)
@@ -76,7 +77,8 @@ class Desk:
         decision_id = f"{self.prefix}_{next(self.numbers)}"
 
         def make(counters: CounterSnapshot) -> StoredRecord:
-            return store(decide(request, self.inputs(counters, decision_id, now)))
+            inputs = self.inputs(counters, decision_id, now)
+            return store_course(request, inputs, decide_course(request, inputs))
 
         return self.writer.submit(request, now=now, settings=self.settings, repeat=repeat, make=make)
 
@@ -102,6 +104,7 @@ class Desk:
             experiments=(),
             config=settings.config,
             versions=settings.versions,
+            plans=settings.plans,
         )
 
     def counters(self, customer: str, now: datetime = NOW) -> CounterSnapshot:

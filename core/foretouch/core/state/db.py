@@ -46,6 +46,9 @@ class Database(Protocol):
     def begin(self, connection: Any) -> None:
         """Begins a group, once no other process has one."""
 
+    def end(self) -> None:
+        """After every group that began, well or badly: the next writer's turn."""
+
     def usable(self, connection: Any) -> bool:
         """Whether a connection can be used again after an error."""
 
@@ -177,10 +180,12 @@ class State:
             connection.execute("COMMIT")
         except DATABASE_ERRORS as error:
             self._give_up()
+            self._database.end()
             failure = StateError(f"{self.label} cannot be written: {error}", hint=self._database.hint)
             failure.__cause__ = error
             settled = [(future, None, failure) for _, future in group]
         else:
+            self._database.end()
             if self.caps is not None:
                 self._mirror(self.caps)
         for future, result, failed in settled:
@@ -222,8 +227,9 @@ class State:
             return
         try:
             while mirror_changes(connection, caps, lambda: self._database.begin(connection)):
-                pass
+                self._database.end()
         except Exception as error:  # noqa: BLE001 - contacts go on counting there: nothing is sent too often
             log.warning("the store of caps could not be told of changes: %s", error)
             with suppress(*DATABASE_ERRORS):
                 connection.execute("ROLLBACK")
+        self._database.end()

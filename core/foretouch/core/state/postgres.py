@@ -202,6 +202,9 @@ class PostgresDatabase:
         """Begins a group, once no other writer has one."""
         connection.script(f"BEGIN; {LOCK}")
 
+    def end(self) -> None:
+        """Nothing: the lock ends with the transaction, and Postgres lets waiters through in their order."""
+
     def usable(self, connection: PostgresConnection) -> bool:
         """Whether a connection can be used again after an error."""
         return connection.usable

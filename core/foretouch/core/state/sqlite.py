@@ -1,5 +1,7 @@
 """The state in one file, ``state.db``: WAL, synchronous FULL, made or brought up to date when it is opened."""
 
+import fcntl
+import os
 import sqlite3
 import threading
 from contextlib import suppress
@@ -134,6 +136,51 @@ def _fill_in(connection: SqliteConnection) -> None:
     recount(connection)
 
 
+class Turnstile:
+    """Lets the writers of one file take turns.
+
+    SQLite's own wait is not fair: who waits sleeps up to a tenth of a second and asks again, while the process that has
+    just committed begins its next group at once; under load one worker can wait for seconds. Here the next in line
+    holds the queue, so that nobody can pass it. The locks are the operating system's: they end with their process.
+
+    Args:
+        path: Of the database; the two lock files stand beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._paths = [path.with_name(f"{path.name}-{part}") for part in ("queue", "turn")]
+        self._files: list[int] = []
+
+    def take(self) -> None:
+        """Waits for one's turn.
+
+        Raises:
+            StateError: The lock files cannot be made.
+        """
+        try:
+            while len(self._files) < len(self._paths):
+                path = self._paths[len(self._files)]
+                self._files.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            queue, turn = self._files
+            fcntl.flock(queue, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX)
+            finally:
+                fcntl.flock(queue, fcntl.LOCK_UN)
+        except OSError as error:
+            raise StateError(f"{self._paths[0]} cannot be locked: {error}", hint=UNUSABLE) from error
+
+    def give(self) -> None:
+        """Lets the next one through."""
+        if len(self._files) == len(self._paths):
+            fcntl.flock(self._files[1], fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Leaves."""
+        while self._files:
+            os.close(self._files.pop())
+
+
 class SqliteDatabase:
     """``state.db`` as a place for the state.
 
@@ -147,22 +194,39 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.label = str(path)
+        self._turn = Turnstile(path)
 
     def writer(self) -> SqliteConnection:
         """The connection of the writer."""
-        return connect(self.path)
+        if not self.path.exists():
+            return connect(self.path)
+        self._turn.take()
+        try:
+            return connect(self.path)
+        finally:
+            self._turn.give()
 
     def reader(self) -> SqliteConnection:
         """A connection that only reads."""
         return connect(self.path, read_only=True)
 
     def begin(self, connection: SqliteConnection) -> None:
-        """Begins a group; no other writer has one at the same time."""
-        connection.execute("BEGIN IMMEDIATE")
+        """Begins a group, in its turn; no other writer has one at the same time."""
+        self._turn.take()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._turn.give()
+            raise
+
+    def end(self) -> None:
+        """The group is over, well or badly: the next writer's turn."""
+        self._turn.give()
 
     def usable(self, connection: SqliteConnection) -> bool:  # noqa: ARG002 - a file does not go away
         """Whether a connection can be used again after an error."""
         return True
 
     def close(self) -> None:
-        """Nothing: a reading connection ends with its thread."""
+        """Closes the turnstile; a reading connection ends with its thread."""
+        self._turn.close()
