@@ -36,7 +36,7 @@ BETWEEN = (0.05, 0.6)
 ACKS_BETWEEN = 10
 """Fewer acknowledgements than this since the last kill, and the next one waits: it would hit an idle service."""
 PATIENCE = 90.0
-SUPERVISOR_SHARE = 0.25
+SUPERVISOR_SHARE = 0.15
 TIMEOUT = 5.0
 FORETOUCH = Path(sys.executable).parent / "foretouch"
 
@@ -227,6 +227,13 @@ class Caller(threading.Thread):
 
     def run(self) -> None:
         """Until it is stopped."""
+        try:
+            self._ask()
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    def _ask(self) -> None:
         turn = 0
         while not self._stop_asking.is_set():
             turn += 1

@@ -49,10 +49,10 @@ def test_every_route_is_on_the_page_of_the_interface_with_its_scopes() -> None:
         found = [
             line
             for line in lines
-            if re.match(r"\| `(GET|POST|PUT) /", line) and f"`{route.method} {route.template}`" in line
+            if re.match(r"\| `(GET|POST|PUT|DELETE) /", line) and f"`{route.method} {route.template}`" in line
         ]
         assert len(found) == 1, route
-        assert set(re.findall(r"decide|events|report:read", found[0].split("|")[3])) == set(route.scopes), route
+        assert set(re.findall(r"decide|events|report:read|admin", found[0].split("|")[3])) == set(route.scopes), route
 
 
 def refusals() -> set[tuple[str, str]]:

@@ -314,7 +314,6 @@ class OfferAnswer(Contract):
     """Content hash of the whole catalogue: ``versions.offers`` of the decisions made with it, within a second."""
     changed: bool
     """False where the offer was just so before."""
-    warnings: tuple[str, ...] = ()
 
 
 ReservationStatus = Literal["sent", "released"]

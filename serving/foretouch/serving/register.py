@@ -128,6 +128,10 @@ class Register:
         offer = offer_from(offer_id, body)
         known = {*features_of(settings.config), *SCORE_FEATURES}
         check_catalogue(Catalogue(offers=(offer,)), known)
+        strange = sorted(set(offer.channels) - set(settings.config.channels))
+        if strange:
+            there = ", ".join(settings.config.channels)
+            raise DataError(f"channels {', '.join(strange)} are not in foretouch.toml; there are {there}")
 
         def job(connection: Connection) -> tuple[str, str]:
             before = load_catalogue(workspace)
@@ -143,12 +147,7 @@ class Register:
             return versions
 
         earlier, version = self._plane.state.write(job)
-        warnings = tuple(
-            f"channel {channel!r} is not in foretouch.toml: the offer is never sent there"
-            for channel in offer.channels
-            if channel not in settings.config.channels
-        )
-        return OfferAnswer(offer_id=offer_id, version=version, changed=earlier != version, warnings=warnings)
+        return OfferAnswer(offer_id=offer_id, version=version, changed=earlier != version)
 
 
 def protected(workspace: Workspace, attributes: Mapping[str, Any]) -> dict[str, Any]:
