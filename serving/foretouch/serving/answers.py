@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from foretouch.core.contact import ANY, ContactPolicy, known_zone
+from foretouch.core.contact import known_zone
 from foretouch.core.decisions import Candidate, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import NotFoundError
 from foretouch.core.state.people import counter_snapshot
 from foretouch.serving.contact import in_words
 from foretouch.serving.dataplane import Dataplane
+from foretouch.serving.hours import hour_rules, open_slots
 from foretouch.serving.http_models import (
     DroppedOffer,
     RankAnswer,
@@ -29,7 +30,7 @@ from foretouch.serving.reasons import model_reasons
 from foretouch.serving.rhythm import HOURS, hour_distribution
 from foretouch.serving.scores import ScoredModel, out_of_scope
 from foretouch.serving.scoring import Scorer, band, interval, score
-from foretouch.serving.slots import hour_of_week, is_quiet, walk
+from foretouch.serving.slots import hour_of_week, walk
 
 SCORED_MODELS: tuple[str, ...] = get_args(ScoredModel)
 SCOPE_FEATURES = ("goal_total", "days_since_activity")
@@ -123,7 +124,7 @@ class Answers:
         )
 
     def send_times(self, body: SendTimesBody, *, deadline_ms: float | None = None) -> SendTimesAnswer:
-        """The hours within a window at which a customer is most active and no quiet hours hold, best first."""
+        """The hours within a window at which a customer is most active, outside quiet and closed hours, best first."""
         settings, now = self._plane.settings.current, self._plane.clock.now()
         zone, warning = self._zone(body, now)
         features = self._plane.read_features(body.customer_id, deadline_ms)
@@ -133,7 +134,8 @@ class Answers:
         earliest = max(now, window.earliest or now)
         horizon = timedelta(hours=settings.policies.policies["default"].expires_after_hours)
         latest = window.latest or earliest + horizon
-        slots = [slot for slot in walk(earliest, latest, zone) if not _quiet(slot, zone, body, settings.contact_policy)]
+        rules = hour_rules(settings.contact_policy, body.channel, body.purpose)
+        slots = list(open_slots(walk(earliest, latest, zone), zone, rules))
         slots.sort(key=lambda slot: (-float(shares[hour_of_week(slot, zone)]), slot))
         if not slots:
             between = f"between {in_words(earliest)} and {in_words(latest)}"
@@ -184,15 +186,6 @@ class Answers:
 def ages(features: FeatureSnapshot, now: datetime) -> dict[str, float]:
     """Seconds since each view's values were true."""
     return {view: (now - at).total_seconds() for view, at in features.as_of.items()}
-
-
-def _quiet(slot: datetime, zone: ZoneInfo, body: SendTimesBody, policy: ContactPolicy) -> bool:
-    return any(
-        is_quiet(slot, zone, rule)
-        for rule in policy.quiet_hours
-        if body.purpose in rule.purposes
-        and (ANY in rule.channels or body.channel is None or body.channel in rule.channels)
-    )
 
 
 def _ranked(rank: int, item: Candidate) -> RankedOffer:

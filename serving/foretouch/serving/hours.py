@@ -20,10 +20,12 @@ MIDNIGHT = time()
 
 
 def hour_rules(policy: ContactPolicy, channel: str | None, purpose: Purpose) -> tuple[HourRule, ...]:
-    """The rules that hold for a channel and a purpose; for None those that hold for every channel."""
+    """The rules that hold for a purpose on a channel; where no channel is named, on any."""
     rules: tuple[HourRule, ...] = (*policy.quiet_hours, *policy.working_hours)
     return tuple(
-        rule for rule in rules if (ANY in rule.channels or channel in rule.channels) and purpose in rule.purposes
+        rule
+        for rule in rules
+        if (channel is None or ANY in rule.channels or channel in rule.channels) and purpose in rule.purposes
     )
 
 
