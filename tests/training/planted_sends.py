@@ -65,6 +65,7 @@ def make_sends(
         logged=np.isfinite(logged),
         channels=("email", "sms")[: int(channels.max()) + 1],
         segments=() if segment is None else ("gold", "tin"),
+        offers=tuple("0123"),
     )
 
 

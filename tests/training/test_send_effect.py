@@ -190,7 +190,7 @@ def test_the_fit_is_where_the_slope_vanishes() -> None:
     learnt = fit_effect(sends, strengths)
 
     def objective(blocks: dict[str, FloatArray]) -> float:
-        moved = type(learnt)(strengths=strengths, blocks=blocks, offer=learnt.offer)
+        moved = type(learnt)(strengths=strengths, blocks=blocks, levels=learnt.levels)
         value = likelihoods(sends, moved.eta(sends))[0].sum()
         for name, block in blocks.items():
             smooth = 0.0 if name == "day" else 4.0 * np.square(np.roll(block, -1, axis=-1) - block).sum()

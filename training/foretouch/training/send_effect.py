@@ -5,14 +5,15 @@ Hours that were favoured may have had better customers. A conditional Poisson mo
 a level of its own and lets only the contrast of hours *within* it speak, whatever made the levels differ::
 
     E[response of send i] = level(stratum) x exp(eta_i)
-    eta_i = hour(h) + day(d) + channel(c, h) + segment(g, h) + sum_k lag(k) own_i(h - k) + offer(o)
+    eta_i = hour(h) + day(d) + channel(c, h) + segment(g, h) + sum_k lag(k) own_i(h - k) + nuisance(o, c, g)
 
     log-likelihood = sum_s [ sum_i w_i y_i eta_i - Y_s log sum_i w_i exp(eta_i) ],   Y_s = sum_i w_i y_i
 
 It needs the mean to be right and no distribution. The weights w are inverse probabilities of the slot where those were
 logged. Every block is drawn towards nought by a Gaussian prior, neighbouring hours towards each other (empirical
 Bayes); its strength is the one under which most is said about customers that were held out, and a block that does not
-help there by more than two standard errors is left out. ``offer`` is a nuisance: offers differ, and so do their hours.
+help there by more than two standard errors is left out. Levels of offers, channels and segments are nuisances: they
+differ, and so do their hours.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ STRENGTHS: Final = (4.0, 20.0, 100.0)
 """Precisions of the Gaussian prior that are tried: 20 is a standard deviation of 0.22."""
 SMOOTH: Final = 4.0
 """Precision of the difference between neighbouring hours, relative to that of an hour itself."""
-OFFER_STRENGTH: Final = 4.0
+LEVEL_STRENGTH: Final = 4.0
+"""Precision of the prior of a level of an offer, a channel or a segment."""
 LAG_SCALE: Final = 5.0
 """Own shares by hour of day are small: a peak holds about a fifth."""
 STANDARD_ERRORS: Final = 2.0
@@ -52,10 +54,10 @@ class Sends:
 
     Attributes:
         customer: Customer ids.
-        stratum: Index of the group within which hours are compared: the customer, unless the hours were drawn.
+        stratum: Index of the group within which hours are compared: see ``send_effect_rows.as_arrays``.
         hour: Local hour of the week, Monday 00h first.
         channel: Index into ``channels``.
-        offer: Index of the offer.
+        offer: Index into ``offers``.
         segment: Index into ``segments``; -1 for none.
         own: Customer's share of activity by local hour of day before the send, shape (n, 24).
         response: 1 where it was accepted, else 0.
@@ -64,6 +66,7 @@ class Sends:
         logged: Whether the slot's probability was logged.
         channels: Names.
         segments: Names.
+        offers: Names.
     """
 
     customer: NDArray[np.object_]
@@ -79,6 +82,7 @@ class Sends:
     logged: NDArray[np.bool_]
     channels: tuple[str, ...]
     segments: tuple[str, ...]
+    offers: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.hour)
@@ -90,12 +94,9 @@ class Sends:
 
     def take(self, rows: "NDArray[np.bool_] | IntArray") -> "Sends":
         """Some of them."""
-        arrays = {
-            name: getattr(self, name)[rows]
-            for name in self.__dataclass_fields__
-            if name not in {"channels", "segments"}
-        }
-        return Sends(**arrays, channels=self.channels, segments=self.segments)
+        names = {"channels", "segments", "offers"}
+        arrays = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__ if name not in names}
+        return Sends(**arrays, channels=self.channels, segments=self.segments, offers=self.offers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +106,17 @@ class Learnt:
     Attributes:
         strengths: Precision of each used block's prior.
         blocks: By name: ``hour`` and ``lag`` (24,), ``day`` (7,), ``channel`` (channels, 24), ``segment`` (groups, 24).
-        offer: Shape (offers,).
+        levels: Of offers, channels and segments, one after the other (``_level_cells``).
     """
 
     strengths: Mapping[str, float]
     blocks: Mapping[str, FloatArray]
-    offer: FloatArray
+    levels: FloatArray
 
     def eta(self, sends: Sends) -> FloatArray:
-        """Log of each send's factor within its stratum, shape (n,); an offer that was not learnt counts as average."""
+        """Log of each send's factor within its stratum, shape (n,)."""
         own = lagged(sends.own, sends.of_day) if "lag" in self.blocks else sends.own
-        return _eta(self.blocks, sends, own) + _pick(self.offer, sends.offer)
+        return np.asarray(_eta(self.blocks, sends, own) + self.levels[_level_cells(sends)].sum(axis=0))
 
     def effect(self, sends: Sends, *, why: str) -> SendEffect:
         """What the service needs, for the channels of some sends."""
@@ -148,7 +149,7 @@ def fit_effect(sends: Sends, strengths: Mapping[str, float]) -> Learnt:
     data = sends.take(used)
     _, stratum = np.unique(data.stratum, return_inverse=True)
     count = int(stratum.max()) + 1 if len(data) else 0
-    offers = int(sends.offer.max()) + 1 if len(sends) else 0
+    cells, levels = _level_cells(data), _level_count(sends)
     shapes: dict[str, tuple[int, ...]] = {
         "hour": (DAY_HOURS,),
         "lag": (DAY_HOURS,),
@@ -158,7 +159,7 @@ def fit_effect(sends: Sends, strengths: Mapping[str, float]) -> Learnt:
     }
     names = [name for name in BLOCKS if name in strengths and np.prod(shapes[name]) > 0]
     sizes = [int(np.prod(shapes[name])) for name in names]
-    ends = np.cumsum([*sizes, offers])
+    ends = np.cumsum([*sizes, levels])
     own = lagged(data.own, data.of_day) if "lag" in names else np.zeros((len(data), 0))
     weighted = data.weight * data.response
     total = np.bincount(stratum, weights=weighted, minlength=count)
@@ -168,8 +169,8 @@ def fit_effect(sends: Sends, strengths: Mapping[str, float]) -> Learnt:
         return {name: piece.reshape(shapes[name]) for name, piece in zip(names, pieces, strict=False)}, pieces[-1]
 
     def negative(theta: FloatArray) -> tuple[float, FloatArray]:
-        blocks, offer = parts(theta)
-        eta = _eta(blocks, data, own) + offer[data.offer]
+        blocks, level = parts(theta)
+        eta = _eta(blocks, data, own) + level[cells].sum(axis=0)
         raised = data.weight * np.exp(np.clip(eta, -20.0, 20.0))
         sums = np.bincount(stratum, weights=raised, minlength=count)
         value = float(weighted @ eta - total @ np.log(sums))
@@ -180,17 +181,18 @@ def fit_effect(sends: Sends, strengths: Mapping[str, float]) -> Learnt:
             penalty, push = _penalty(name, blocks[name], strengths[name])
             value -= penalty
             slopes.append((slope - push).reshape(-1))
-        value -= 0.5 * OFFER_STRENGTH * float(offer @ offer)
-        slopes.append(np.bincount(data.offer, weights=residual, minlength=offers) - OFFER_STRENGTH * offer)
+        value -= 0.5 * LEVEL_STRENGTH * float(level @ level)
+        pull = np.sum([np.bincount(cell, weights=residual, minlength=levels) for cell in cells], axis=0)
+        slopes.append(pull - LEVEL_STRENGTH * level)
         return -value, -np.concatenate(slopes)
 
     start = np.zeros(int(ends[-1]))
     if count == 0:
-        blocks, offer = parts(start)
+        blocks, level = parts(start)
     else:
         found = minimize(negative, start, jac=True, method="L-BFGS-B", options={"maxiter": 150, "ftol": 1e-8})
-        blocks, offer = parts(np.asarray(found.x, dtype=np.float64))
-    return Learnt(strengths={name: strengths[name] for name in names}, blocks=blocks, offer=offer)
+        blocks, level = parts(np.asarray(found.x, dtype=np.float64))
+    return Learnt(strengths={name: strengths[name] for name in names}, blocks=blocks, levels=level)
 
 
 def likelihoods(sends: Sends, eta: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
@@ -298,7 +300,11 @@ def _penalty(name: str, block: FloatArray, strength: float) -> tuple[float, Floa
     return 0.5 * strength * value, strength * slope
 
 
-def _pick(offer: FloatArray, index: IntArray) -> FloatArray:
-    if len(offer) == 0:
-        return np.zeros(len(index))
-    return np.where(index < len(offer), offer[np.minimum(index, len(offer) - 1)], 0.0)
+def _level_cells(sends: Sends) -> IntArray:
+    """Places in ``levels`` of each send's offer, channel and segment, shape (3, n)."""
+    offers, channels = len(sends.offers), len(sends.channels)
+    return np.stack([sends.offer, offers + sends.channel, offers + channels + sends.segment + 1])
+
+
+def _level_count(sends: Sends) -> int:
+    return len(sends.offers) + len(sends.channels) + len(sends.segments) + 1

@@ -160,7 +160,8 @@ def own_hours(workspace: Workspace, sends: pd.DataFrame, rhythm: Rhythm) -> tupl
 def as_arrays(frame: pd.DataFrame, own: FloatArray, segment: NDArray[np.object_]) -> Sends:
     """Sends as the model needs them.
 
-    Strata are customers. Where most customers have one send only and the slots' probabilities were logged, a stratum
+    Strata are customers, and within them sends whose slot was logged apart from those of before: another policy chose
+    what they hold. Where most customers have one send only and the slots' probabilities were logged, a stratum
     is a segment on a channel: there the draw, not the customer, makes hours comparable.
 
     Args:
@@ -176,9 +177,9 @@ def as_arrays(frame: pd.DataFrame, own: FloatArray, segment: NDArray[np.object_]
     chance = frame[SLOT].to_numpy(dtype=np.float64)
     logged = np.isfinite(chance) & (chance > 0.0)
     _, code, times = np.unique(customer.astype(str), return_inverse=True, return_counts=True)
-    stratum = code.astype(np.int64)
+    stratum = 2 * code.astype(np.int64) + logged
     if len(frame) and (times[code] > 1).mean() < MIN_REPEATED:
-        pooled = len(times) + (group + 1) * len(channels) + channel
+        pooled = 2 * len(times) + (group + 1) * len(channels) + channel
         stratum = np.where(logged, pooled, stratum)
     return Sends(
         customer=customer,
@@ -194,6 +195,7 @@ def as_arrays(frame: pd.DataFrame, own: FloatArray, segment: NDArray[np.object_]
         logged=logged,
         channels=tuple(channels),
         segments=tuple(names),
+        offers=tuple(offers),
     )
 
 

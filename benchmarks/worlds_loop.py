@@ -1,0 +1,449 @@
+"""A policy that learns from its own log in a simulated world: decide, log, wait for outcomes, train, decide again.
+
+What decides is the product's own code, on the same scores: ``serving.policies.distribution`` and ``draw`` with one seed
+per decision (``core.rng``), priorities by the formula of ``serving.priority`` (here over whole days at once; a test
+holds the two equal), trees by ``training.booster.fit_booster``. Simulated are the world, the touchpoints, the delays.
+
+The log is what a workspace's log is: features as they were known at the decision, the selection probability, the
+outcome once it has arrived. A row is learnt from when its window has closed. Nothing of ``worlds_truth`` is seen but
+attributes and answers.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+from worlds_log import FAR, Log, Memory, Sent
+from worlds_truth import CHANNEL_COST, CHANNELS, FloatArray, IntArray, Population, World, draw_population
+
+from foretouch.core.bundle import ModelInput
+from foretouch.core.policy import Factors, NewOffers, PolicySpec
+from foretouch.core.rng import derive_seed, uniform
+from foretouch.serving.policies import distribution, draw
+from foretouch.training.booster import fit_booster
+
+EVERY_DECISIONS = 10_000
+"""The models are trained again after so many decisions."""
+HISTORY_SENDS = 5_000
+"""Sends before day 0: a marketer's, of the first half of the offers on the cheap channel, to big spenders."""
+MEMBERS = 10
+CHOOSE_EVERY = 4
+"""Trees, their number and the half-life of rows are chosen at every fourth training (``Recipe``)."""
+HELD_ROWS = 10_000
+
+INPUTS = (
+    *(ModelInput(name=name, view="person") for name in ("age", "spend", "visits", "love", "noise_1", "noise_2")),
+    ModelInput(name="segment", view="person", kind="category", levels=tuple("012345")),
+    *(ModelInput(name=name, view="log") for name in ("contacts_7d", "contacts_30d", "days_since_contact")),
+    *(ModelInput(name=name, view="log") for name in ("accepted", "accepted_category", "days_since_category")),
+    ModelInput(name="contacts_category", view="log"),
+    ModelInput(name="offer", view="offer", kind="category", levels=tuple(str(index) for index in range(32))),
+    ModelInput(name="category", view="offer", kind="category", levels=tuple("0123")),
+    ModelInput(name="channel", view="offer", kind="category", levels=tuple("01")),
+    ModelInput(name="value", view="offer"),
+    ModelInput(name="depth", view="offer"),
+    ModelInput(name="recent_rate", view="log"),
+    ModelInput(name="recent_rate_alike", view="log"),
+    ModelInput(name="recent_over_expected", view="log"),
+)
+PARAMETERS: Mapping[str, Any] = {
+    "objective": "binary",
+    "metric": "binary_logloss",
+    "learning_rate": 0.08,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "cat_smooth": 20.0,
+    "max_cat_threshold": 8,
+    "min_data_per_group": 50,
+}
+MOST_ROUNDS, MEMBER_SHARE = 350, 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How trees are grown; which one is chosen by what older rows say about the newest closed ones.
+
+    Attributes:
+        trees: LightGBM parameters besides ``PARAMETERS``.
+        half_life: Days after which a row counts half; 0 is never.
+        rounds: Number of trees.
+    """
+
+    trees: Mapping[str, Any]
+    half_life: float = 0.0
+    rounds: int = 150
+
+
+WIDE: Mapping[str, Any] = {"num_leaves": 31, "min_data_in_leaf": 40, "extra_trees": True}
+SMALL: Mapping[str, Any] = {"num_leaves": 12, "min_data_in_leaf": 80}
+RECIPES = (Recipe(trees=WIDE), Recipe(trees=SMALL), Recipe(trees=WIDE, half_life=20.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A policy in the race.
+
+    Attributes:
+        name: In results.
+        spec: What ``serving.policies`` gets.
+        model: ``trees``, ``rates`` (observed rate by offer and channel, the same for everybody) or ``none``.
+    """
+
+    name: str
+    spec: PolicySpec
+    model: str = "trees"
+
+
+OURS = "foretouch"
+NO_PRICES = Factors(value=False, cost=False, price=False, lever=False, context_weight=False)
+SHARED: Mapping[str, Any] = {"fatigue_cost": 0.05, "new_offers": NewOffers(prior_strength=100.0)}
+CONTESTANTS = (
+    Contestant(name=OURS, spec=PolicySpec(kind="softmax", temperature=0.03, floor=0.01, **SHARED)),
+    Contestant(name="greedy", spec=PolicySpec(kind="greedy", **SHARED)),
+    Contestant(name="propensity-only", spec=PolicySpec(kind="softmax", temperature=0.03, factors=NO_PRICES, **SHARED)),
+    Contestant(name="popularity", spec=PolicySpec(kind="epsilon", epsilon=0.05, **SHARED), model="rates"),
+    Contestant(name="random", spec=PolicySpec(kind="shuffle"), model="none"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The draws of one day, each of shape (m,).
+
+    Attributes:
+        index: Of the candidate drawn; 0 is no contact.
+        probability: Its selection probability.
+        believed: Its propensity.
+        best: Index of the candidate with the highest priority.
+    """
+
+    index: IntArray
+    probability: FloatArray
+    believed: FloatArray
+    best: IntArray
+
+
+class Race:
+    """One contestant in one world."""
+
+    def __init__(self, world: World, contestant: Contestant) -> None:
+        self.world, self.contestant = world, contestant
+        self.people: Population = draw_population(world)
+        self.fixed = self.people.fixed_logit()
+        self.memory, self.log = Memory.new(world), Log()
+        self.boosters: list[lgb.Booster] = []
+        self.rate, self.recipe, self.trainings = 0.03, RECIPES[0], 0
+        k = world.offers
+        self.keys = [
+            ("", "", ""),
+            *((f"offer-{at // CHANNELS:02d}", "", str(at % CHANNELS)) for at in range(k * CHANNELS)),
+        ]
+        self.arrivals: dict[int, list[tuple[IntArray, IntArray, IntArray]]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Every day of the world; figures by day."""
+        started = time.perf_counter()
+        world = self.world
+        visits = np.random.default_rng([world.seed, 1])
+        answers = np.random.default_rng([world.seed, 2])
+        self._history(np.random.default_rng([world.seed, 3]))
+        every = max(EVERY_DECISIONS // world.per_day, 1)
+        expected, realised, contacts, unexplored, recipes = [], [], [], [], []
+        for day in range(world.days):
+            self._morning(day)
+            if self.contestant.model == "trees" and day % every == 0:
+                self._train(day)
+            who = visits.choice(world.customers, world.per_day, replace=False)
+            chance = self._chance(day, who)
+            features = self._features(day, who)
+            choice = self._decide(day, who, features)
+            sent = choice.index > 0
+            at = np.maximum(choice.index - 1, 0)
+            offer, channel = at // CHANNELS, at % CHANNELS
+            truth = chance.reshape(len(who), -1)[np.arange(len(who)), at]
+            gain = truth * self.people.value[offer] - np.asarray(CHANNEL_COST)[channel]
+            accepted = (answers.random(len(who)) < truth) & sent
+            delay = np.ceil(answers.exponential(world.delay_days, len(who))).astype(np.int64)
+            expected.append(float(np.where(sent, gain, 0.0).mean()))
+            money = accepted * self.people.value[offer] - sent * np.asarray(CHANNEL_COST)[channel]
+            realised.append(float(money.mean()))
+            contacts.append(float(sent.mean()))
+            flat = (chance * self.people.value[None, :, None] - np.asarray(CHANNEL_COST)).reshape(len(who), -1)
+            at_best = flat[np.arange(len(who)), np.maximum(choice.best - 1, 0)]
+            unexplored.append(float(np.where(choice.best > 0, at_best, 0.0).mean()))
+            recipes.append(f"{self.recipe.trees['num_leaves']}/{self.recipe.half_life:g}/{self.recipe.rounds}")
+            rows = features.reshape(len(who), -1, features.shape[-1])[np.arange(len(who)), at]
+            sends = Sent(
+                day=day,
+                who=who,
+                offer=offer,
+                channel=channel,
+                rows=rows,
+                probability=choice.probability,
+                believed=choice.believed,
+                accepted=accepted,
+                delay=delay,
+            )
+            self._write(sends.take(sent))
+        return {
+            "world": world.name,
+            "policy": self.contestant.name,
+            "expected": expected,
+            "realised": realised,
+            "contacts": contacts,
+            "unexplored": unexplored,
+            "recipes": recipes,
+            "seconds": time.perf_counter() - started,
+        }
+
+    def _morning(self, day: int) -> None:
+        self.memory.night(day)
+        for who, category, offer_channel in self.arrivals.pop(day, []):
+            np.add.at(self.memory.accepted, (who, category), 1.0)
+            self.memory.last_accepted[who, category] = day
+            np.add.at(self.memory.wins_recent, offer_channel // CHANNELS, 1.0)
+            np.add.at(self.memory.wins_alike, (self.people.segment[who], category), 1.0)
+            np.add.at(self.memory.wins_ever.reshape(-1), offer_channel, 1.0)
+
+    def _chance(self, day: int, who: IntArray) -> FloatArray:
+        return self.people.chance(day, who, self.fixed[who], load=self.memory.load[who], sated=self.memory.sated[who])
+
+    def _write(self, sends: "Sent") -> None:
+        category = self.people.category[sends.offer]
+        self.memory.note(sends, category, self.people.segment[sends.who])
+        in_time = sends.accepted & (sends.delay <= self.world.window_days)
+        for wait in np.unique(sends.delay[in_time]):
+            some = in_time & (sends.delay == wait)
+            self.arrivals.setdefault(sends.day + int(wait), []).append(
+                (sends.who[some], category[some], sends.offer[some] * CHANNELS + sends.channel[some])
+            )
+        if len(sends.who):
+            self.log.append(sends)
+
+    def _history(self, rng: np.random.Generator) -> None:
+        """A marketer's sends of the month before: targeted, half of the offers, one channel."""
+        world, people = self.world, self.people
+        half = max(int((people.start_day == 0).sum()) // 2, 1)
+        for day in range(-30, 0):
+            self._morning(day)
+            odds = 0.2 + people.spend
+            who = rng.choice(world.customers, HISTORY_SENDS // 30, replace=False, p=odds / odds.sum())
+            offer = rng.integers(0, half, len(who))
+            channel = np.zeros(len(who), dtype=np.int64)
+            chance = self._chance(max(day, 0), who)[np.arange(len(who)), offer, channel]
+            rows = self._features(day, who)[np.arange(len(who)), offer, channel]
+            accepted = rng.random(len(who)) < chance
+            delay = np.ceil(rng.exponential(world.delay_days, len(who))).astype(np.int64)
+            self._write(
+                Sent(
+                    day=day,
+                    who=who,
+                    offer=offer,
+                    channel=channel,
+                    rows=rows,
+                    probability=np.full(len(who), np.nan),
+                    believed=np.full(len(who), self.rate),
+                    accepted=accepted,
+                    delay=delay,
+                )
+            )
+
+    def _features(self, day: int, who: IntArray) -> NDArray[np.float32]:
+        """What is known at the decision, shape (m, offers, channels, inputs)."""
+        people, memory, world = self.people, self.memory, self.world
+        m, k = len(who), world.offers
+        out = np.empty((m, k, CHANNELS, len(INPUTS)), dtype=np.float32)
+        person = (
+            people.age[who],
+            people.spend[who],
+            people.visits[who],
+            people.love[who],
+            people.noise[who, 0],
+            people.noise[who, 1],
+            people.segment[who],
+            memory.week[who].sum(axis=1),
+            memory.contacts[who],
+            np.minimum(day - memory.last_contact[who], FAR),
+            memory.accepted[who].sum(axis=1),
+        )
+        for index, values in enumerate(person):
+            out[..., index] = values[:, None, None]
+        at = len(person)
+        out[..., at] = memory.accepted[who][:, people.category][:, :, None]
+        out[..., at + 1] = np.minimum(day - memory.last_accepted[who][:, people.category], FAR)[:, :, None]
+        out[..., at + 2] = memory.contacts_category[who][:, people.category][:, :, None]
+        recent = (memory.wins_recent + 20 * self.rate) / (memory.sends_recent + 20)
+        offered = (np.arange(k), people.category, None, people.value, people.depth, recent)
+        for index, column in enumerate(offered, start=at + 3):
+            out[..., index] = np.arange(CHANNELS)[None, None, :] if column is None else column[None, :, None]
+        alike = (memory.wins_alike + 20 * self.rate) / (memory.sends_alike + 20)
+        surprise = (memory.wins_alike + 10 * self.rate) / (memory.expected_alike + 10 * self.rate)
+        out[..., at + 10] = surprise[people.segment[who]][:, people.category][:, :, None]
+        out[..., at + 9] = alike[people.segment[who]][:, people.category][:, :, None]
+        return out
+
+    def _train(self, day: int) -> None:
+        matrix, label, who, days = self.log.closed(day, self.world.window_days)
+        self.rate = float(label[-20_000:].mean())
+        if self.trainings % CHOOSE_EVERY == 0:
+            self.recipe = self._choose(matrix, label, days, day)
+        self.trainings += 1
+        weight = recency(days, self.recipe.half_life)
+        rng = np.random.default_rng([self.world.seed, 4, day + 100])
+        rounds = self.recipe.rounds
+        self.boosters = [self._fit(matrix, label, self.recipe, rounds=rounds, seed=day, weight=weight)]
+        if self.contestant.spec.kind == "thompson":
+            rounds = max(int(MEMBER_SHARE * rounds), 20)
+            for member in range(MEMBERS):
+                drawn = rng.poisson(1.0, self.world.customers)[who] * weight
+                used = drawn > 0
+                seed = 1000 * member + day
+                self.boosters.append(
+                    self._fit(matrix[used], label[used], self.recipe, rounds=rounds, seed=seed, weight=drawn[used])
+                )
+
+    def _choose(self, matrix: NDArray[np.float32], label: FloatArray, days: IntArray, day: int) -> Recipe:
+        """The recipe under which older rows say most about the newest, with its number of trees."""
+        held = np.arange(len(label)) >= len(label) - min(HELD_ROWS, len(label) // 4)
+        best: tuple[float, Recipe] | None = None
+        for recipe in RECIPES:
+            weight = recency(days[~held], recipe.half_life)
+            valid = (matrix[held].astype(np.float64), label[held])
+            booster = self._fit(
+                matrix[~held], label[~held], recipe, rounds=MOST_ROUNDS, seed=day, weight=weight, valid=valid
+            )
+            loss = float(booster.best_score["valid_0"]["binary_logloss"])
+            if best is None or loss < best[0]:
+                best = loss, replace(recipe, rounds=max(int(booster.best_iteration * 1.1), 20))
+        assert best is not None
+        return best[1]
+
+    def _fit(
+        self,
+        matrix: NDArray[np.float32],
+        label: FloatArray,
+        recipe: Recipe,
+        *,
+        rounds: int,
+        seed: int,
+        weight: FloatArray,
+        valid: tuple[FloatArray, FloatArray] | None = None,
+    ) -> lgb.Booster:
+        return fit_booster(
+            matrix.astype(np.float64),
+            label,
+            weight=weight,
+            inputs=INPUTS,
+            parameters={**PARAMETERS, **recipe.trees},
+            rounds=rounds,
+            seed=seed + 1,
+            threads=1,
+            valid=valid,
+            patience=40,
+        )
+
+    def _decide(self, day: int, who: IntArray, features: NDArray[np.float32]) -> "Choice":
+        spec, m, k = self.contestant.spec, len(who), self.world.offers
+        runs = np.flatnonzero(np.repeat(self.people.start_day <= max(day, 0), CHANNELS))
+        keys = [self.keys[0], *(self.keys[at + 1] for at in runs)]
+        recent = self.memory.week[who].sum(axis=1)
+        flat = features.reshape(m, k * CHANNELS, -1)[:, runs]
+        offer, channel = runs // CHANNELS, runs % CHANNELS
+
+        def worth(chance: FloatArray) -> FloatArray:
+            return priorities(chance, self.people.value[offer], np.asarray(CHANNEL_COST)[channel], recent, spec)
+
+        chances: list[FloatArray] | None = None
+        if self.contestant.model == "none":
+            table, draws = np.zeros((m, len(runs) + 1)), None
+        elif self.contestant.model == "rates":
+            rate = (self.memory.wins_ever + 100 * self.rate) / (self.memory.sends_ever + 100)
+            table, draws = worth(np.tile(rate.reshape(-1)[runs], (m, 1))), None
+        else:
+            evidence = self.memory.sends_ever.sum(axis=1)[offer]
+            chances = [self._predict(booster, flat, evidence) for booster in self.boosters]
+            table = worth(chances[0])
+            draws = np.stack([worth(chance) for chance in chances[1:]], axis=1) if len(chances) > 1 else None
+        choice, probability, believed = np.zeros(m, dtype=np.int64), np.zeros(m), np.full(m, self.rate)
+        rows: Sequence[list[float]] = table.tolist()
+        for row in range(m):
+            shares = distribution(rows[row], 0, spec, draws=None if draws is None else draws[row])
+            seed = derive_seed(self.world.name, str(who[row]), str(day))
+            index = draw(shares, keys, uniform(seed, "candidate/1"))
+            choice[row] = runs[index - 1] + 1 if index else 0
+            probability[row] = shares[index]
+            if index and chances is not None:
+                believed[row] = chances[0][row, index - 1]
+        highest = table.argmax(axis=1)
+        best = np.where(highest > 0, runs[highest - 1] + 1, 0)
+        return Choice(index=choice, probability=probability, believed=believed, best=best)
+
+    def _predict(self, booster: lgb.Booster, flat: NDArray[np.float32], evidence: FloatArray) -> FloatArray:
+        """Propensities, drawn towards the prior where an offer has hardly been sent, shape (m, candidates)."""
+        raw = booster.predict(flat.reshape(-1, flat.shape[-1]), num_threads=1)
+        chance: FloatArray = np.asarray(raw, dtype=np.float64).reshape(flat.shape[:2])
+        strength = self.contestant.spec.new_offers.prior_strength
+        return np.asarray((self.rate * strength + chance * evidence) / (strength + evidence))
+
+
+def recency(days: IntArray, half_life: float) -> FloatArray:
+    """Weight of each row by its age relative to the newest, shape (n,)."""
+    if half_life <= 0.0:
+        return np.ones(len(days))
+    return np.asarray(np.exp2((days - days.max()) / half_life))
+
+
+def priorities(
+    chance: FloatArray, value: FloatArray, cost: FloatArray, recent: FloatArray, spec: PolicySpec
+) -> FloatArray:
+    """The formula of ``serving.priority.worth`` for m customers at once, "no contact" (0) in the first column.
+
+    Args:
+        chance: Propensity, shape (m, candidates).
+        value: Margin less the offer's cost, shape (candidates,).
+        cost: Of the channel, shape (candidates,).
+        recent: Contacts of the last seven days, shape (m,).
+        spec: Which factors count, and the price of fatigue.
+    """
+    gain = value if spec.factors.value else np.ones_like(value)
+    worth = (chance if spec.factors.propensity else np.ones_like(chance)) * gain[None, :]
+    if spec.factors.cost:
+        worth = worth - cost[None, :]
+    if spec.factors.price:
+        worth = worth - spec.fatigue_cost * recent[:, None]
+    return np.concatenate([np.zeros((len(worth), 1)), worth], axis=1)
+
+
+def oracle(world: World, shadow_price: float) -> dict[str, Any]:
+    """Who knows every chance and takes the best candidate, if it is worth more than the shadow price of a contact.
+
+    Args:
+        world: Which.
+        shadow_price: What a contact now costs later ones, in the workspace's currency.
+    """
+    people = draw_population(world)
+    fixed, memory = people.fixed_logit(), Memory.new(world)
+    visits, answers = np.random.default_rng([world.seed, 1]), np.random.default_rng([world.seed, 2])
+    cost = np.asarray(CHANNEL_COST)
+    expected = []
+    for day in range(world.days):
+        memory.night(day)
+        who = visits.choice(world.customers, world.per_day, replace=False)
+        chance = people.chance(day, who, fixed[who], load=memory.load[who], sated=memory.sated[who])
+        gain = (chance * people.value[None, :, None] - cost[None, None, :]).reshape(len(who), -1)
+        best = gain.argmax(axis=1)
+        at_best = gain[np.arange(len(who)), best]
+        sent = at_best > shadow_price
+        truth = chance.reshape(len(who), -1)[np.arange(len(who)), best]
+        accepted = sent & (answers.random(len(who)) < truth)
+        category = people.category[best // CHANNELS]
+        np.add.at(memory.load, who[sent], 1.0)
+        np.add.at(memory.sated, (who[accepted], category[accepted]), 1.0)
+        expected.append(float(np.where(sent, at_best, 0.0).mean()))
+    return {"world": world.name, "policy": "oracle", "shadow_price": shadow_price, "expected": expected}

@@ -1,0 +1,172 @@
+"""The learning worlds: real formulas and draws, nothing of the truth in the log, nothing known before it arrives."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from foretouch.core.config import Config
+from foretouch.core.contact import ContactPolicy
+from foretouch.core.decisions import CounterSnapshot, DecisionRequest, PastContact
+from foretouch.core.offers import Catalogue, Offer
+from foretouch.core.policy import PolicySpec
+from foretouch.serving.candidates import Option
+from foretouch.serving.contact import Touch
+from foretouch.serving.plans import Plans
+from foretouch.serving.policies import distribution
+from foretouch.serving.priority import Appraiser
+from foretouch.serving.screening import Screened
+from foretouch.serving.send_time import NO_RHYTHM, TimetableBook
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import worlds_loop
+import worlds_send_time
+from worlds_log import Sent
+from worlds_loop import CONTESTANTS, OURS, Race, oracle, priorities
+from worlds_truth import CHANNEL_COST, WORLDS, World, draw_population
+
+SMALL = World(
+    name="small", seed=5, offers=4, rate=-1.5, delay_days=2.0, window_days=4, customers=300, days=12, per_day=120
+)
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NAMED = {contestant.name: contestant for contestant in CONTESTANTS}
+
+
+@pytest.mark.parametrize("fatigue_cost", [0.0, 0.05])
+def test_priorities_are_those_of_the_service(fatigue_cost: float) -> None:
+    rng = np.random.default_rng(1)
+    value, chance, recent = rng.uniform(5, 20, 4), rng.uniform(0, 0.3, (3, 4)), np.array([0.0, 2.0, 5.0])
+    spec = PolicySpec(fatigue_cost=fatigue_cost)
+    config = Config.model_validate({"channels": {"email": {"cost": 0.05}, "sms": {"cost": 0.35}}})
+    cost = np.array([config.channels[name].cost for name in ("email", "sms", "email", "sms")])
+    table = priorities(chance, value, cost, recent, spec)
+    assert (table[:, 0] == 0.0).all()
+    offers = tuple(
+        Offer(offer_id=f"o{index}", name="o", channels=("email", "sms"), value=float(value[index]))
+        for index in range(4)
+    )
+    options = [
+        Option(offer=offer, treatment_id=None, channel=channel)
+        for offer, channel in zip(offers, ("email", "sms", "email", "sms"), strict=True)
+    ]
+    items = [Screened(option=option, slots=(NOW,)) for option in options]
+    for row in range(3):
+        past = tuple(PastContact(at=NOW, channel="email", offer_id="x") for _ in range(int(recent[row])))
+        touch = Touch(
+            request=DecisionRequest(customer_id="c"),
+            policy=ContactPolicy(),
+            counters=CounterSnapshot(contacts=past),
+            config=config,
+            now=NOW,
+        )
+        appraiser = Appraiser(
+            spec=spec,
+            config=config,
+            context={},
+            levels={},
+            chances={option.key: float(chance[row, index]) for index, option in enumerate(options)},
+            book=TimetableBook(ZoneInfo("UTC"), NO_RHYTHM, now=NOW),
+            catalogue=Catalogue(offers=offers),
+            plans=Plans(),
+        )
+        expected = [worth.priority for worth in appraiser.appraise(items, touch)]
+        np.testing.assert_allclose(table[row, 1:], expected, rtol=1e-12)
+
+
+def test_worlds_are_fixed_and_their_chances_are_chances() -> None:
+    assert [(world.name, world.seed) for world in WORLDS] == [("interactions", 11), ("drift", 22), ("fatigue", 33)]
+    assert all(world.days * world.per_day == 200_000 for world in WORLDS)
+    for world in WORLDS:
+        people, again = draw_population(world), draw_population(world)
+        np.testing.assert_array_equal(people.fixed_logit(), again.fixed_logit())
+        who = np.arange(200)
+        fresh = people.chance(0, who, people.fixed_logit()[who], load=np.zeros(200), sated=np.zeros((200, 4)))
+        tired = people.chance(0, who, people.fixed_logit()[who], load=np.full(200, 4.0), sated=np.ones((200, 4)))
+        starts = people.start_day > 0
+        assert ((fresh >= 0.0) & (fresh < world.cap)).all()
+        assert (fresh[:, starts] == 0.0).all()
+        assert (tired[:, ~starts] < fresh[:, ~starts]).all()
+
+
+def test_what_nobody_can_know_is_in_no_feature() -> None:
+    race, other = Race(SMALL, NAMED["random"]), Race(SMALL, NAMED["random"])
+    other.memory.load += 3.0
+    other.memory.sated += 2.0
+    other.people.unseen[:] = 9.0
+    who = np.arange(50)
+    np.testing.assert_array_equal(race._features(3, who), other._features(3, who))
+    assert race._features(3, who).shape == (50, 4, 2, len(worlds_loop.INPUTS))
+
+
+def test_an_outcome_is_known_when_it_arrives_and_learnt_from_when_its_window_has_closed() -> None:
+    race = Race(SMALL, NAMED["random"])
+    one = np.array([7])
+    sent = Sent(
+        day=2,
+        who=one,
+        offer=np.array([1]),
+        channel=np.array([0]),
+        rows=race._features(2, one)[:, 1, 0],
+        probability=np.array([0.5]),
+        believed=np.array([0.1]),
+        accepted=np.array([True]),
+        delay=np.array([3]),
+    )
+    race._write(sent)
+    for day in (3, 4):
+        race._morning(day)
+        assert race.memory.accepted[7].sum() == 0.0
+    race._morning(5)
+    assert race.memory.accepted[7, race.people.category[1]] == 1.0
+    assert race.memory.sated[7].sum() > 0.0, "the world knows at once"
+    with pytest.raises(ValueError, match="concatenate"):
+        race.log.closed(5, SMALL.window_days)
+    _, label, who, _ = race.log.closed(6, SMALL.window_days)
+    assert label.tolist() == [1.0]
+    assert who.tolist() == [7]
+
+
+def test_a_race_logs_the_probability_of_every_draw_and_repeats_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worlds_loop, "MOST_ROUNDS", 15)
+    first, second = Race(SMALL, NAMED[OURS]), Race(SMALL, NAMED[OURS])
+    one, two = first.run(), second.run()
+    assert one["expected"] == two["expected"]
+    probability = np.concatenate([block.probability for block in first.log.blocks if block.day >= 0])
+    assert ((probability > 0.0) & (probability <= 1.0)).all()
+    best = oracle(SMALL, 0.0)
+    assert np.mean(best["expected"]) > np.mean(one["expected"])
+    assert np.mean(one["expected"]) > np.mean(Race(SMALL, NAMED["random"]).run()["expected"])
+
+
+def test_the_policy_is_the_service_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[PolicySpec] = []
+
+    def spy(rows: list[float], no_contact: int, spec: PolicySpec, **others: object) -> tuple[float, ...]:
+        seen.append(spec)
+        assert no_contact == 0
+        assert rows[0] == 0.0
+        return distribution(rows, no_contact, spec)
+
+    monkeypatch.setattr(worlds_loop, "distribution", spy)
+    race = Race(SMALL, NAMED["popularity"])
+    race.run()
+    assert len(seen) == SMALL.days * SMALL.per_day
+    assert {spec.kind for spec in seen} == {"epsilon"}
+    assert len(CHANNEL_COST) == 2
+
+
+def test_the_send_time_world_beats_both_rules_and_falls_silent_without_variation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worlds_send_time, "CUSTOMERS", 1_200)
+    monkeypatch.setattr(worlds_send_time, "SEEDS", (3,))
+    found = worlds_send_time.run()
+    gains = found["least_gain_over_a_rule_in_any_seed"]
+    assert gains["everyone's best hour (known)"] > 0.0
+    assert gains["own most frequent hour"] > 0.0
+    assert found["share_of_oracle"]["foretouch"] < 1.0
+    assert found["equals_the_prior_where_hours_were_never_varied"] is True
