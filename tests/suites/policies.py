@@ -64,6 +64,15 @@ def floor_of(spec: PolicySpec) -> float:
     return promised.get(spec.kind, 0.0)
 
 
+def example(kind: Any) -> tuple[float, ...]:
+    """A policy's distribution over five candidates and no contact, with members that disagree."""
+    priorities = [0.0, 0.4, 1.1, -0.3, 1.0, 1.0]
+    noise = np.random.default_rng(16).normal(size=(16, len(priorities)))
+    noise[:, 0] = 0.0
+    spec = PolicySpec(kind=kind, temperature=0.5, floor=0.05, epsilon=0.1)
+    return distribution(priorities, 0, spec, draws=np.array(priorities) + noise)
+
+
 def frequencies(shares: tuple[float, ...], draws: int, *, key: str = "contract") -> list[int]:
     """How often each candidate is drawn by as many decisions, through the stream that decisions use."""
     keys = [(f"{index:03}",) for index in range(len(shares))]
@@ -173,6 +182,5 @@ class PolicyContract:
 
     @pytest.mark.parametrize("kind", sorted(KINDS))
     def test_frequencies_are_the_probabilities(self, kind: Any) -> None:
-        spec = PolicySpec(kind=kind, temperature=0.5, floor=0.05, epsilon=0.1)
-        shares = Case(spec=spec, members=16).shares([0.0, 0.4, 1.1, -0.3, 1.0, 1.0])
+        shares = example(kind)
         assert chi_square_p(frequencies(shares, self.draws), shares) > 1e-4
