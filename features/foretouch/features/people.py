@@ -65,8 +65,9 @@ def _consents(tables: duckdb.DuckDBPyConnection) -> Iterator[Consent]:
 
 def _contacts(tables: duckdb.DuckDBPyConnection) -> Iterator[Contact]:
     query = (
-        "SELECT touch_id, customer_id, household_id, offer_id, channel, sent_at, responded_at IS NOT NULL AS answered,"
-        " max(responded_at IS NOT NULL) OVER () AS responses_known"
+        "SELECT touch_id, customer_id, household_id, offer_id, channel, sent_at,"
+        " coalesce(responded, responded_at IS NOT NULL) AS answered,"
+        " responded IS NOT NULL OR max(responded_at IS NOT NULL) OVER () AS responses_known"
         " FROM touches LEFT JOIN (SELECT customer_id, household_id FROM customers) USING (customer_id) ORDER BY sent_at"
     )
     for row in _rows(tables, query):
