@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pandas as pd
 
 from foretouch.core.clock import monotonic, utc_now
 from foretouch.core.errors import DataError, NotReadyError
+from foretouch.core.state.db import connect
 from foretouch.serving.bench_load import Load, run_load
 from foretouch.serving.bench_servers import (
     PEER_FOLDER,
@@ -85,7 +86,7 @@ def measure(plan: Plan, folder: Path, say: Say) -> Json:
         NotReadyError: A server does not start or refuses requests.
         DataError: Two servers give different answers.
     """
-    started = monotonic()
+    started, load = monotonic(), [os.getloadavg()[0]]
     say("building the workspace and its models")
     world = build_world(folder / "workspace", plan.size)
     world = BenchWorld(
@@ -122,6 +123,7 @@ def measure(plan: Plan, folder: Path, say: Say) -> Json:
         "seconds": round(monotonic() - started, 1),
         "note": "closed loop, one worker per server, client on the same cores; ours with validation, contact rules, "
         "durable log, metrics and keys on; candidates per decision: 60; only ratios of one run carry",
+        "load_average_before_and_after": [round(value, 2) for value in (*load, os.getloadavg()[0])],
         "record_bytes": record,
         "checked": checked,
         **by_clients,
@@ -293,11 +295,11 @@ def _model_rows(world: BenchWorld, model: str) -> list[dict[str, float]]:
 
 
 def _record_bytes(server: Server) -> int:
-    """Size of a decision's record, as it is given back."""
+    """Size of a decision as it is logged."""
     headers = {"Authorization": f"Bearer {server.key}"}
-    customer = orjson.loads(server.requests[0].partition(b"\r\n\r\n")[2])
-    decision = call(server.port, "/v1/decisions", customer, headers)
-    return len(orjson.dumps(call(server.port, f"/v1/decisions/{decision['decision_id']}", headers=headers)))
+    call(server.port, "/v1/decisions", orjson.loads(server.requests[0].partition(b"\r\n\r\n")[2]), headers)
+    with closing(connect(server.root / "state.db", read_only=True)) as connection:
+        return int(connection.execute("SELECT AVG(LENGTH(record)) FROM decisions").fetchone()[0])
 
 
 def _longest_pause(server: Server) -> float | None:

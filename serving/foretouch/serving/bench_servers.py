@@ -40,6 +40,7 @@ class Server:
         pid: Its first process.
         requests: What to send it.
         key: Our own services' API key.
+        root: Our own services' workspace.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Server:
     pid: int
     requests: tuple[bytes, ...]
     key: str = ""
+    root: Path = Path()
 
 
 def free_port() -> int:
@@ -57,15 +59,25 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, path: str, log: Path, environment: Mapping[str, str]) -> Iterator[int]:
+def running(
+    command: Sequence[str], port: int, path: str, log: Path, environment: Mapping[str, str | None]
+) -> Iterator[int]:
     """A server process from its first answer on; gives its process id.
+
+    Args:
+        command: Starts it.
+        port: That it listens on.
+        path: That answers once it is ready.
+        log: Where its output goes.
+        environment: Added to ours; None takes a variable away.
 
     Raises:
         NotReadyError: It does not answer.
     """
     with log.open("ab") as output:
+        wanted = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
         process = subprocess.Popen(  # noqa: S603 - our own tools, by path
-            command, stdout=output, stderr=output, start_new_session=True, env={**os.environ, **environment}
+            command, stdout=output, stderr=output, start_new_session=True, env=wanted
         )
         try:
             _wait(process, port, path, command, log)
@@ -128,7 +140,7 @@ def our_service(world: BenchWorld, folder: Path, *, front: bool) -> Iterator[Ser
     requests = tuple(post("/v1/decisions", question(customer), sent) for customer in world.customers)
     command = [_tool("foretouch"), "serve", "--workspace", str(root), "--port", str(port)]
     with running(command, port, "/readyz", folder / f"{root.name}.log", {}) as pid:
-        yield Server(name=name, port=port, pid=pid, requests=requests, key=key)
+        yield Server(name=name, port=port, pid=pid, requests=requests, key=key, root=root)
 
 
 def question(customer: str) -> dict[str, Any]:
@@ -152,13 +164,15 @@ def prepare_peers(world: BenchWorld, folder: Path) -> None:
         raise NotReadyError(f"the peers could not be prepared: {done.stderr[-1500:]}", hint="make setup")
 
 
-def _peer_environment(world: BenchWorld, folder: Path) -> dict[str, str]:
+def _peer_environment(world: BenchWorld, folder: Path) -> dict[str, str | None]:
+    """What a peer's process sees: without what this command line sets to make LightGBM's threads sleep."""
     kept = folder / "bento"
     kept.mkdir(exist_ok=True)
     return {
         "BENCH_WORKSPACE": str(world.workspace.root),
         "BENCH_PEERS": str(folder),
         "BENTOML_HOME": str(kept),
+        "OMP_WAIT_POLICY": None,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONPATH": os.pathsep.join([str(PEER_FOLDER), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
     }
