@@ -20,6 +20,7 @@ from foretouch.core.errors import DataError, NotReadyError
 from foretouch.core.workspace import Workspace
 from foretouch.features import definitions_sql as sql
 from foretouch.features.catalogue import HOURS, RHYTHM, VIEWS, FeatureSpec, features_of, view_features
+from foretouch.features.posted import take_over_customers
 from foretouch.features.schemas import literal, quoted
 from foretouch.features.tables import connect, first_row
 
@@ -164,6 +165,7 @@ def build_history(workspace: Workspace, *, say: Say = lambda _: None) -> dict[st
     Raises:
         NotReadyError: There are no events or no customers.
     """
+    take_over_customers(workspace)
     times = snapshot_times(workspace)
     with closing(connect(workspace)) as connection:
         _history_spine(connection, times)

@@ -30,6 +30,7 @@ from foretouch.features.coerce import (
     to_names,
 )
 from foretouch.features.people import register_people
+from foretouch.features.posted import take_over_customers
 from foretouch.features.privacy import protect
 from foretouch.features.quality import QualityReport, TableQuality, count_reasons, describe
 from foretouch.features.reading import RawTable, read_source
@@ -97,6 +98,7 @@ def ingest_tables(
     unknown = sorted(set(sources) - set(c.TABLES))
     if unknown:
         raise DataError(f"tables {', '.join(unknown)} are not known; there are {', '.join(c.TABLES)}")
+    take_over_customers(workspace)
     now = workspace.clock.now()
     offers = set(read_table(workspace, c.OFFERS)[c.OFFER_ID])
     checked: list[_Checked] = []

@@ -14,7 +14,8 @@ from foretouch.core.errors import DataError
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.state.access import append_audit
 from foretouch.core.state.connection import Connection
-from foretouch.core.state.people import Person, upsert_customers
+from foretouch.core.state.people import Person
+from foretouch.core.state.posted import post_customer
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import features_of
 from foretouch.features.offers import LEVER, load_catalogue
@@ -68,7 +69,7 @@ class Register:
         now = self._plane.clock.now()
 
         def job(connection: Connection) -> None:
-            upsert_customers(connection, [person])
+            post_customer(connection, person, now)
             detail = {"customer_id": customer_id, "sha256": content_hash([*sorted(attributes.items()), vars(body)])}
             append_audit(connection, actor=actor, action="customer.put", detail=detail, now=now)
 

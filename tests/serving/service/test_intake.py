@@ -10,13 +10,13 @@ from foretouch.core.state.log import read_events
 from foretouch.core.workspace import Workspace
 from foretouch.features.online import OnlineFeatures
 from tests.serving.service.world import Service, count, treated, wait_for
+from tests.serving.service.world import contacted as contact
 
 
 @pytest.fixture(scope="module")
 def contacted(service: Service) -> dict[str, Any]:
     """A decision that contacts somebody: transactional, so that no cap is in the way."""
-    decision: dict[str, Any] = service.decide(treated(service.workspace)[1], purpose="transactional")
-    assert decision["contact"]
+    decision: dict[str, Any] = contact(service, treated(service.workspace)[1])
     return decision
 
 
@@ -90,11 +90,11 @@ def test_a_goal_is_an_event_too(service: Service, contacted: dict[str, Any]) -> 
 
 def test_a_rejection_gives_the_contact_back_and_a_delivery_confirms_it(service: Service) -> None:
     someone = treated(service.workspace)[2]
-    rejected = service.decide(someone, purpose="transactional")
+    rejected = contact(service, someone)
     assert contact_status(service.workspace, rejected) == "reserved"
     service.call("POST", "/v1/outcomes", outcome(rejected, "r", "reject"))
     assert contact_status(service.workspace, rejected) == "released"
-    sent = service.decide(someone, purpose="transactional")
+    sent = contact(service, someone)
     service.call("POST", "/v1/outcomes", outcome(sent, "d", "delivered"))
     service.call("POST", "/v1/outcomes", outcome(sent, "b", "bounced"))
     assert contact_status(service.workspace, sent) == "sent"
@@ -103,7 +103,7 @@ def test_a_rejection_gives_the_contact_back_and_a_delivery_confirms_it(service: 
 def test_an_unsubscription_ends_marketing_at_once(service: Service) -> None:
     someone = treated(service.workspace)[3]
     assert service.decide(someone)["status"] != "suppressed"
-    contacted = service.decide(someone, purpose="transactional")
+    contacted = contact(service, someone)
     service.call("POST", "/v1/outcomes", outcome(contacted, "u", "unsubscribe"))
     after = service.decide(someone)
     assert (after["status"], after["contact"]) == ("suppressed", False)
@@ -173,7 +173,7 @@ def _advance(workspace: Workspace) -> None:
 
 
 def test_a_scanner_that_clicks_every_link_is_flagged_in_any_order(service: Service) -> None:
-    contacted = service.decide(treated(service.workspace)[5], purpose="transactional")
+    contacted = contact(service, treated(service.workspace)[5])
     sent = datetime.fromisoformat(contacted["action"][0]["send_at"])
 
     def told(number: int, kind: str, seconds: float, **fields: Any) -> Any:
@@ -212,7 +212,7 @@ def test_a_scanner_that_clicks_every_link_is_flagged_in_any_order(service: Servi
 
 
 def test_a_bots_goal_is_kept_and_flagged(service: Service) -> None:
-    contacted = service.decide(treated(service.workspace)[6], purpose="transactional")
+    contacted = contact(service, treated(service.workspace)[6])
     body = outcome(contacted, "goal", "convert", is_bot=True, properties={"decision_id": "elsewhere", "shop": "a"})
     assert service.call("POST", "/v1/outcomes", body).json["status"] == "accepted"
     with State(service.workspace.state_file) as state:

@@ -12,7 +12,7 @@ from foretouch.core.state.access import verify_audit
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from foretouch.features.offers import load_catalogue
-from tests.serving.service.world import Service, make_key, serving, treated, wait_for
+from tests.serving.service.world import Service, contacted, make_key, serving, treated, wait_for
 
 OFFER = {
     "name": "Spring picnic",
@@ -46,7 +46,7 @@ def admin(service: Service) -> str:
 
 def test_a_suppressed_customer_is_never_contacted_again(service: Service) -> None:
     someone = treated(service.workspace)[0]
-    assert service.decide(someone, purpose="transactional")["contact"]
+    contacted(service, someone)
     path = f"/v1/customers/{someone}/suppressions"
     put = service.call("PUT", path, {"suppressions": [{"reason": "complaint to the regulator"}]})
     assert (put.status, put.json["changed"]) == (200, 1)
@@ -57,7 +57,7 @@ def test_a_suppressed_customer_is_never_contacted_again(service: Service) -> Non
             assert "suppression" in {item["stage"] for item in decision["suppressed"]}
     taken_off = service.call("DELETE", path, raw=b"")
     assert (taken_off.status, taken_off.json["suppressions"]) == (200, [])
-    assert service.decide(someone, purpose="transactional")["contact"]
+    contacted(service, someone)
     assert service.call("DELETE", path, raw=b"").status == 404
 
 
@@ -67,7 +67,7 @@ def test_lines_are_by_channel_and_purpose(service: Service) -> None:
     until = "2034-01-01T00:00:00Z"
     lines = [{"channel": "sms", "until": until}, {"channel": "email", "purpose": "marketing"}]
     assert service.call("PUT", path, {"suppressions": lines}).json["changed"] == 2
-    assert service.decide(someone, purpose="transactional")["contact"], "only marketing by email is suppressed"
+    contacted(service, someone)  # only marketing by email is suppressed
     assert not service.decide(someone)["contact"]
     left = service.call("DELETE", f"{path}?channel=email&purpose=marketing", raw=b"").json["suppressions"]
     assert [(line["channel"], line["purpose"], line["until"]) for line in left] == [("sms", "*", until)]
@@ -87,7 +87,7 @@ def test_the_command_keeps_the_same_list(service: Service) -> None:
     assert "asked by phone" in listed.stdout
     removed = runner.invoke(build_app(), ["suppress", "remove", someone, *workspace])
     assert removed.exit_code == 0, removed.output
-    assert service.decide(someone, purpose="transactional")["contact"]
+    contacted(service, someone)
     assert runner.invoke(build_app(), ["suppress", "remove", someone, *workspace]).exit_code == 1
 
 

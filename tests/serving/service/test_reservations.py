@@ -11,7 +11,7 @@ import pytest
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from foretouch.serving.rewards import write_rewards
-from tests.serving.service.world import OWED_OFFER, Service, copy_world, serving, treated
+from tests.serving.service.world import OWED_OFFER, Service, contacted, copy_world, serving, treated
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_withdrawn_consent_refuses_the_confirmation(service: Service) -> None:
 def test_nothing_is_learned_until_it_is_confirmed(service: Service, tmp_path: Any) -> None:
     someone = treated(service.workspace)[6]
     deferred = ask(service, someone)
-    owed = service.decide(treated(service.workspace)[8], purpose="transactional")
+    owed = contacted(service, treated(service.workspace)[8])
     assert owed["action"][0]["offer_id"] == OWED_OFFER
     out = tmp_path / "rewards.parquet"
 

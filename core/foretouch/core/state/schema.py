@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS quarantine (
 CREATE TABLE IF NOT EXISTS customers (
     customer_id TEXT PRIMARY KEY, household_id TEXT, time_zone TEXT, language TEXT, attributes BLOB NOT NULL)
     WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS posted_customers (
+    customer_id TEXT PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS consents (
     customer_id TEXT NOT NULL, channel TEXT NOT NULL, purpose TEXT NOT NULL, at INTEGER NOT NULL,
     granted INTEGER NOT NULL, source TEXT NOT NULL,
