@@ -7,6 +7,7 @@ from foretouch.serving import http_decisions as decisions
 from foretouch.serving import http_items as items
 from foretouch.serving import http_ops as ops
 from foretouch.serving import http_records as records
+from foretouch.serving import http_soon as soon
 from foretouch.serving.http_api import Api
 from foretouch.serving.http_call import Route
 from foretouch.serving.http_models import (
@@ -48,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
         template="/v1/decisions",
         summary="May we contact this customer, with what, where, when? One explained, logged, replayable decision.",
         handler=decisions.decide,
+        soon=soon.decide,
         scopes=DECIDE,
         body=DecisionRequest,
         answer=Decision,
@@ -230,7 +232,14 @@ ROUTES: tuple[Route, ...] = (
         body=SendTimesBody,
         answer=SendTimesAnswer,
     ),
-    Route(name="livez", method="GET", template="/livez", summary="The process lives.", handler=ops.livez),
+    Route(
+        name="livez",
+        method="GET",
+        template="/livez",
+        summary="The process lives.",
+        handler=ops.livez,
+        soon=soon.livez,
+    ),
     Route(
         name="readyz",
         method="GET",
