@@ -169,6 +169,7 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
         slot_exploration=0.0 if owed else setting.drawing.slot_exploration,
         position=lambda stream: uniform(seed, stream),
         forced=course.forced,
+        owed=owed,
     )
     selection = select(course.survivors, lottery, touch=setting.touch, zone=setting.zone, expires_at=setting.expires_at)
     return replace(course, found=found, selection=selection, rhythm=rhythm, warnings=(*course.warnings, *warnings))

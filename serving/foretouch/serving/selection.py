@@ -4,6 +4,7 @@ A draw chooses a candidate by its priority, which is its worth at its best slot;
 policy's ``slot_exploration``, else the best. The joint probability of both is their product.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -82,6 +83,7 @@ class Lottery:
         slot_exploration: Share of draws whose slot is drawn uniformly.
         position: Numbers in [0, 1) by stream name, from the decision's seed.
         forced: An option that is chosen with probability 1, whatever it is worth; at most one contact is drawn then.
+        owed: The message is owed to the customer: the first draw is among contacts alone, whatever they are worth.
     """
 
     spec: PolicySpec
@@ -91,6 +93,7 @@ class Lottery:
     slot_exploration: float
     position: Callable[[str], float]
     forced: Key | None = None
+    owed: bool = False
 
 
 def select(
@@ -183,10 +186,13 @@ def _draw(
             draws=_members(keys, worths, lottery),
             immature=_immature(pool, lottery),
         )
+    owed = lottery.owed and turn == "1"
+    if owed:
+        shares = without_no_contact(shares, priorities)
     index = draw(shares, keys, lottery.position(f"candidate/{turn}"))
     if index == 0:
         return keys, shares, None
-    highest = max(range(len(keys)), key=lambda at: (priorities[at], keys[at] == keys[index], -at))
+    highest = max(range(int(owed), len(keys)), key=lambda at: (priorities[at], keys[at] == keys[index], -at))
     item, worth = pool[index - 1], worths[index - 1]
     table = lottery.appraiser.timetable(item)
     send_at, send = choose_slot(
@@ -211,6 +217,19 @@ def _draw(
             send=send,
         ),
     )
+
+
+def without_no_contact(shares: Sequence[float], priorities: Sequence[float]) -> tuple[float, ...]:
+    """A distribution whose first candidate, "no contact", is out: its share goes to the others in proportion.
+
+    Where they have none, the highest priority among them is chosen, ties shared.
+    """
+    rest = math.fsum(shares[1:])
+    if rest > 0.0:
+        return (0.0, *(share / rest for share in shares[1:]))
+    highest = max(priorities[1:])
+    best = [float(priority == highest) for priority in priorities[1:]]
+    return (0.0, *(share / sum(best) for share in best))
 
 
 def _members(keys: Sequence[Key], worths: Sequence[Worth], lottery: Lottery) -> Draws | None:

@@ -177,6 +177,19 @@ def test_profiling_can_be_refused() -> None:
     assert {item.propensity for item in record.candidates if item.offer_id == "tea"} == {0.1}
 
 
+@pytest.mark.parametrize("kind", ["noop", "shuffle", "greedy", "epsilon", "softmax"])
+def test_what_is_owed_goes_out_whatever_it_is_worth(kind: Any) -> None:
+    dear = {"default": PolicySpec(kind=kind, fatigue_cost=0.0, temperature=5.0)}
+    worthless = Catalogue(offers=tuple(offer.replace(value=0.0) for offer in OFFERS))
+    for seed in range(40):
+        record = decided({"purpose": "transactional"}, policies=dear, catalogue=worthless, seed=seed)
+        assert record.contact
+        nobody, *others = record.candidates
+        assert nobody.selection_probability == 0.0
+        assert sum(item.selection_probability or 0.0 for item in others) == pytest.approx(1.0, abs=1e-12)
+        assert all("no contact" not in reason.text for reason in record.action[0].reason_codes)
+
+
 def test_unreadable_consent_stops_even_transactional_contacts() -> None:
     record = decided({"purpose": "transactional"}, counters=counters(consent_error="disk I/O error"))
     assert record.status == "suppressed"
