@@ -4,7 +4,8 @@ Every simulated day it
 
 1. picks the customers who are due,
 2. asks Foretouch over HTTP whether, with what, on which channel and when to contact each of them,
-3. contacts whom it is told to contact, and nobody else,
+3. contacts whom it is told to contact, and nobody else; where it asked with ``defer_activation`` it first confirms the
+   reservation, and does not send if a rule forbids it by now; a message that it cannot send after all it releases,
 4. posts back what happened: delivery, opens, clicks and unsubscriptions with the decision's id, and everything people
    did (page views, forms, orders, conversions) as events, for contacted and uncontacted people alike,
 5. moves the workspace's clock on.
@@ -32,7 +33,7 @@ from datetime import time as clock_time
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pandas as pd
 
@@ -45,6 +46,11 @@ TOUCHPOINT = "weekly"
 ATTEMPTS = 5
 RETRIED = {408, 429, 500, 502, 503, 504}
 BATCH = 100
+PLACEMENTS = ["hero", "footer"]
+DEFERRED = 4
+"""Of those asked one by one, one in so many is asked by GET and with ``defer_activation``."""
+UNUSABLE = 97
+"""One contact in about so many cannot be sent after all."""
 ONE_BY_ONE = 20
 """Customers a day who are asked about one at a time; a quarter of them twice, as after a time-out."""
 
@@ -69,8 +75,21 @@ class Service:
         self.connection: http.client.HTTPConnection | None = None
         self.retries = 0
 
-    def call(self, method: str, path: str, body: Json | None = None) -> Json:
+    def settle(self, reservation_id: str, word: str) -> bool:
+        """Confirms or releases a reservation; False when Foretouch says no (409): then do not send."""
+        path = f"/v1/reservations/{quote(reservation_id)}:{word}"
+        return (
+            self.call("POST", path, accepted=(409,)).get("status") == {"confirm": "sent", "release": "released"}[word]
+        )
+
+    def call(self, method: str, path: str, body: Json | None = None, accepted: Sequence[int] = ()) -> Json:
         """The answer to one call.
+
+        Args:
+            method: GET or POST.
+            path: With its query.
+            body: As JSON; none is no body.
+            accepted: Statuses of refusals that are an answer, too.
 
         Raises:
             RuntimeError: The service refused it, or could not be reached in five attempts.
@@ -91,7 +110,7 @@ class Service:
                 self.connection = None
                 problem = f"{type(error).__name__}: {error}"
                 continue
-            if response.status < 300:
+            if response.status < 300 or response.status in accepted:
                 answer: Json = json.loads(text)
                 return answer
             problem = f"{response.status} {text[:300]!r}"
@@ -168,6 +187,10 @@ class Counts:
     refused: int = 0
     repeats: int = 0
     repeats_identical: int = 0
+    confirmed: int = 0
+    released: int = 0
+    not_confirmed: int = 0
+    placements: Counter[str] = field(default_factory=Counter)
     one_by_one_ms: list[float] = field(default_factory=list)
 
     def summary(self, engine: "Engine") -> Json:
@@ -185,6 +208,12 @@ class Counts:
             "refused_by_service": self.refused,
             "repeated_requests": self.repeats,
             "repeated_answers_identical": self.repeats_identical,
+            "reservations": {
+                "confirmed": self.confirmed,
+                "released": self.released,
+                "refused_by_now": self.not_confirmed,
+            },
+            "placements_filled": dict(self.placements),
             "http_retries": engine.service.retries,
             "broken_promises": dict(engine.promises.broken),
             "decision_ms_median": round(times[len(times) // 2], 1) if times else None,
@@ -209,6 +238,7 @@ class Engine:
         self.promises = Promises.of(workspace, self.customers)
         self.counts = Counts()
         self._queue: list[tuple[datetime, int, str, Json]] = []
+        self._deferred: set[str] = set()
         self._order = 0
 
     def run(
@@ -245,6 +275,8 @@ class Engine:
 
     def _campaign(self, day: int) -> None:
         due = [name for name in self.replies.due(day) if name in self.customers]
+        if due:
+            self._show_page(due[0])
         for customer, decision in self._ask(due, day):
             self.counts.decisions += 1
             self.counts.status[decision["status"]] += 1
@@ -257,6 +289,9 @@ class Engine:
         """A decision for each customer: some one by one, the rest in batches."""
         for index, customer in enumerate(customers[:ONE_BY_ONE]):
             started = time.perf_counter()
+            if index % DEFERRED == 1:
+                yield customer, self._ask_by_get(customer, day)
+                continue
             decision = self.service.call("POST", "/v1/decisions", self._request(customer, day))
             self.counts.one_by_one_ms.append((time.perf_counter() - started) * 1000)
             if index % 4 == 0:
@@ -275,6 +310,36 @@ class Engine:
                 else:
                     self.counts.refused += 1
 
+    def _ask_by_get(self, customer: str, day: int) -> Json:
+        """The same question as a query string, for engines that can only GET; we may yet decide not to send."""
+        asked = self._request(customer, day)
+        query = {
+            "request_id": asked["request_id"],
+            "customer_id": customer,
+            "channels": ",".join(CHANNELS),
+            "earliest": asked["send_window"]["earliest"],
+            "latest": asked["send_window"]["latest"],
+            "defer_activation": "true",
+        }
+        decision = self.service.call("GET", f"/v1/touchpoints/{TOUCHPOINT}/decision?{urlencode(query)}")
+        self._deferred |= {action["reservation_id"] for action in decision["action"]}
+        return decision
+
+    def _show_page(self, customer: str) -> None:
+        """A page with two places: an offer is shown in one of them at most. A dry run: nothing is kept."""
+        body = {
+            "customer_id": customer,
+            "touchpoint": "page",
+            "channels": CHANNELS,
+            "placements": PLACEMENTS,
+            "options": {"dry_run": True},
+        }
+        actions = self.service.call("POST", "/v1/decisions", body)["action"]
+        offers = [action["offer_id"] for action in actions]
+        if len(offers) > len(set(offers)):
+            self.promises.broken["offer shown twice"] += 1
+        self.counts.placements.update(action["placement"] for action in actions)
+
     def _request(self, customer: str, day: int) -> Json:
         begin = data_end(day)
         return {
@@ -291,6 +356,8 @@ class Engine:
         if not decision["contact"]:
             return None
         action = decision["action"][0]
+        if action["reservation_id"] and not self._settled(customer, action["reservation_id"], day):
+            return None
         contact = Contact(
             offer_id=action["offer_id"], channel=action["channel"], sent_at=datetime.fromisoformat(action["send_at"])
         )
@@ -298,6 +365,23 @@ class Engine:
         self.promises.check(customer, contact, local, data_end(day))
         self.counts.contacts += 1
         return contact
+
+    def _settled(self, customer: str, reservation_id: str, day: int) -> bool:
+        """Says whether the message goes out, and learns whether it may.
+
+        Confirming is needed only after ``defer_activation``; elsewhere the delivery says it all. A small share of
+        addresses turns out to be unusable just before the send: these are released, and their places are free again.
+        """
+        if (day + len(customer) + ord(customer[-1])) % UNUSABLE == 0:
+            self.counts.released += self.service.settle(reservation_id, "release")
+            return False
+        if reservation_id in self._deferred:
+            self._deferred.discard(reservation_id)
+            if not self.service.settle(reservation_id, "confirm"):
+                self.counts.not_confirmed += 1
+                return False
+            self.counts.confirmed += 1
+        return True
 
     def _book(self, customer: str, day: int, decision_id: str, contact: Contact | None, reply: Reply) -> None:
         """Queues what will be posted when its time has come."""

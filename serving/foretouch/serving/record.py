@@ -110,6 +110,11 @@ def _reserves(request: DecisionRequest) -> bool:
     return options.reserve_caps and not options.dry_run and not options.defer_activation
 
 
+def _confirmable(request: DecisionRequest) -> bool:
+    """Whether the caller can confirm an action: it is reserved, or will be when it is confirmed."""
+    return _reserves(request) or (request.options.defer_activation and not request.options.dry_run)
+
+
 def _models(inputs: DecisionInputs, course: Course) -> list[dict[str, Any]]:
     """All that were there, since a replay needs them; the previous champions that were asked."""
     refs = [model_ref(inputs.models[name].card) for name in sorted(inputs.models)]
@@ -243,7 +248,7 @@ def _action(
             "reason_codes": [
                 slim(Reason, reason.model_dump()) for reason in _reasons(pick, request, inputs, course, language)
             ],
-            "reservation_id": reservation_id(inputs.decision_id, rank) if _reserves(request) else None,
+            "reservation_id": reservation_id(inputs.decision_id, rank) if _confirmable(request) else None,
         },
     )
 

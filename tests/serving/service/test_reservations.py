@@ -51,6 +51,7 @@ def contacts(service: Service, decision: Any) -> list[str]:
 def test_a_deferred_decision_counts_from_its_confirmation_on(service: Service) -> None:
     someone = treated(service.workspace)[0]
     decision = ask(service, someone)
+    assert decision["action"][0]["reservation_id"] == f"{decision['decision_id']}.1"
     assert contacts(service, decision) == []
     assert ask(service, someone)["contact"], "nothing was reserved, so the cap is free"
     confirmed = settle(service, decision, "confirm")
