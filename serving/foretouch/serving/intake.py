@@ -16,6 +16,7 @@ from foretouch.core.state.connection import Connection
 from foretouch.core.state.contacts import (
     add_contacts,
     confirm_contact,
+    mark_answered,
     release_contact,
     reservation_id,
 )
@@ -246,10 +247,7 @@ def flag_machines(connection: Connection, record: DecisionRecord, outcome: Outco
             (kind, int(by_machine), item.outcome_id, kind, int(by_machine)),
         )
     answered = any(item.type in ANSWERS and not item.is_bot and item.outcome_id not in scanned for item in told)
-    connection.execute(
-        "UPDATE contacts SET answered = ? WHERE contact_id = ? AND answered <> ?",
-        (int(answered), reservation_id(record.decision_id, outcome.rank), int(answered)),
-    )
+    mark_answered(connection, reservation_id(record.decision_id, outcome.rank), answered=answered)
     return scanned
 
 

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route as MountedRoute
 
 from foretouch.serving.front import Front, plain_answer
-from foretouch.serving.http_routes import ROUTES, Api
+from foretouch.serving.http_api import Api
+from foretouch.serving.http_routes import ROUTES
 
 SETTINGS: dict[str, Any] = {
     "threads": 16,

@@ -4,8 +4,8 @@ import logging
 
 from foretouch.core.decisions import DecisionRequest, RequestOptions
 from foretouch.serving.answers import SCORED_MODELS
+from foretouch.serving.http_api import Api
 from foretouch.serving.http_openapi import document
-from foretouch.serving.http_routes import Api
 
 log = logging.getLogger("foretouch.warm_up")
 
