@@ -341,13 +341,13 @@ class Checker:
             else:
                 quiet = (local.time() >= start and today in days) or (local.time() < end and yesterday in days)
             if quiet:
-                yield "quiet_hours", f"{local.isoformat()} is in {rule['rule']}"
+                yield rule["rule"], f"{local.isoformat()} is in quiet hours"
         for rule in rules.policy.get("working_hours", ()):
             if not _meant(rule, contact.channel, purpose):
                 continue
             start, end = dt.time.fromisoformat(rule["start"]), dt.time.fromisoformat(rule["end"])
             if not (start <= local.time() < end and _works(local.date(), rule.get("calendar", ""))):
-                yield "working_hours", f"{local.isoformat()} is outside {rule['rule']}"
+                yield rule["rule"], f"{local.isoformat()} is outside working hours"
 
     def _others(self, contact: Contact, among: list[Contact], rules: Rules) -> list[Contact]:
         return [other for other in among if other.live(contact.decided_at, rules.expires_hours)]

@@ -86,7 +86,7 @@ def nobody_may(rules: Any) -> None:
 STRICTER = {
     lower_caps: {"three_a_week", "one_sms_a_day", "household_a_day", "offer_a_week", "hero_twice", "sms_of_everyone"},
     widen_quiet_hours: {"quiet_hours", "sunday_evening"},
-    shorten_work: {"working_hours"},
+    shorten_work: {"calls_in_china"},
     widen_gap: {"minimum_gap"},
     lengthen_pauses: {"after_silence", "after_unsubscribe"},
     end_offers: {"dates"},
