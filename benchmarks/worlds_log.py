@@ -132,8 +132,8 @@ class Log:
         """One day's contacts."""
         self.blocks.append(sends)
 
-    def closed(self, day: int, window: int) -> tuple[NDArray[np.float32], FloatArray, IntArray, IntArray]:
-        """The newest rows whose window has closed, oldest first: matrix, label, customer, day."""
+    def closed(self, day: int, window: int) -> tuple[NDArray[np.float32], FloatArray]:
+        """The newest rows whose window has closed, oldest first: matrix and label."""
         kept: list[Sent] = []
         total = 0
         for block in reversed([block for block in self.blocks if block.day + window <= day]):
@@ -142,9 +142,4 @@ class Log:
             kept.insert(0, block)
             total += len(block.who)
         label = np.concatenate([block.accepted & (block.delay <= window) for block in kept])
-        return (
-            np.concatenate([block.rows for block in kept]),
-            label.astype(np.float64),
-            np.concatenate([block.who for block in kept]),
-            np.concatenate([np.full(len(block.who), block.day) for block in kept]),
-        )
+        return np.concatenate([block.rows for block in kept]), label.astype(np.float64)

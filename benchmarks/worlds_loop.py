@@ -11,7 +11,7 @@ attributes and answers.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import lightgbm as lgb
@@ -30,10 +30,6 @@ EVERY_DECISIONS = 10_000
 """The models are trained again after so many decisions."""
 HISTORY_SENDS = 5_000
 """Sends before day 0: a marketer's, of the first half of the offers on the cheap channel, to big spenders."""
-MEMBERS = 10
-CHOOSE_EVERY = 4
-"""Trees, their number and the half-life of rows are chosen at every fourth training (``Recipe``)."""
-HELD_ROWS = 10_000
 
 INPUTS = (
     *(ModelInput(name=name, view="person") for name in ("age", "spend", "visits", "love", "noise_1", "noise_2")),
@@ -62,27 +58,26 @@ PARAMETERS: Mapping[str, Any] = {
     "max_cat_threshold": 8,
     "min_data_per_group": 50,
 }
-MOST_ROUNDS, MEMBER_SHARE = 350, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How trees are grown; which one is chosen by what older rows say about the newest closed ones.
+    """How trees are grown.
 
     Attributes:
         trees: LightGBM parameters besides ``PARAMETERS``.
-        half_life: Days after which a row counts half; 0 is never.
         rounds: Number of trees.
     """
 
     trees: Mapping[str, Any]
-    half_life: float = 0.0
-    rounds: int = 150
+    rounds: int
 
 
-WIDE: Mapping[str, Any] = {"num_leaves": 31, "min_data_in_leaf": 40, "extra_trees": True}
-SMALL: Mapping[str, Any] = {"num_leaves": 12, "min_data_in_leaf": 80}
-RECIPES = (Recipe(trees=WIDE), Recipe(trees=SMALL), Recipe(trees=WIDE, half_life=20.0))
+RECIPES = (
+    Recipe(trees={"num_leaves": 31, "min_data_in_leaf": 40, "extra_trees": True}, rounds=300),
+    Recipe(trees={"num_leaves": 15, "min_data_in_leaf": 40}, rounds=150),
+)
+"""A propensity is the mean of both: random splits find interactions that no single split shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +97,7 @@ class Contestant:
 
 OURS = "foretouch"
 NO_PRICES = Factors(value=False, cost=False, price=False, lever=False, context_weight=False)
-SHARED: Mapping[str, Any] = {"fatigue_cost": 0.05, "new_offers": NewOffers(prior_strength=100.0)}
+SHARED: Mapping[str, Any] = {"fatigue_cost": 0.1, "new_offers": NewOffers(prior_strength=100.0)}
 CONTESTANTS = (
     Contestant(name=OURS, spec=PolicySpec(kind="softmax", temperature=0.03, floor=0.01, **SHARED)),
     Contestant(name="greedy", spec=PolicySpec(kind="greedy", **SHARED)),
@@ -138,7 +133,7 @@ class Race:
         self.fixed = self.people.fixed_logit()
         self.memory, self.log = Memory.new(world), Log()
         self.boosters: list[lgb.Booster] = []
-        self.rate, self.recipe, self.trainings = 0.03, RECIPES[0], 0
+        self.rate = 0.03
         k = world.offers
         self.keys = [
             ("", "", ""),
@@ -154,7 +149,7 @@ class Race:
         answers = np.random.default_rng([world.seed, 2])
         self._history(np.random.default_rng([world.seed, 3]))
         every = max(EVERY_DECISIONS // world.per_day, 1)
-        expected, realised, contacts, unexplored, recipes = [], [], [], [], []
+        expected, realised, contacts, unexplored = [], [], [], []
         for day in range(world.days):
             self._morning(day)
             if self.contestant.model == "trees" and day % every == 0:
@@ -177,7 +172,6 @@ class Race:
             flat = (chance * self.people.value[None, :, None] - np.asarray(CHANNEL_COST)).reshape(len(who), -1)
             at_best = flat[np.arange(len(who)), np.maximum(choice.best - 1, 0)]
             unexplored.append(float(np.where(choice.best > 0, at_best, 0.0).mean()))
-            recipes.append(f"{self.recipe.trees['num_leaves']}/{self.recipe.half_life:g}/{self.recipe.rounds}")
             rows = features.reshape(len(who), -1, features.shape[-1])[np.arange(len(who)), at]
             sends = Sent(
                 day=day,
@@ -198,7 +192,6 @@ class Race:
             "realised": realised,
             "contacts": contacts,
             "unexplored": unexplored,
-            "recipes": recipes,
             "seconds": time.perf_counter() - started,
         }
 
@@ -289,64 +282,20 @@ class Race:
         return out
 
     def _train(self, day: int) -> None:
-        matrix, label, who, days = self.log.closed(day, self.world.window_days)
+        matrix, label = self.log.closed(day, self.world.window_days)
         self.rate = float(label[-20_000:].mean())
-        if self.trainings % CHOOSE_EVERY == 0:
-            self.recipe = self._choose(matrix, label, days, day)
-        self.trainings += 1
-        weight = recency(days, self.recipe.half_life)
-        rng = np.random.default_rng([self.world.seed, 4, day + 100])
-        rounds = self.recipe.rounds
-        self.boosters = [self._fit(matrix, label, self.recipe, rounds=rounds, seed=day, weight=weight)]
-        if self.contestant.spec.kind == "thompson":
-            rounds = max(int(MEMBER_SHARE * rounds), 20)
-            for member in range(MEMBERS):
-                drawn = rng.poisson(1.0, self.world.customers)[who] * weight
-                used = drawn > 0
-                seed = 1000 * member + day
-                self.boosters.append(
-                    self._fit(matrix[used], label[used], self.recipe, rounds=rounds, seed=seed, weight=drawn[used])
-                )
-
-    def _choose(self, matrix: NDArray[np.float32], label: FloatArray, days: IntArray, day: int) -> Recipe:
-        """The recipe under which older rows say most about the newest, with its number of trees."""
-        held = np.arange(len(label)) >= len(label) - min(HELD_ROWS, len(label) // 4)
-        best: tuple[float, Recipe] | None = None
-        for recipe in RECIPES:
-            weight = recency(days[~held], recipe.half_life)
-            valid = (matrix[held].astype(np.float64), label[held])
-            booster = self._fit(
-                matrix[~held], label[~held], recipe, rounds=MOST_ROUNDS, seed=day, weight=weight, valid=valid
+        self.boosters = [
+            fit_booster(
+                matrix.astype(np.float64),
+                label,
+                inputs=INPUTS,
+                parameters={**PARAMETERS, **recipe.trees},
+                rounds=recipe.rounds,
+                seed=day + 1,
+                threads=1,
             )
-            loss = float(booster.best_score["valid_0"]["binary_logloss"])
-            if best is None or loss < best[0]:
-                best = loss, replace(recipe, rounds=max(int(booster.best_iteration * 1.1), 20))
-        assert best is not None
-        return best[1]
-
-    def _fit(
-        self,
-        matrix: NDArray[np.float32],
-        label: FloatArray,
-        recipe: Recipe,
-        *,
-        rounds: int,
-        seed: int,
-        weight: FloatArray,
-        valid: tuple[FloatArray, FloatArray] | None = None,
-    ) -> lgb.Booster:
-        return fit_booster(
-            matrix.astype(np.float64),
-            label,
-            weight=weight,
-            inputs=INPUTS,
-            parameters={**PARAMETERS, **recipe.trees},
-            rounds=rounds,
-            seed=seed + 1,
-            threads=1,
-            valid=valid,
-            patience=40,
-        )
+            for recipe in RECIPES
+        ]
 
     def _decide(self, day: int, who: IntArray, features: NDArray[np.float32]) -> "Choice":
         spec, m, k = self.contestant.spec, len(who), self.world.offers
@@ -359,44 +308,37 @@ class Race:
         def worth(chance: FloatArray) -> FloatArray:
             return priorities(chance, self.people.value[offer], np.asarray(CHANNEL_COST)[channel], recent, spec)
 
-        chances: list[FloatArray] | None = None
+        chance: FloatArray | None = None
         if self.contestant.model == "none":
-            table, draws = np.zeros((m, len(runs) + 1)), None
+            table = np.zeros((m, len(runs) + 1))
         elif self.contestant.model == "rates":
             rate = (self.memory.wins_ever + 100 * self.rate) / (self.memory.sends_ever + 100)
-            table, draws = worth(np.tile(rate.reshape(-1)[runs], (m, 1))), None
+            table = worth(np.tile(rate.reshape(-1)[runs], (m, 1)))
         else:
             evidence = self.memory.sends_ever.sum(axis=1)[offer]
-            chances = [self._predict(booster, flat, evidence) for booster in self.boosters]
-            table = worth(chances[0])
-            draws = np.stack([worth(chance) for chance in chances[1:]], axis=1) if len(chances) > 1 else None
+            chance = self._predict(flat, evidence)
+            table = worth(chance)
         choice, probability, believed = np.zeros(m, dtype=np.int64), np.zeros(m), np.full(m, self.rate)
         rows: Sequence[list[float]] = table.tolist()
         for row in range(m):
-            shares = distribution(rows[row], 0, spec, draws=None if draws is None else draws[row])
+            shares = distribution(rows[row], 0, spec)
             seed = derive_seed(self.world.name, str(who[row]), str(day))
             index = draw(shares, keys, uniform(seed, "candidate/1"))
             choice[row] = runs[index - 1] + 1 if index else 0
             probability[row] = shares[index]
-            if index and chances is not None:
-                believed[row] = chances[0][row, index - 1]
+            if index and chance is not None:
+                believed[row] = chance[row, index - 1]
         highest = table.argmax(axis=1)
         best = np.where(highest > 0, runs[highest - 1] + 1, 0)
         return Choice(index=choice, probability=probability, believed=believed, best=best)
 
-    def _predict(self, booster: lgb.Booster, flat: NDArray[np.float32], evidence: FloatArray) -> FloatArray:
+    def _predict(self, flat: NDArray[np.float32], evidence: FloatArray) -> FloatArray:
         """Propensities, drawn towards the prior where an offer has hardly been sent, shape (m, candidates)."""
-        raw = booster.predict(flat.reshape(-1, flat.shape[-1]), num_threads=1)
-        chance: FloatArray = np.asarray(raw, dtype=np.float64).reshape(flat.shape[:2])
+        rows = flat.reshape(-1, flat.shape[-1])
+        raw = [np.asarray(booster.predict(rows, num_threads=1), dtype=np.float64) for booster in self.boosters]
+        chance: FloatArray = np.mean(raw, axis=0).reshape(flat.shape[:2])
         strength = self.contestant.spec.new_offers.prior_strength
         return np.asarray((self.rate * strength + chance * evidence) / (strength + evidence))
-
-
-def recency(days: IntArray, half_life: float) -> FloatArray:
-    """Weight of each row by its age relative to the newest, shape (n,)."""
-    if half_life <= 0.0:
-        return np.ones(len(days))
-    return np.asarray(np.exp2((days - days.max()) / half_life))
 
 
 def priorities(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from foretouch.core.errors import DataError, ForetouchError
 from foretouch.serving.rhythm import Rhythm
-from foretouch.serving.send_effect import DAYS, EXTRA, SendEffect
+from foretouch.serving.send_effect import DAY_HOURS, DAYS, EXTRA, SendEffect
 from foretouch.training.evaluation import compare
 from foretouch.training.metrics import Metric
 from foretouch.training.ranking import Weighted
@@ -55,11 +55,13 @@ def learn_effect(run: TrainingRun, rhythm: Rhythm, *, until: datetime) -> Effect
         frame = read_hours(run.workspace, until=until)
         if frame.empty:
             raise DataError("there is no past send whose outcome had closed")
+        bare = as_arrays(frame, np.zeros((len(frame), DAY_HOURS)), np.full(len(frame), None, dtype=object))
+        if not any(item.identified for item in weigh(bare)):
+            return learn(bare)
         own, segment = own_hours(run.workspace, frame, rhythm)
     except ForetouchError as error:
         return _nothing(str(error), {})
-    sends = as_arrays(frame, own, segment)
-    return learn(sends)
+    return learn(as_arrays(frame, own, segment))
 
 
 def learn(sends: Sends) -> EffectPart:
