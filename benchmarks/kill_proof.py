@@ -36,7 +36,8 @@ BETWEEN = (0.05, 0.6)
 ACKS_BETWEEN = 10
 """Fewer acknowledgements than this since the last kill, and the next one waits: it would hit an idle service."""
 PATIENCE = 90.0
-SUPERVISOR_SHARE = 0.15
+SUPERVISOR_EVERY = 7
+"""Every so many-th kill takes the supervisor and all its workers; the others take one worker, drawn."""
 TIMEOUT = 5.0
 FORETOUCH = Path(sys.executable).parent / "foretouch"
 
@@ -163,11 +164,11 @@ class Served:
             return found
         return []
 
-    def kill(self, draw: random.Random) -> str:
+    def kill(self, draw: random.Random, *, supervisor: bool) -> str:
         """Kills a worker, or the supervisor and everything under it, which is then started again."""
         family = self._family()
         workers = [child for child in family if _is_worker(child)]
-        if workers and draw.random() >= SUPERVISOR_SHARE:
+        if workers and not supervisor:
             with suppress(psutil.NoSuchProcess):
                 draw.choice(workers).kill()
             return "worker"
@@ -311,7 +312,7 @@ def prove(
         served.wait()
         for caller in callers:
             caller.start()
-        for _ in range(kills):
+        for number in range(1, kills + 1):
             before = acks.count
             deadline = time.monotonic() + PATIENCE
             while acks.count < before + ACKS_BETWEEN:
@@ -321,7 +322,7 @@ def prove(
                     served.wait()
                 time.sleep(0.01)
             time.sleep(draw.uniform(*BETWEEN))
-            killed[served.kill(draw)] += 1
+            killed[served.kill(draw, supervisor=number % SUPERVISOR_EVERY == 0)] += 1
         served.wait()
         stop.set()
         for caller in callers:

@@ -23,6 +23,7 @@ from kill_proof import Acks, judge, prove
 KILLS = 20
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_nothing_and_double_nothing(fault_world: Workspace) -> None:
     acks, killed = prove(
         fault_world.root,

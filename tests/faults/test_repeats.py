@@ -4,6 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from tests.serving.service.world import Service, consenting, count, make_key, serving
@@ -19,6 +21,7 @@ def ask(service: Service, customer: str, key: str, *, in_body: bool) -> bytes:
     return reply.raw
 
 
+@pytest.mark.slow
 def test_one_key_fifty_times_at_once_over_workers_and_a_restart_is_one_decision(fault_world: Workspace) -> None:
     people = consenting(fault_world)
     key = make_key(fault_world, "decide")
