@@ -10,6 +10,7 @@ NEWEST_ROWS = 120_000
 """At most so many of the newest closed rows are learnt from."""
 KNOWN_DAYS = 30.0
 RECENT_DAYS = 6.0
+LATELY_DAYS = 2.5
 FAR = 60.0
 
 
@@ -62,6 +63,8 @@ class Memory:
     sends_alike: FloatArray
     wins_alike: FloatArray
     expected_alike: FloatArray
+    sends_lately: FloatArray
+    wins_lately: FloatArray
     sends_ever: FloatArray
     wins_ever: FloatArray
 
@@ -83,6 +86,8 @@ class Memory:
             sends_alike=np.zeros((SEGMENTS, CATEGORIES)),
             wins_alike=np.zeros((SEGMENTS, CATEGORIES)),
             expected_alike=np.zeros((SEGMENTS, CATEGORIES)),
+            sends_lately=np.zeros((SEGMENTS, CATEGORIES)),
+            wins_lately=np.zeros((SEGMENTS, CATEGORIES)),
             sends_ever=np.zeros((k, CHANNELS)),
             wins_ever=np.zeros((k, CHANNELS)),
         )
@@ -99,6 +104,8 @@ class Memory:
         self.sends_alike *= np.exp(-1 / RECENT_DAYS)
         self.wins_alike *= np.exp(-1 / RECENT_DAYS)
         self.expected_alike *= np.exp(-1 / RECENT_DAYS)
+        self.sends_lately *= np.exp(-1 / LATELY_DAYS)
+        self.wins_lately *= np.exp(-1 / LATELY_DAYS)
         self.week[:, day % 7] = 0.0
 
     def note(self, sends: "Sent", category: IntArray, segment: IntArray) -> None:
@@ -116,6 +123,7 @@ class Memory:
         np.add.at(self.contacts_category, (who, category), 1.0)
         np.add.at(self.sends_recent, sends.offer, 1.0)
         np.add.at(self.sends_alike, (segment, category), 1.0)
+        np.add.at(self.sends_lately, (segment, category), 1.0)
         np.add.at(self.expected_alike, (segment, category), sends.believed)
         np.add.at(self.sends_ever, (sends.offer, sends.channel), 1.0)
         self.last_contact[who] = sends.day

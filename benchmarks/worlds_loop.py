@@ -12,6 +12,7 @@ attributes and answers.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import lightgbm as lgb
@@ -26,13 +27,15 @@ from foretouch.core.rng import derive_seed, uniform
 from foretouch.serving.policies import distribution, draw
 from foretouch.training.booster import fit_booster
 
-EVERY_DECISIONS = 10_000
-"""The models are trained again after so many decisions."""
+EVERY_DECISIONS, EARLY = 10_000, 60_000
+"""The models are trained again after so many decisions; after twice as many once the early ones are over."""
 HISTORY_SENDS = 5_000
 """Sends before day 0: a marketer's, of the first half of the offers on the cheap channel, to big spenders."""
 
+NUMBERS = ("age", "spend", "visits", "love", "noise_1", "noise_2")
+"""Attributes of people whose pairs are multiplied: every pair, whether it means anything or not."""
 INPUTS = (
-    *(ModelInput(name=name, view="person") for name in ("age", "spend", "visits", "love", "noise_1", "noise_2")),
+    *(ModelInput(name=name, view="person") for name in NUMBERS),
     ModelInput(name="segment", view="person", kind="category", levels=tuple("012345")),
     *(ModelInput(name=name, view="log") for name in ("contacts_7d", "contacts_30d", "days_since_contact")),
     *(ModelInput(name=name, view="log") for name in ("accepted", "accepted_category", "days_since_category")),
@@ -45,6 +48,8 @@ INPUTS = (
     ModelInput(name="recent_rate", view="log"),
     ModelInput(name="recent_rate_alike", view="log"),
     ModelInput(name="recent_over_expected", view="log"),
+    ModelInput(name="rate_alike_lately", view="log"),
+    *(ModelInput(name=f"{first}_x_{second}", view="cross") for first, second in combinations(NUMBERS, 2)),
 )
 PARAMETERS: Mapping[str, Any] = {
     "objective": "binary",
@@ -74,8 +79,8 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe(trees={"num_leaves": 31, "min_data_in_leaf": 40, "extra_trees": True}, rounds=300),
-    Recipe(trees={"num_leaves": 15, "min_data_in_leaf": 40}, rounds=150),
+    Recipe(trees={"num_leaves": 31, "min_data_in_leaf": 40, "extra_trees": True}, rounds=240),
+    Recipe(trees={"num_leaves": 15, "min_data_in_leaf": 40}, rounds=120),
 )
 """A propensity is the mean of both: random splits find interactions that no single split shows."""
 
@@ -99,9 +104,9 @@ OURS = "foretouch"
 NO_PRICES = Factors(value=False, cost=False, price=False, lever=False, context_weight=False)
 SHARED: Mapping[str, Any] = {"fatigue_cost": 0.1, "new_offers": NewOffers(prior_strength=100.0)}
 CONTESTANTS = (
-    Contestant(name=OURS, spec=PolicySpec(kind="softmax", temperature=0.03, floor=0.01, **SHARED)),
+    Contestant(name=OURS, spec=PolicySpec(kind="softmax", temperature=0.05, floor=0.01, **SHARED)),
     Contestant(name="greedy", spec=PolicySpec(kind="greedy", **SHARED)),
-    Contestant(name="propensity-only", spec=PolicySpec(kind="softmax", temperature=0.03, factors=NO_PRICES, **SHARED)),
+    Contestant(name="propensity-only", spec=PolicySpec(kind="softmax", temperature=0.05, factors=NO_PRICES, **SHARED)),
     Contestant(name="popularity", spec=PolicySpec(kind="epsilon", epsilon=0.05, **SHARED), model="rates"),
     Contestant(name="random", spec=PolicySpec(kind="shuffle"), model="none"),
 )
@@ -134,6 +139,9 @@ class Race:
         self.memory, self.log = Memory.new(world), Log()
         self.boosters: list[lgb.Booster] = []
         self.rate = 0.03
+        people = self.people
+        numbers = (people.age, people.spend, people.visits, people.love, *people.noise.T)
+        self.centre = np.array([values.mean() for values in numbers])
         k = world.offers
         self.keys = [
             ("", "", ""),
@@ -152,7 +160,8 @@ class Race:
         expected, realised, contacts, unexplored = [], [], [], []
         for day in range(world.days):
             self._morning(day)
-            if self.contestant.model == "trees" and day % every == 0:
+            often = every if day * world.per_day <= EARLY else 2 * every
+            if self.contestant.model == "trees" and day % often == 0:
                 self._train(day)
             who = visits.choice(world.customers, world.per_day, replace=False)
             chance = self._chance(day, who)
@@ -202,6 +211,7 @@ class Race:
             self.memory.last_accepted[who, category] = day
             np.add.at(self.memory.wins_recent, offer_channel // CHANNELS, 1.0)
             np.add.at(self.memory.wins_alike, (self.people.segment[who], category), 1.0)
+            np.add.at(self.memory.wins_lately, (self.people.segment[who], category), 1.0)
             np.add.at(self.memory.wins_ever.reshape(-1), offer_channel, 1.0)
 
     def _chance(self, day: int, who: IntArray) -> FloatArray:
@@ -275,6 +285,11 @@ class Race:
         offered = (np.arange(k), people.category, None, people.value, people.depth, recent)
         for index, column in enumerate(offered, start=at + 3):
             out[..., index] = np.arange(CHANNELS)[None, None, :] if column is None else column[None, :, None]
+        lately = (memory.wins_lately + 10 * self.rate) / (memory.sends_lately + 10)
+        out[..., at + 11] = lately[people.segment[who]][:, people.category][:, :, None]
+        numbers = np.column_stack(person[: len(NUMBERS)]) - self.centre
+        for index, (first, second) in enumerate(combinations(range(len(NUMBERS)), 2), start=at + 12):
+            out[..., index] = (numbers[:, first] * numbers[:, second])[:, None, None]
         alike = (memory.wins_alike + 20 * self.rate) / (memory.sends_alike + 20)
         surprise = (memory.wins_alike + 10 * self.rate) / (memory.expected_alike + 10 * self.rate)
         out[..., at + 10] = surprise[people.segment[who]][:, people.category][:, :, None]
