@@ -14,9 +14,11 @@ from typing import Any
 
 import lightgbm
 import mlflow.lightgbm
+import numpy as np
 import pandas as pd
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.types import Float64
+from mlflow.models import infer_signature
 
 
 def store_at(folder: Path) -> FeatureStore:
@@ -66,7 +68,10 @@ def main() -> None:
     given = json.loads((workspace / "bench.json").read_text(encoding="utf-8"))
     for name, model in given["models"].items():
         booster = lightgbm.Booster(model_file=model["text"])
-        mlflow.lightgbm.save_model(booster, str(folder / "models" / name), pip_requirements=["lightgbm"])
+        inputs = pd.DataFrame(np.full((1, len(model["inputs"])), np.nan), columns=model["inputs"])
+        signature = infer_signature(inputs, booster.predict(inputs))
+        where = str(folder / "models" / name)
+        mlflow.lightgbm.save_model(booster, where, pip_requirements=["lightgbm"], signature=signature)
     materialise(workspace, folder, given)
 
 

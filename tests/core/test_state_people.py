@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from foretouch.core.contact import Cap, ContactPolicy, QuietHours
+from foretouch.core.contact import Cap, ContactPolicy, CoolDown, QuietHours
 from foretouch.core.events import Consent
 from foretouch.core.state.contacts import Contact, add_contacts, reservation_id, settle_contact
-from foretouch.core.state.db import State
-from foretouch.core.state.people import Person, add_consents, counter_snapshot, upsert_customers
+from foretouch.core.state.db import State, connect
+from foretouch.core.state.people import Asked, Person, add_consents, counter_snapshot, upsert_customers
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 POLICY = ContactPolicy(
-    caps=(Cap(rule="weekly", limit=3, days=30.0),),
+    caps=(Cap(rule="weekly", limit=3, days=30.0), Cap(rule="house", scope="household", limit=9, days=30.0)),
     quiet_hours=(QuietHours(start=time(21), end=time(8)),),
     default_time_zone="America/New_York",
 )
@@ -122,3 +122,24 @@ def test_unreadable_consent_is_said_and_not_guessed(state: State) -> None:
     snapshot = counter_snapshot(state.read(), "a", None, NOW, POLICY)
     assert snapshot.consents == {}
     assert snapshot.consent_error is not None
+
+
+def test_a_table_that_no_rule_asks_is_not_read(state: State) -> None:
+    rows = [contact(1, NOW - timedelta(days=1)), contact(2, NOW - timedelta(days=2), customer_id="b")]
+    state.write(lambda c: add_contacts(c, rows))
+    alone = ContactPolicy(caps=(Cap(rule="weekly", limit=3, days=30.0),))
+    said: list[str] = []
+    connection = connect(state.path, read_only=True)
+    connection.set_trace_callback(said.append)
+    asked = Asked.by(alone, own_offers=False)
+    snapshot = counter_snapshot(connection, "a", "h", NOW, alone, asked=asked, settled=True)
+    assert (len(snapshot.contacts), snapshot.household_contacts, snapshot.offer_per_customer) == (1, (), {})
+    tables = [statement.partition(" FROM ")[2].split()[0] for statement in said]
+    assert sorted(tables) == ["consents", "contacts", "customers", "suppressions"]
+    pause = CoolDown(rule="p", after=("complaint",), days=9.0)
+    every = ContactPolicy(caps=POLICY.caps, cool_downs=(pause,))
+    said.clear()
+    counter_snapshot(connection, "a", "h", NOW, every)
+    tables = [statement.partition(" FROM ")[2].split()[0] for statement in said]
+    assert sorted(tables) == ["consents", *["contacts"] * 4, "customers", "outcomes", "suppressions"]
+    connection.close()

@@ -122,5 +122,6 @@ class Desk:
             now,
             self.policy,
             offers=self.settings.capped_offers,
+            asked=self.settings.asked,
             evidence=tuple(self.settings.offers_by_id),
         )

@@ -116,6 +116,8 @@ class DecisionWriter:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._kept: Settings | None = None
+        """The configuration that stands in the log, for sure: the last one that was committed with a decision."""
 
     def submit(
         self,
@@ -149,7 +151,8 @@ class DecisionWriter:
                     return Logged(body=earlier, stored=None)
             expire_contacts(connection, now)
             stored = self._decide_and_reserve(connection, request, now, settings, make)
-            _keep_artifacts(connection, settings)
+            if settings is not self._kept:
+                _keep_artifacts(connection, settings)
             append_decision(connection, stored)
             body = stored.answer_bytes
             if repeat is not None:
@@ -164,7 +167,15 @@ class DecisionWriter:
                 )
             return Logged(body=body, stored=stored)
 
-        return Pending(self._state.submit(job), claim)
+        future = self._state.submit(job)
+        if settings is not self._kept:
+            future.add_done_callback(lambda done: self._note(settings, done))
+        return Pending(future, claim)
+
+    def _note(self, settings: Settings, done: "Future[Logged]") -> None:
+        """After a commit, the configuration need not be looked for any more."""
+        if not done.cancelled() and done.exception() is None and done.result().stored is not None:
+            self._kept = settings
 
     def _decide_and_reserve(
         self, connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, make: Make
@@ -177,7 +188,7 @@ class DecisionWriter:
         """
         caps = self._state.caps
         if caps is None:
-            stored = make(_snapshot(connection, request, now, settings))
+            stored = make(_snapshot(connection, request, now, settings, settled=True))
             add_contacts(connection, reservations(stored, settings))
             return stored
         reason = f"the counters of caps moved {RESERVE_TRIES} times while this was decided"
@@ -254,6 +265,7 @@ def _snapshot(
     *,
     seen: SeenCaps | None = None,
     caps_error: str | None = None,
+    settled: bool = False,
 ) -> CounterSnapshot:
     return counter_snapshot(
         connection,
@@ -265,6 +277,8 @@ def _snapshot(
         evidence=_considered(request, settings),
         seen=seen,
         caps_error=caps_error,
+        asked=settings.asked,
+        settled=settled,
     )
 
 
@@ -276,7 +290,7 @@ def _considered(request: DecisionRequest, settings: Settings) -> Sequence[str]:
         return tuple(sorted({item.offer_id for item in request.candidates} & settings.offers_by_id.keys()))
     if request.collection is not None:
         return settings.offers_by_category.get(request.collection, ())
-    return tuple(settings.offers_by_id)
+    return settings.offer_ids
 
 
 def reservations(stored: StoredRecord, settings: Settings) -> list[Contact]:

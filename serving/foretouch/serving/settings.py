@@ -20,6 +20,7 @@ from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from foretouch.core.schema import Contract
+from foretouch.core.state.people import Asked
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import features_of
 from foretouch.features.offers import load_catalogue
@@ -101,6 +102,17 @@ class Settings:
     def offers_by_id(self) -> Mapping[str, Offer]:
         """Every offer by its id."""
         return {offer.offer_id: offer for offer in self.catalogue.offers}
+
+    @cached_property
+    def offer_ids(self) -> tuple[str, ...]:
+        """Of every offer."""
+        return tuple(self.offers_by_id)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What the contact policy and the offers look at: other tables are not read."""
+        limited = any(offer.caps.per_customer is not None for offer in self.catalogue.offers)
+        return Asked.by(self.contact_policy, own_offers=limited)
 
     @cached_property
     def offers_by_category(self) -> Mapping[str, tuple[str, ...]]:

@@ -82,7 +82,7 @@ def test_a_failing_decision_leaves_nothing_behind(fresh: Workspace, plane: Datap
     def broken(_: object) -> None:
         raise ZeroDivisionError
 
-    plane.state.write(lambda connection: connection.create_function("broken", 1, broken))
+    plane.state.write(lambda connection: connection.create_function("broken", 1, broken))  # type: ignore[attr-defined]
     plane.state.write(
         lambda connection: connection.execute(
             "CREATE TRIGGER stop BEFORE INSERT ON idempotency BEGIN SELECT RAISE(ABORT, 'no'); END"

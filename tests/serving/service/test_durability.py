@@ -72,7 +72,7 @@ def test_a_locked_log_gives_a_fallback_and_recovers_by_itself(fresh: Workspace) 
         holder.execute("BEGIN EXCLUSIVE")
         unlogged = service.decide(person)
         assert (unlogged["status"], unlogged["logged"]) == ("fallback", False)
-        assert "log cannot be written" in unlogged["status_reason"]
+        assert "the decision log did not take it in time" in unlogged["status_reason"]
         holder.execute("ROLLBACK")
         holder.close()
         assert service.decide(person)["logged"]

@@ -262,9 +262,9 @@ def _past(
         "SELECT at, channel, offer_id, placement, category, answered FROM contacts"  # noqa: S608 - a column's name
         f" WHERE {column} = ? AND at >= ? AND {COUNTS} ORDER BY at DESC, contact_id",
         (value, to_micros(since), to_micros(now)),
-    )
+    ).fetchall()
     return tuple(
-        PastContact(
+        PastContact.model_construct(
             at=from_micros(at),
             channel=channel,
             offer_id=offer_id,

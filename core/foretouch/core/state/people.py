@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -12,7 +12,7 @@ from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import CounterSnapshot, PastOutcome
 from foretouch.core.events import Consent
 from foretouch.core.state.caps import SeenCaps, local_day, window_of
-from foretouch.core.state.connection import DATABASE_ERRORS, Connection, from_micros, marks, to_micros
+from foretouch.core.state.connection import DATABASE_ERRORS, EPOCH, Connection, from_micros, marks, to_micros
 from foretouch.core.state.contacts import contacts_of, contacts_of_household, offers_of, window_start
 from foretouch.core.state.counts import Overdue, contacts_after, offers_between, offers_ever, overdue
 from foretouch.core.state.suppressions import lists_with
@@ -89,8 +89,55 @@ def read_consents(connection: Connection, customer_id: str, now: datetime) -> di
     return {f"{channel}/{purpose}": bool(granted) for channel, purpose, granted in rows}
 
 
+NONE_LATE = Overdue(())
 HARD = ("unsubscribe", "complaint")
 """Outcomes that hold also when a scanner may have caused them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a contact policy and a catalogue look at; a table that no rule asks is not read.
+
+    Attributes:
+        window: How far back contacts are looked at.
+        answers: Whether a cool-down asks which contacts were answered.
+        household: Whether a cap counts a household's contacts.
+        totals: Whether a cap counts everyone's.
+        own_offers: Whether an offer has a limit per customer.
+        outcomes: The query for the outcomes that cool-downs look at, and its parameters after customer and start; empty
+            where none does.
+        kinds: Those parameters.
+        outcome_window: How far back outcomes are looked at.
+    """
+
+    window: timedelta
+    answers: bool
+    household: bool
+    totals: bool
+    own_offers: bool
+    outcomes: str
+    kinds: tuple[str, ...]
+    outcome_window: timedelta
+
+    @classmethod
+    def by(cls, policy: ContactPolicy, *, own_offers: bool = True) -> Self:
+        """What a policy asks; worked out once for as long as it is in force."""
+        kinds = sorted({kind for rule in policy.cool_downs for kind in rule.after if kind != "unanswered"})
+        query = (
+            "SELECT occurred_at, type, channel, offer_id, category FROM outcomes"  # noqa: S608 - question marks only
+            f" WHERE customer_id = ? AND occurred_at >= ? AND type IN ({marks(len(kinds))})"
+            f" AND (is_bot = 0 OR type IN ({marks(len(HARD))})) ORDER BY occurred_at DESC, sequence DESC"
+        )
+        return cls(
+            window=EPOCH - window_start(policy, EPOCH),
+            answers=any("unanswered" in rule.after for rule in policy.cool_downs),
+            household=any(cap.scope == "household" for cap in policy.caps),
+            totals=any(cap.scope == "total" for cap in policy.caps),
+            own_offers=own_offers,
+            outcomes=query if kinds else "",
+            kinds=(*kinds, *HARD),
+            outcome_window=timedelta(days=max((rule.longest_days for rule in policy.cool_downs), default=0.0)),
+        )
 
 
 def read_person(connection: Connection, customer_id: str) -> Person | None:
@@ -120,6 +167,8 @@ def counter_snapshot(
     evidence: Iterable[str] = (),
     seen: SeenCaps | None = None,
     caps_error: str | None = None,
+    asked: Asked | None = None,
+    settled: bool = False,
 ) -> CounterSnapshot:
     """Everything mutable that the contact rules look at, by a few indexed reads.
 
@@ -133,7 +182,10 @@ def counter_snapshot(
         evidence: Offers whose contacts ever are told to the policy, which believes the model as they grow.
         seen: What a store of caps knows of contacts; None counts those in the log.
         caps_error: Why that store cannot be read; then nothing that a cap might stop is allowed.
+        asked: What the policy asks, worked out beforehand; None works it out.
+        settled: Every reservation whose time has passed was taken out in this very transaction, so that none is left.
     """
+    asked = asked or Asked.by(policy)
     person = read_person(connection, customer_id)
     household = household_id or (person.household_id if person else None)
     consents: dict[str, bool] = {}
@@ -142,9 +194,13 @@ def counter_snapshot(
         consents = read_consents(connection, customer_id, now)
     except DATABASE_ERRORS as error:  # nobody may be contacted, and the answer says why
         consent_error = f"consent cannot be read: {error}"
-    capped, asked = tuple(offers), tuple(evidence)
-    late = overdue(connection, now) if capped or asked or seen is None else Overdue(())
-    return CounterSnapshot(
+    capped, counted = tuple(offers), tuple(evidence)
+    late = NONE_LATE if settled or (seen is not None and not capped and not counted) else overdue(connection, now)
+    if seen is None:
+        contacts = _from_log(connection, customer_id, household, now, policy, asked=asked, offers=capped, late=late)
+    else:
+        contacts = _from_store(seen, asked)
+    return CounterSnapshot.model_construct(  # what we wrote ourselves needs no second validation
         known=person is not None,
         time_zone=person.time_zone if person else None,
         household_id=household,
@@ -153,14 +209,10 @@ def counter_snapshot(
         consents=consents,
         consent_error=consent_error,
         caps_error=caps_error,
-        outcomes=_outcomes(connection, customer_id, now, policy),
+        outcomes=_outcomes(connection, customer_id, now, asked) if asked.outcomes else (),
         suppressions=lists_with(connection, customer_id, now),
-        offer_contacts=offers_ever(connection, asked, late),
-        **(
-            _from_log(connection, customer_id, household, now, policy, capped, late)
-            if seen is None
-            else _from_store(seen)
-        ),
+        offer_contacts=offers_ever(connection, counted, late),
+        **contacts,
     )
 
 
@@ -172,63 +224,61 @@ def household_of(connection: Connection, customer_id: str, given: str | None) ->
     return None if person is None else person.household_id
 
 
-def _from_log(  # noqa: PLR0917 - what counter_snapshot knows
+def _from_log(
     connection: Connection,
     customer_id: str,
     household: str | None,
     now: datetime,
     policy: ContactPolicy,
+    *,
+    asked: Asked,
     offers: Sequence[str],
     late: Overdue,
 ) -> dict[str, Any]:
-    since = window_start(policy, now)
-    answers = any("unanswered" in rule.after for rule in policy.cool_downs)
+    since = now - asked.window
+    shared = household is not None and asked.household
     return {
-        "contacts": contacts_of(connection, customer_id, since, now, answers=answers),
-        "household_contacts": () if household is None else contacts_of_household(connection, household, since, now),
+        "contacts": contacts_of(connection, customer_id, since, now, answers=asked.answers),
+        "household_contacts": contacts_of_household(connection, household, since, now) if shared and household else (),
         "offer_totals": offers_ever(connection, offers, late),
-        "offer_today": offers_between(connection, offers, *local_day(now, policy.default_time_zone), late),
-        "offer_per_customer": offers_of(connection, customer_id, now),
-        "total_contacts": {
-            cap.rule: contacts_after(
-                connection,
-                cap.channels,
-                window_of(cap.days, cap.calendar, now, policy.default_time_zone),
-                now,
-                late,
-            )
-            for cap in policy.caps
-            if cap.scope == "total"
-        },
+        "offer_today": (
+            offers_between(connection, offers, *local_day(now, policy.default_time_zone), late) if offers else {}
+        ),
+        "offer_per_customer": offers_of(connection, customer_id, now) if asked.own_offers else {},
+        "total_contacts": _totals(connection, now, policy, late) if asked.totals else {},
     }
 
 
-def _from_store(seen: SeenCaps) -> dict[str, Any]:
+def _totals(connection: Connection, now: datetime, policy: ContactPolicy, late: Overdue) -> dict[str, int]:
+    return {
+        cap.rule: contacts_after(
+            connection, cap.channels, window_of(cap.days, cap.calendar, now, policy.default_time_zone), now, late
+        )
+        for cap in policy.caps
+        if cap.scope == "total"
+    }
+
+
+def _from_store(seen: SeenCaps, asked: Asked) -> dict[str, Any]:
+    """The same as the log would say, nothing more."""
     return {
         "contacts": seen.contacts,
-        "household_contacts": seen.household,
+        "household_contacts": seen.household if asked.household else (),
         "offer_totals": dict(seen.offers_ever),
         "offer_today": dict(seen.offers_today),
-        "offer_per_customer": dict(seen.own_offers),
+        "offer_per_customer": dict(seen.own_offers) if asked.own_offers else {},
         "total_contacts": dict(seen.totals),
     }
 
 
-def _outcomes(
-    connection: Connection, customer_id: str, now: datetime, policy: ContactPolicy
-) -> tuple[PastOutcome, ...]:
+def _outcomes(connection: Connection, customer_id: str, now: datetime, asked: Asked) -> tuple[PastOutcome, ...]:
     """The outcomes that cool-downs look at, newest first."""
-    types = sorted({kind for rule in policy.cool_downs for kind in rule.after if kind != "unanswered"})
-    if not types:
-        return ()
-    longest = max(rule.within_days + rule.days for rule in policy.cool_downs)
     rows = connection.execute(
-        "SELECT occurred_at, type, channel, offer_id, category FROM outcomes"  # noqa: S608 - question marks only
-        f" WHERE customer_id = ? AND occurred_at >= ? AND type IN ({marks(len(types))})"
-        f" AND (is_bot = 0 OR type IN ({marks(len(HARD))})) ORDER BY occurred_at DESC, sequence DESC",
-        (customer_id, to_micros(now - timedelta(days=longest)), *types, *HARD),
-    )
+        asked.outcomes, (customer_id, to_micros(now - asked.outcome_window), *asked.kinds)
+    ).fetchall()
     return tuple(
-        PastOutcome(at=from_micros(at), type=kind, channel=channel, offer_id=offer_id, category=category)
+        PastOutcome.model_construct(
+            at=from_micros(at), type=kind, channel=channel, offer_id=offer_id, category=category
+        )
         for at, kind, channel, offer_id, category in rows
     )
