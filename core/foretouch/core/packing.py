@@ -8,6 +8,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 _POSITION = {digit: index for index, digit in enumerate(DIGITS)}
 LONG = 24
 """Lists of at least so many numbers (hours of a day or of a week) are packed."""
+LISTS, FLOATS = frozenset({list, tuple}), {float}
 WHOLE = "whole"
 """Key of a packed list: floats that are whole numbers, kept as integers."""
 
@@ -33,7 +34,7 @@ def pack_columns(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         distinct = dict.fromkeys(values)
         if 3 * len(distinct) <= 2 * len(values) and len(distinct) <= len(DIGITS):
             digits = dict(zip(distinct, DIGITS, strict=False))
-            packed[name] = {"of": list(distinct), "at": "".join([digits[value] for value in values])}
+            packed[name] = {"of": list(distinct), "at": "".join(map(digits.__getitem__, values))}
         else:
             packed[name] = list(values)
     return packed
@@ -83,9 +84,8 @@ def pack_values(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Feature values by name; long lists of whole floats (hours of a week) as integers."""
     packed: dict[str, Any] = {}
     for name, value in values:
-        if isinstance(value, (list, tuple)) and len(value) >= LONG and type(value[0]) is float:
-            whole = [int(number) for number in value]
-            packed[name] = {WHOLE: whole} if whole == list(value) else value
+        if type(value) in LISTS and len(value) >= LONG and set(map(type, value)) == FLOATS:
+            packed[name] = {WHOLE: list(map(int, value))} if all(map(float.is_integer, value)) else value
         else:
             packed[name] = value
     return packed

@@ -92,6 +92,7 @@ class StoredRecord:
         reserves: Whether its actions reserve contacts.
         dry_run: Whether nothing may be kept.
         sends: Per action, the time of the contact.
+        ages: ``feature_ages`` of the answer, where whoever wrote the document has them; None works them out from it.
     """
 
     document: dict[str, Any]
@@ -100,6 +101,7 @@ class StoredRecord:
     reserves: bool = False
     dry_run: bool = False
     sends: tuple[datetime, ...] = ()
+    ages: Mapping[str, float] | None = None
 
     @property
     def decision_id(self) -> str:
@@ -141,12 +143,14 @@ class StoredRecord:
             reserves=self.reserves,
             dry_run=self.dry_run,
             sends=self.sends,
+            ages=self.ages,
         )
 
     @cached_property
     def answer_bytes(self) -> bytes:
         """The answer: the canonical JSON of the expanded record's ``answer()``, byte for byte."""
-        return orjson.dumps(answer_fields(self.document), default=_plain, option=_WRITE | orjson.OPT_SORT_KEYS)
+        fields = answer_fields(self.document, self.ages)
+        return orjson.dumps(fields, default=_plain, option=_WRITE | orjson.OPT_SORT_KEYS)
 
     @cached_property
     def stored_bytes(self) -> bytes:
@@ -296,7 +300,17 @@ def pack_suppressed(suppressed: Sequence[Mapping[str, Any]], rules: Rules) -> di
 
 def pack_features(features: FeatureSnapshot) -> dict[str, Any]:
     """A feature snapshot without what is empty."""
-    kept: dict[str, Any] = features.model_dump(mode="json", exclude_defaults=True, exclude={"values"})
+    kept: dict[str, Any] = {"known": True} if features.known else {}
+    if features.as_of:
+        kept["as_of"] = {view: time_text(at) for view, at in features.as_of.items()}
+    if features.stale:
+        kept["stale"] = list(features.stale)
+    if features.error is not None:
+        kept["error"] = features.error
+    if features.reasons:
+        kept["reasons"] = {
+            name: [slim(Reason, vars(reason)) for reason in said] for name, said in features.reasons.items()
+        }
     if features.values:
         kept["values"] = pack_values(features.values.items())
     return kept
@@ -304,11 +318,21 @@ def pack_features(features: FeatureSnapshot) -> dict[str, Any]:
 
 def pack_counters(counters: CounterSnapshot) -> dict[str, Any]:
     """A counter snapshot without what is empty, its lists by column."""
-    kept: dict[str, Any] = counters.model_dump(mode="json", exclude_defaults=True)
-    for name in ROWS:
-        if name in kept:
-            kept[name] = pack_rows(kept[name])
-    return kept
+    return {
+        name: _pack_objects(value) if name in ROWS else value
+        for name, value in vars(counters).items()
+        if value is not None and value is not False and value not in ((), {})
+    }
+
+
+def _pack_objects(rows: Sequence[BaseModel]) -> dict[str, Any]:
+    """Objects of scalars and times as columns; a field that is null throughout is left out."""
+    fields = [vars(row) for row in rows]
+    columns: dict[str, list[Any]] = {}
+    for name in fields[0]:
+        column = [row[name] for row in fields]
+        columns[name] = [time_text(value) if isinstance(value, datetime) else value for value in column]
+    return {"count": len(rows), **pack_columns(columns)}
 
 
 def pack_request(request: DecisionRequest, head: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,12 +342,35 @@ def pack_request(request: DecisionRequest, head: Mapping[str, Any]) -> dict[str,
         request: As it was asked.
         head: The record's own fields of ``SAME``.
     """
-    kept: dict[str, Any] = request.model_dump(mode="json", exclude_defaults=True)
-    for name in SAME:
-        asked = kept.pop(name, defaults_of(DecisionRequest).get(name))
-        if asked != head.get(name):
-            kept[name] = asked
+    asked, kept = request.model_fields_set, {}
+    for name, default in _request_defaults().items():
+        if name in asked:
+            value = getattr(request, name)
+            if value != default:
+                kept[name] = _as_json(value)
+    kept.update({name: getattr(request, name) for name in YIELDING if name in asked and name not in kept})
+    kept.update({name: value for name in SAME if (value := getattr(request, name)) != head.get(name)})
     return kept
+
+
+YIELDING = ("purpose", "n")
+"""Fields of a request that a touchpoint's defaults may replace where the caller has not said them."""
+
+
+@cache
+def _request_defaults() -> dict[str, Any]:
+    return {
+        name: None if item.is_required() else item.get_default(call_default_factory=True, validated_data={})
+        for name, item in DecisionRequest.model_fields.items()
+        if name not in SAME
+    }
+
+
+def _as_json(value: Any) -> Any:
+    """A field of a request as JSON has it, without defaults."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
 
 
 def ages_of(as_of: Mapping[str, datetime], now: datetime) -> dict[str, float]:
@@ -380,8 +427,13 @@ def _parsed(line: str | bytes) -> dict[str, Any]:
     return dict(document)
 
 
-def answer_fields(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Every field of the answer, as JSON has them."""
+def answer_fields(document: Mapping[str, Any], ages: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Every field of the answer, as JSON has them.
+
+    Args:
+        document: As stored.
+        ages: Of the features, where they are at hand.
+    """
     get: Callable[..., Any] = document.get
     actions = [_full_action(action) for action in get("action", ())]
     rules = get("rules", ())
@@ -403,7 +455,7 @@ def answer_fields(document: Mapping[str, Any]) -> dict[str, Any]:
         "experiments": [_full(Assignment, item) for item in get("experiments", ())],
         "models": [_full(ModelRef, item) for item in get("models", ())],
         "versions": _full(Versions, document["versions"]),
-        "feature_ages": get("feature_ages", None) or _ages(document),
+        "feature_ages": get("feature_ages", None) or (_ages(document) if ages is None else ages),
         "warnings": get("warnings", []),
         "logged": get("logged", True),
     }

@@ -4,16 +4,14 @@ The service writes it straight from the course of the decision to the document t
 that document back, so that both are the same record.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from foretouch.core.bundle import ModelCard
 from foretouch.core.decisions import (
-    Action,
     Assignment,
     DecisionRecord,
     DecisionRequest,
-    Interval,
-    ModelRef,
     Reason,
     Send,
     Suppression,
@@ -24,6 +22,7 @@ from foretouch.core.stored_record import (
     VERSION,
     Rules,
     StoredRecord,
+    ages_of,
     pack_candidate_columns,
     pack_counters,
     pack_features,
@@ -34,9 +33,8 @@ from foretouch.core.stored_record import (
 from foretouch.serving.candidates import Key
 from foretouch.serving.course import Course
 from foretouch.serving.inputs import DecisionInputs
-from foretouch.serving.propensities import Span
+from foretouch.serving.propensities import DEFAULT_LEVEL, Span
 from foretouch.serving.reasons import choice_reasons, customer_reasons, model_reasons, no_reasons, slot_reasons
-from foretouch.serving.scoring import model_ref
 from foretouch.serving.selection import NO_CONTACT, Pick
 from foretouch.serving.status import name_of, status_of
 from foretouch.serving.summary import summarise
@@ -86,7 +84,7 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         "rules": rules.rows,
         "experiments": [slim(Assignment, dict(assignment)) for assignment, _ in setting.assigned],
         "models": _models(inputs, course),
-        "versions": inputs.versions.model_dump(),
+        "versions": dict(vars(inputs.versions)),
         "features": pack_features(customer.features),
         "counters": pack_counters(counters),
         "warnings": [*setting.warnings, *course.warnings, *([customer.reason] if customer.reason else [])],
@@ -102,6 +100,7 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         reserves=_reserves(request),
         dry_run=options.dry_run,
         sends=tuple(pick.send_at for pick in course.selection.picks),
+        ages=ages_of(customer.features.as_of, now),
     )
 
 
@@ -117,48 +116,66 @@ def _confirmable(request: DecisionRequest) -> bool:
 
 def _models(inputs: DecisionInputs, course: Course) -> list[dict[str, Any]]:
     """All that were there, since a replay needs them; the previous champions that were asked."""
-    refs = [model_ref(inputs.models[name].card) for name in sorted(inputs.models)]
-    asked = sorted({*course.customer.consulted, *course.found.consulted} & set(inputs.previous))
-    refs.extend(model_ref(inputs.previous[name].card).model_copy(update={"role": "previous"}) for name in asked)
-    return [slim(ModelRef, ref.model_dump(mode="json")) for ref in refs]
+    refs = [_model(inputs.models[name].card) for name in sorted(inputs.models)]
+    asked = {*course.customer.consulted, *course.found.consulted} & inputs.previous.keys()
+    return refs + [{**_model(inputs.previous[name].card), "role": "previous"} for name in sorted(asked)]
+
+
+def _model(card: ModelCard) -> dict[str, Any]:
+    """How a decision names a model, as ``ModelRef``."""
+    return {"name": card.model, "version": card.version, "trained_through": time_text(card.trained_through)}
 
 
 def _candidates(course: Course, position: Positions) -> dict[str, Any]:
     """Every candidate by column, "no contact" first."""
     screened, selection, found = course.screened, course.selection, course.found
+    count = len(screened) + 1
     keys: list[Key] = [item.option.key for item in screened]
     drops = [item.dropped for item in screened]
-    worths = [selection.worths.get(key) if drop is None else None for key, drop in zip(keys, drops, strict=True)]
-    left = [key if worth is not None else None for key, worth in zip(keys, worths, strict=True)]
-    spans = [None if key is None else found.spans.get(key) for key in left] if found.spans else ()
-    factors = next((tuple(worth.weights) for worth in worths if worth is not None), ())
-    columns: dict[str, list[Any]] = {
-        "offer_id": [None, *(item.option.offer.offer_id for item in screened)],
-        "treatment_id": [None, *(item.option.treatment_id for item in screened)],
-        "channel": [None, *(item.option.channel for item in screened)],
-        "rule": [None, *(None if drop is None else position(drop) for drop in drops)],
-        "until": [None, *(None if drop is None or drop.until is None else time_text(drop.until) for drop in drops)],
-        "propensity": [None, *(None if key is None else _number(found.by_key.get(key)) for key in left)],
-        **_interval_columns("propensity_interval", spans, found.level),
-        "value": [None, *(None if worth is None else worth.value + 0.0 for worth in worths)],
-        "cost": [None, *(None if worth is None else worth.cost + 0.0 for worth in worths)],
-        "price": [None, *(None if worth is None else worth.price + 0.0 for worth in worths)],
-        "priority": [0.0, *(None if worth is None else worth.priority + 0.0 for worth in worths)],
-        "selection_probability": [
-            selection.probabilities[NO_CONTACT] + 0.0,
-            *(None if key is None else selection.probabilities[key] + 0.0 for key in left),
-        ],
+    offers, treatments, channels = zip(*keys, strict=True) if keys else ((), (), ())
+    columns: dict[str, Sequence[Any]] = {
+        "offer_id": (None, *offers),
+        "treatment_id": (None, *(name or None for name in treatments)) if any(treatments) else (),
+        "channel": (None, *channels),
     }
-    if found.uplift:
-        uplift_spans = [None if key is None else found.uplift_spans.get(key) for key in left]
-        columns["uplift"] = [None, *(None if key is None else _number(found.uplift.get(key)) for key in left)]
-        columns |= _interval_columns("uplift_interval", uplift_spans, found.uplift_level)
-    for factor in factors:
-        columns[f"weights.{factor}"] = [
+    if any(drops):
+        columns["rule"] = [None, *(None if drop is None else position(drop) for drop in drops)]
+        columns["until"] = [
             None,
-            *(None if worth is None else worth.weights[factor] + 0.0 for worth in worths),
+            *(None if drop is None or drop.until is None else time_text(drop.until) for drop in drops),
         ]
-    return pack_candidate_columns(columns, len(screened) + 1)
+    left = [key for key, drop in zip(keys, drops, strict=True) if drop is None and key in selection.worths]
+    rows = range(1, count)
+    if len(left) < len(keys):
+        valued = set(left)
+        rows = [row for row, key in enumerate(keys, 1) if key in valued and drops[row - 1] is None]
+
+    def column(values: Iterable[Any], first: Any = None) -> Sequence[Any]:
+        """What is known of the candidates that are left, among all."""
+        if len(left) == len(keys):
+            return (first, *values)
+        spread = [first, *[None] * len(keys)]
+        for row, value in zip(rows, values, strict=True):
+            spread[row] = value
+        return spread
+
+    worths = [selection.worths[key] for key in left]
+    columns["propensity"] = column(map(_number, map(found.by_key.get, left)))
+    columns |= _interval_columns("propensity_interval", found.spans, found.level, left, column)
+    columns["value"] = column([worth.value + 0.0 for worth in worths])
+    columns["cost"] = column([worth.cost + 0.0 for worth in worths])
+    columns["price"] = column([worth.price + 0.0 for worth in worths])
+    columns["priority"] = column([worth.priority + 0.0 for worth in worths], 0.0)
+    columns["selection_probability"] = column(
+        [selection.probabilities[key] + 0.0 for key in left], selection.probabilities[NO_CONTACT] + 0.0
+    )
+    if found.uplift:
+        columns["uplift"] = column(map(_number, map(found.uplift.get, left)))
+        columns |= _interval_columns("uplift_interval", found.uplift_spans, found.uplift_level, left, column)
+    weights = [worth.weights for worth in worths]
+    for factor in weights[0] if weights else ():
+        columns[f"weights.{factor}"] = column([weight[factor] + 0.0 for weight in weights])
+    return pack_candidate_columns(columns, count)
 
 
 def _number(value: float | None) -> float | None:
@@ -166,21 +183,29 @@ def _number(value: float | None) -> float | None:
     return None if value is None else value + 0.0
 
 
-def _interval_columns(name: str, spans: Sequence[Span | None], level: float) -> dict[str, list[Any]]:
-    """Intervals by column, "no contact" first; no columns where there are no intervals."""
-    if not spans:
+def _interval_columns(
+    name: str,
+    around: Mapping[Key, Span | None],
+    level: float,
+    left: Sequence[Key],
+    column: Callable[[Iterable[Any]], Sequence[Any]],
+) -> dict[str, Sequence[Any]]:
+    """Intervals by column; no columns where there are no intervals."""
+    if not around:
         return {}
+    spans = [around.get(key) for key in left]
     return {
-        f"{name}.low": [None, *(None if span is None else span[0] + 0.0 for span in spans)],
-        f"{name}.high": [None, *(None if span is None else span[1] + 0.0 for span in spans)],
-        f"{name}.level": [None, *(None if span is None else level for span in spans)],
+        f"{name}.low": column([None if span is None else span[0] + 0.0 for span in spans]),
+        f"{name}.high": column([None if span is None else span[1] + 0.0 for span in spans]),
+        f"{name}.level": column([None if span is None else level for span in spans]),
     }
 
 
 def _interval(span: Span | None, level: float) -> dict[str, Any] | None:
     if span is None:
         return None
-    return slim(Interval, {"low": span[0] + 0.0, "high": span[1] + 0.0, "level": level})
+    ends = {"low": span[0] + 0.0, "high": span[1] + 0.0}
+    return ends if level == DEFAULT_LEVEL else {**ends, "level": level}
 
 
 def _positions(rules: Rules, language: str) -> Positions:
@@ -199,7 +224,8 @@ def _positions(rules: Rules, language: str) -> Positions:
 
 def _suppressed(course: Course, position: Positions) -> dict[str, Any]:
     said = [(drop.offer_id, drop.channel, drop.until, drop) for drop in course.unknown]
-    said.extend(summarise((*course.screened, *course.probes)))
+    if course.probes or len(course.survivors) < len(course.screened):
+        said.extend(summarise((*course.screened, *course.probes)))
     if not said:
         return {}
     return pack_rows(
@@ -222,35 +248,42 @@ def _action(
     key = option.key
     explored = pick.best != key and course.forced is None
     uplift = _number(found.uplift.get(key))
-    return slim(
-        Action,
-        {
-            "rank": rank,
-            "offer_id": option.offer.offer_id,
-            "treatment_id": option.treatment_id,
-            "channel": option.channel,
-            "placement": pick.placement,
-            "send_at": time_text(pick.send_at),
-            "send": slim(Send, pick.send.model_dump(mode="json")),
-            "propensity": _number(found.by_key.get(key)),
-            "propensity_interval": _interval(found.spans.get(key), found.level),
-            "uplift": uplift,
-            "uplift_interval": _interval(found.uplift_spans.get(key), found.uplift_level),
-            "uplift_reason": found.uplift_reason if uplift is None else None,
-            "value": worth.value + 0.0,
-            "cost": worth.cost + 0.0,
-            "weights": {name: weight + 0.0 for name, weight in worth.weights.items()},
-            "price": worth.price + 0.0,
-            "priority": worth.priority + 0.0,
-            "selection_probability": pick.probability + 0.0,
-            "explored": explored,
-            "greedy": _ref(pick.best) if explored else None,
-            "reason_codes": [
-                slim(Reason, reason.model_dump()) for reason in _reasons(pick, request, inputs, course, language)
-            ],
-            "reservation_id": reservation_id(inputs.decision_id, rank) if _confirmable(request) else None,
-        },
-    )
+    fields = {
+        "rank": rank,
+        "offer_id": option.offer.offer_id,
+        "treatment_id": option.treatment_id,
+        "channel": option.channel,
+        "placement": pick.placement,
+        "send_at": time_text(pick.send_at),
+        "send": _send(pick.send),
+        "propensity": _number(found.by_key.get(key)),
+        "propensity_interval": _interval(found.spans.get(key), found.level),
+        "uplift": uplift,
+        "uplift_interval": _interval(found.uplift_spans.get(key), found.uplift_level),
+        "uplift_reason": found.uplift_reason if uplift is None else None,
+        "value": worth.value + 0.0,
+        "cost": worth.cost + 0.0,
+        "weights": {name: weight + 0.0 for name, weight in worth.weights.items()},
+        "price": worth.price + 0.0,
+        "priority": worth.priority + 0.0,
+        "selection_probability": pick.probability + 0.0,
+        "explored": explored,
+        "greedy": _ref(pick.best) if explored else None,
+        "reason_codes": [slim(Reason, vars(reason)) for reason in _reasons(pick, request, inputs, course, language)],
+        "reservation_id": reservation_id(inputs.decision_id, rank) if _confirmable(request) else None,
+    }
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is not None and value is not False and value not in ({}, [])
+    }
+
+
+def _send(send: Send) -> dict[str, Any]:
+    """How the slot was found, without defaults."""
+    later = send.runner_up_at
+    times = {"best_at": time_text(send.best_at), "runner_up_at": None if later is None else time_text(later)}
+    return slim(Send, {**vars(send), **times})
 
 
 def _ref(key: Key) -> dict[str, str]:
