@@ -44,6 +44,8 @@ GRANTED = "granted"
 AT = "at"
 SOURCE = "source"
 ALIAS_OF = "alias_of"
+REASON = "reason"
+UNTIL = "until"
 
 AS_OF = "as_of"
 
@@ -54,8 +56,9 @@ EVENTS = "events"
 OFFERS = "offers"
 TREATMENTS = "treatments"
 TOUCHES = "touches"
+SUPPRESSIONS = "suppressions"
 
-TABLES = (CUSTOMERS, CONSENTS, ALIASES, EVENTS, OFFERS, TREATMENTS, TOUCHES)
+TABLES = (CUSTOMERS, CONSENTS, ALIASES, EVENTS, OFFERS, TREATMENTS, TOUCHES, SUPPRESSIONS)
 """The canonical tables, in the order in which they are ingested."""
 
 KEYS: dict[str, tuple[str, ...]] = {
@@ -66,5 +69,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     OFFERS: (OFFER_ID,),
     TREATMENTS: (TREATMENT_ID,),
     TOUCHES: (TOUCH_ID,),
+    SUPPRESSIONS: (CUSTOMER_ID, CHANNEL, PURPOSE, AT),
 }
 """What makes a row of each table the same row when it comes twice."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from foretouch.core import columns as c
 from foretouch.core.config import Config
-from foretouch.core.contact import known_zone
+from foretouch.core.contact import ANY, known_zone
 from foretouch.core.engagement import TIERS
 from foretouch.core.errors import ConfigError
 from foretouch.core.expressions import compile_expression
@@ -64,7 +64,7 @@ def check_rows(table: str, frame: pd.DataFrame, config: Config, now: datetime, o
     return faults
 
 
-ORDERED = {c.OFFERS: ((c.STARTS_AT, c.ENDS_AT),)}
+ORDERED = {c.OFFERS: ((c.STARTS_AT, c.ENDS_AT),), c.SUPPRESSIONS: ((c.AT, c.UNTIL),)}
 """Pairs of times that must follow each other."""
 
 
@@ -114,6 +114,19 @@ def _rules(table: str, config: Config, now: datetime, offers: set[str]) -> dict[
             ],
         },
         c.TREATMENTS: {c.OFFER_ID: [known_offer]},
+        c.SUPPRESSIONS: {
+            c.CHANNEL: [
+                (
+                    "unknown channel",
+                    f"be * or among {', '.join(config.channels)}",
+                    lambda s: s.isin([ANY, *config.channels]),
+                )
+            ],
+            c.PURPOSE: [
+                ("unknown purpose", f"be * or one of {', '.join(PURPOSES)}", lambda s: s.isin([ANY, *PURPOSES]))
+            ],
+            c.AT: [not_future],
+        },
         c.TOUCHES: {
             c.OFFER_ID: [known_offer],
             c.SENT_AT: [not_future],

@@ -49,6 +49,7 @@ def ingest(
     offers: FileOption = None,
     treatments: FileOption = None,
     touches: FileOption = None,
+    suppressions: FileOption = None,
     update: Annotated[
         bool, typer.Option("--update", help="Changed customers, offers, treatments and aliases replace stored ones.")
     ] = False,
@@ -64,6 +65,7 @@ def ingest(
         "offers": offers,
         "treatments": treatments,
         "touches": touches,
+        "suppressions": suppressions,
     }
     sources = {table: file for table, file in given.items() if file is not None}
     if not sources:

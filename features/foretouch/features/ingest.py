@@ -36,6 +36,7 @@ from foretouch.features.quality import QualityReport, TableQuality, count_reason
 from foretouch.features.reading import RawTable, read_source
 from foretouch.features.schemas import COLUMNS, FLAG, MOMENT, NUMBER, REQUIRED
 from foretouch.features.settle import settle, stack
+from foretouch.features.suppressed import fill_times, fill_words
 from foretouch.features.tables import read_table
 
 Source = Path | pd.DataFrame
@@ -51,6 +52,7 @@ READERS: dict[tuple[str, str], Callable[["pd.Series[Any]", Faults], "pd.Series[A
     (c.OFFERS, c.SUITABILITY): to_long_text,
     (c.OFFERS, c.NAME): to_long_text,
     (c.TREATMENTS, c.NAME): to_long_text,
+    (c.SUPPRESSIONS, c.REASON): to_long_text,
 }
 """Columns that are more than an id, a number, a flag or a time."""
 NOT_CONTENT = {c.EVENTS: (c.RECEIVED_AT,)}
@@ -134,10 +136,12 @@ def _check_table(
     attributes = [name for name in frame.columns if name not in COLUMNS[table]]
     ids = [name for name in (c.CUSTOMER_ID, c.HOUSEHOLD_ID, c.ALIAS_OF) if name in COLUMNS[table]]
     frame = protect(workspace, frame, [*ids, *attributes], table, faults)
+    stored = read_table(workspace, table)
+    if table == c.SUPPRESSIONS:
+        frame = fill_times(frame, stored, now)
     sound = frame[~frame.index.isin(faults.by_row)]
     checks = check_rows(table, sound, workspace.config, now, offers)
     sound = sound[~sound.index.isin(checks.by_row)]
-    stored = read_table(workspace, table)
     settled = settle(sound, stored, c.KEYS[table], ignore=NOT_CONTENT.get(table, ()), update=update)
     for row, found in checks.by_row.items():
         faults.by_row.setdefault(row, []).extend(found)
@@ -183,7 +187,7 @@ def _canonical(workspace: Workspace, table: str, cells: pd.DataFrame, faults: Fa
         frame[c.IS_BOT] = declared_bot | frame[c.EVENT].isin(MACHINE_EVENTS) | agents
     if table == c.CONSENTS:
         frame[c.SOURCE] = frame[c.SOURCE].fillna("")
-    return frame
+    return fill_words(frame) if table == c.SUPPRESSIONS else frame
 
 
 def _attribute(values: "pd.Series[Any]", faults: Faults) -> "pd.Series[Any]":

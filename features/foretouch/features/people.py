@@ -1,4 +1,4 @@
-"""Hands what the service must know of people to ``state.db``: customers, consents, earlier contacts."""
+"""Hands what the service must know of people to the state: customers, consents, earlier contacts, suppressions."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,15 +11,18 @@ from foretouch.core.events import Consent
 from foretouch.core.state.contacts import Contact, add_contacts
 from foretouch.core.state.opening import open_state
 from foretouch.core.state.people import Person, add_consents, upsert_customers
+from foretouch.core.state.suppressions import take_over_suppressions
 from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import COLUMNS
+from foretouch.features.suppressed import listed_suppressions
 from foretouch.features.tables import connect
 
 
 def register_people(workspace: Workspace) -> dict[str, int]:
-    """Writes customers, consents and past touches of the canonical tables to the state database.
+    """Writes customers, consents, past touches and suppressions of the canonical tables to the state database.
 
-    Idempotent: customers are replaced, a consent or contact that is there already stays as it is.
+    Idempotent: customers are replaced, a consent or contact that is there already stays as it is, and a suppression
+    that was changed or taken off after the table named it stays so.
 
     Returns:
         Rows handed over, by table.
@@ -28,10 +31,19 @@ def register_people(workspace: Workspace) -> dict[str, int]:
         people = list(_people(tables))
         consents = list(_consents(tables))
         contacts = list(_contacts(tables))
+        suppressions = listed_suppressions(tables)
         state.write(lambda connection: upsert_customers(connection, people))
         state.write(lambda connection: add_consents(connection, consents))
         state.write(lambda connection: add_contacts(connection, contacts))
-    return {c.CUSTOMERS: len(people), c.CONSENTS: len(consents), c.TOUCHES: len(contacts)}
+        if suppressions:
+            now = workspace.clock.now()
+            state.write(lambda connection: take_over_suppressions(connection, suppressions, now))
+    return {
+        c.CUSTOMERS: len(people),
+        c.CONSENTS: len(consents),
+        c.TOUCHES: len(contacts),
+        c.SUPPRESSIONS: len(suppressions),
+    }
 
 
 def _rows(tables: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:

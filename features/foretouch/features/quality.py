@@ -18,6 +18,7 @@ FRESH_COLUMN = {
     c.EVENTS: c.OCCURRED_AT,
     c.TOUCHES: c.SENT_AT,
     c.OFFERS: c.STARTS_AT,
+    c.SUPPRESSIONS: c.AT,
 }
 
 
@@ -127,7 +128,7 @@ def describe(table: str, stored: pd.DataFrame, customers: "pd.Series[Any]", now:
     }
     if table == c.EVENTS and len(stored):
         described["bot_share"] = round(float(stored[c.IS_BOT].astype(bool).mean()), 6)
-    if table in {c.EVENTS, c.TOUCHES, c.CONSENTS} and len(stored):
+    if table in {c.EVENTS, c.TOUCHES, c.CONSENTS, c.SUPPRESSIONS} and len(stored):
         described["unknown_customers"] = round(float((~stored[c.CUSTOMER_ID].isin(customers)).mean()), 6)
     return described
 

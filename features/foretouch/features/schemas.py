@@ -66,6 +66,14 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         c.RESPONDED_AT: MOMENT,
         "immature": FLAG,
     },
+    c.SUPPRESSIONS: {
+        c.CUSTOMER_ID: TEXT,
+        c.CHANNEL: TEXT,
+        c.PURPOSE: TEXT,
+        c.REASON: TEXT,
+        c.UNTIL: MOMENT,
+        c.AT: MOMENT,
+    },
 }
 """Columns of each table and their types.
 
@@ -83,6 +91,7 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     c.OFFERS: (c.OFFER_ID, c.NAME, c.CHANNELS),
     c.TREATMENTS: (c.TREATMENT_ID, c.OFFER_ID, c.CHANNEL),
     c.TOUCHES: (c.TOUCH_ID, c.CUSTOMER_ID, c.OFFER_ID, c.CHANNEL, c.SENT_AT),
+    c.SUPPRESSIONS: (c.CUSTOMER_ID,),
 }
 """Columns without which a row means nothing."""
 

@@ -20,7 +20,7 @@ from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import COLUMNS, literal, quoted
 
 RESPONSE_RECEIVED_AT = "response_received_at"
-OWNED = (c.CUSTOMERS, c.EVENTS, c.CONSENTS, c.TOUCHES)
+OWNED = (c.CUSTOMERS, c.EVENTS, c.CONSENTS, c.TOUCHES, c.SUPPRESSIONS)
 """Tables whose rows belong to a customer: their ids are replaced by the one they are an alias of."""
 
 

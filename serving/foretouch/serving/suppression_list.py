@@ -8,7 +8,7 @@ from foretouch.core.errors import DataError, NotFoundError
 from foretouch.core.state.access import append_audit
 from foretouch.core.state.connection import Connection
 from foretouch.core.state.db import State
-from foretouch.core.state.suppressions import add_suppressions, list_suppressions, remove_suppression
+from foretouch.core.state.suppressions import REMOVED, add_suppressions, list_suppressions, remove_suppression
 
 
 def suppress(
@@ -53,7 +53,7 @@ def unsuppress(
             )
         for entry in gone:
             remove_suppression(connection, customer_id, entry.channel, entry.purpose)
-        _note(connection, "suppression.remove", customer_id, gone, now=now, actor=actor)
+        _note(connection, REMOVED, customer_id, gone, now=now, actor=actor)
         return gone, [entry for entry in held if entry not in gone]
 
     return state.write(job)

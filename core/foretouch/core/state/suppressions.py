@@ -3,11 +3,14 @@
 One line per customer, channel and purpose; a newer line replaces the older one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+
+import orjson
 
 from foretouch.core.contact import SuppressionEntry
 from foretouch.core.decisions import OnList
+from foretouch.core.state.access import append_audit
 from foretouch.core.state.connection import Connection, from_micros, stream, to_micros
 
 
@@ -31,6 +34,49 @@ def add_suppressions(connection: Connection, entries: Iterable[SuppressionEntry]
         rows,
     )
     return len(rows)
+
+
+REMOVED = "suppression.remove"
+"""The audit line of lines that were taken off."""
+
+
+def take_over_suppressions(
+    connection: Connection, entries: Sequence[tuple[SuppressionEntry, datetime]], now: datetime
+) -> int:
+    """Puts ingested lines on the list; the newest word on a line holds, whoever said it.
+
+    A line that was changed or taken off at or after the ingested one's time stays as it is, so that ingesting the same
+    table again changes nothing.
+
+    Args:
+        connection: The writer's.
+        entries: Lines, each with the time from which it is known.
+        now: For the audit line.
+
+    Returns:
+        How many lines were added or replaced.
+    """
+    latest: dict[tuple[str, str, str], int] = {
+        (customer, channel, purpose): at
+        for customer, channel, purpose, at in connection.execute(
+            "SELECT customer_id, channel, purpose, added_at FROM suppressions"
+        )
+    }
+    for at, detail in connection.execute("SELECT at, detail FROM audit WHERE action = ?", (REMOVED,)):
+        for line in orjson.loads(detail)["lines"]:
+            key = (line["customer_id"], line["channel"], line["purpose"])
+            latest[key] = max(at, latest.get(key, at))
+    new = [
+        (entry, at)
+        for entry, at in entries
+        if latest.get((entry.customer_id, entry.channel, entry.purpose), -1) < to_micros(at)
+    ]
+    for entry, at in new:
+        add_suppressions(connection, [entry], at)
+    if new:
+        detail = {"lines": [entry.model_dump(mode="json") for entry, _ in new]}
+        append_audit(connection, actor="ingest", action="suppression.add", detail=detail, now=now)
+    return len(new)
 
 
 def remove_suppression(connection: Connection, customer_id: str, channel: str = "*", purpose: str = "*") -> bool:
