@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from foretouch.core.config import ChannelSection
 from foretouch.core.decisions import DecisionRequest
+from foretouch.core.offers import Offer
+from foretouch.core.policy import ContextWeight, Lever, PolicySpec, ScoreWeight
 from foretouch.core.schema import Contract
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -78,3 +81,30 @@ def test_two_spellings_of_one_id_are_one_id() -> None:
 def test_a_naive_time_is_refused() -> None:
     with pytest.raises(ValidationError, match="timezone"):
         DecisionRequest.model_validate({"customer_id": "x", "send_window": {"earliest": "2026-01-01T10:00:00"}})
+
+
+@pytest.mark.parametrize(
+    ("contract", "fields"),
+    [
+        (Offer, {"value": 1e13}),
+        (Offer, {"value": -1e13}),
+        (Offer, {"cost": 1e13}),
+        (Offer, {"lever": 1e7}),
+        (ContextWeight, {"percent": 1e7}),
+        (Lever, {"percent": -1e7}),
+        (ScoreWeight, {"percent": 1e7}),
+        (PolicySpec, {"fatigue_cost": 1e13}),
+        (ChannelSection, {"cost": 1e13}),
+    ],
+)
+def test_an_amount_that_could_make_a_priority_infinite_is_refused(
+    contract: type[Contract], fields: dict[str, float]
+) -> None:
+    """One such offer would have left every request that names it without an answer."""
+    known: dict[type[Contract], dict[str, Any]] = {
+        Offer: {"offer_id": "o", "name": "o", "channels": ("email",)},
+        ContextWeight: {"key": "page", "equals": "cancel"},
+        ScoreWeight: {"model": "churn"},
+    }
+    with pytest.raises(ValidationError, match=next(iter(fields))):
+        contract.model_validate({**known.get(contract, {}), **fields})

@@ -12,7 +12,7 @@ from foretouch.core.errors import ConfigError
 from foretouch.core.events import Purpose
 from foretouch.core.offers import CandidateRef
 from foretouch.core.outcomes import OutcomeType
-from foretouch.core.schema import Contract, Share
+from foretouch.core.schema import Contract, Cost, Share
 from foretouch.core.toml_places import Places, find_places
 
 
@@ -134,13 +134,13 @@ class Goals(Contract):
 class ChannelSection(Contract):
     """One channel: what a contact costs, in the workspace's currency."""
 
-    cost: float = Field(default=0.0, ge=0.0)
+    cost: Cost = 0.0
     """Of one contact; part of the priority, whether the contact succeeds or not."""
-    fatigue_cost: float = Field(default=0.0, ge=0.0)
+    fatigue_cost: Cost = 0.0
     """Price of one more contact per contact of the last 7 days on this channel; the policy's comes on top."""
     unsubscribe_rate: Share = 0.0
     """Share of contacts on this channel after which the customer unsubscribes."""
-    unsubscribe_cost: float = Field(default=0.0, ge=0.0)
+    unsubscribe_cost: Cost = 0.0
     """What a customer lost to this channel costs; rate x cost is part of the price of every contact."""
 
 

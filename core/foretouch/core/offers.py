@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from foretouch.core.events import Purpose
 from foretouch.core.ids import Id
-from foretouch.core.schema import Attributes, Contract, Time
+from foretouch.core.schema import Amount, Attributes, Contract, Cost, Time
 
 
 class OfferCaps(Contract):
@@ -38,9 +38,9 @@ class Offer(Contract):
     category: str = ""
     """Its group; offers of one category share rates, weights and rules."""
     channels: tuple[str, ...] = Field(min_length=1)
-    value: float = 0.0
+    value: Amount = 0.0
     """Expected contribution margin, in the workspace's currency, if the goal happens."""
-    cost: float = Field(default=0.0, ge=0.0)
+    cost: Cost = 0.0
     """Cost of the offer itself, in the workspace's currency, if the goal happens; a channel's cost is the channel's."""
     starts_at: Time | None = None
     ends_at: Time | None = None
@@ -59,7 +59,7 @@ class Offer(Contract):
     caps: OfferCaps = OfferCaps()
     placement: str | None = None
     """Where it is shown, e.g. ``hero``; none is anywhere."""
-    lever: float = Field(default=1.0, ge=0.0)
+    lever: float = Field(default=1.0, ge=0.0, le=1e6)
     """A marketer's multiplier of the priority."""
     attributes: Attributes = Field(default_factory=dict)
     treatments: tuple[Treatment, ...] = ()

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from foretouch.core.schema import Contract, Share
+from foretouch.core.schema import Contract, Cost, Percent, Share
 
 
 class Factors(Contract):
@@ -35,14 +35,14 @@ class Lever(Contract):
     """Offers it holds for; ``*`` is every category."""
     offer_id: str = "*"
     """Or one offer; ``*`` is every offer."""
-    percent: float
+    percent: Percent
     """Added to the lever; negative lowers it."""
 
 
 class NewOffers(Contract):
     """What is believed of an offer that has hardly been sent."""
 
-    prior_strength: float = Field(default=100.0, ge=0.0)
+    prior_strength: float = Field(default=100.0, ge=0.0, le=1e12)
     """Contacts that the prior is worth: propensity = (prior x strength + model x contacts) / (strength + contacts).
     0 believes the model at once."""
     mature_from: int = Field(default=0, ge=0)
@@ -67,7 +67,7 @@ class ContextWeight(Contract):
     """Offers it holds for; ``*`` is every category."""
     offer_id: str = "*"
     """Or one offer; ``*`` is every offer."""
-    percent: float
+    percent: Percent
     """Added to the weight; negative lowers it."""
 
 
@@ -81,7 +81,7 @@ class ScoreWeight(Contract):
     """Whose score."""
     category: str = "*"
     """Offers it holds for; ``*`` is every category."""
-    percent: float
+    percent: Percent
     """At level 1."""
 
 
@@ -117,7 +117,7 @@ class PolicySpec(Contract):
     """What the occasion changes."""
     score_weights: tuple[ScoreWeight, ...] = ()
     """What the customer's scores change."""
-    fatigue_cost: float = Field(default=0.0, ge=0.0)
+    fatigue_cost: Cost = 0.0
     """Price of one more contact, in the workspace's currency, per contact in the last 7 days; channels add theirs."""
     slot_exploration: Share = 0.05
     """Share of decisions whose send slot is drawn uniformly from the allowed ones."""

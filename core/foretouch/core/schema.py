@@ -11,6 +11,11 @@ Time = AwareDatetime
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+MOST_MONEY = 1e12
+"""The largest amount, in the workspace's currency: products of amounts, levers and weights stay finite."""
+Amount = Annotated[float, Field(ge=-MOST_MONEY, le=MOST_MONEY)]
+Cost = Annotated[float, Field(ge=0.0, le=MOST_MONEY)]
+Percent = Annotated[float, Field(ge=-1e6, le=1e6)]
 Attributes = dict[str, str | int | float | bool | None]
 """Free attributes: flat, JSON scalars only."""
 

@@ -7,10 +7,11 @@ from typing import Any
 from foretouch.core.canonical import content_hash
 from foretouch.core.clock import Clock, monotonic
 from foretouch.core.decisions import CounterSnapshot, Decision, DecisionRecord, DecisionRequest, FeatureSnapshot
-from foretouch.core.errors import StateError
+from foretouch.core.errors import ConflictError, StateError
 from foretouch.core.ids import new_id
 from foretouch.core.state.access import ReusedKeyError, find_answer
 from foretouch.core.state.db import State
+from foretouch.core.state.flights import Flights
 from foretouch.core.stored_record import StoredRecord
 from foretouch.serving.bundles import BundleStore, Champions
 from foretouch.serving.course import Course
@@ -62,6 +63,8 @@ class Begun:
         made: What was decided, once it is; empty until the log's writer has come to it.
         given: The answer of a dry run.
         failure: Why there is no way into the log.
+        repeat: What makes it repeatable, if anything does.
+        first: Whether no call of the same key was under way when it began.
     """
 
     request: DecisionRequest
@@ -71,6 +74,14 @@ class Begun:
     made: list["Made"] = field(default_factory=list)
     given: Given | None = None
     failure: Exception | None = None
+    repeat: Repeat | None = None
+    first: bool = True
+
+
+class InFlightError(ConflictError):
+    """The same call is under way, and did not end while this one waited for its answer."""
+
+    code = "in_flight"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +103,7 @@ class Decider:
         clock: The workspace's.
         telemetry: Counts.
         seed_key: The workspace's secret ``seed``.
+        flights: Which repeatable calls are under way.
     """
 
     def __init__(
@@ -103,6 +115,7 @@ class Decider:
         clock: Clock,
         telemetry: Telemetry,
         seed_key: str,
+        flights: Flights,
     ) -> None:
         self._state = state
         self._settings = settings
@@ -110,6 +123,7 @@ class Decider:
         self._clock = clock
         self._telemetry = telemetry
         self._seed_key = seed_key
+        self._flights = flights
         self._writer = DecisionWriter(state)
         self._shadows = ShadowRunner(state, telemetry)
 
@@ -152,7 +166,12 @@ class Decider:
             pending = self._writer.submit(request, now=now, settings=settings, repeat=repeat, make=make)
         except StateError as error:
             return replace(begun, failure=error)
-        return replace(begun, pending=pending)
+        if repeat is None:
+            return replace(begun, pending=pending)
+        first = self._flights.enter(repeat.flight)
+        if first:  # let go when it is settled, should nobody come to finish it
+            pending.future.add_done_callback(lambda _: self._flights.leave(repeat.flight))
+        return replace(begun, pending=pending, repeat=repeat, first=first)
 
     def finish(self, begun: Begun, *, seconds: float = LOG_SECONDS) -> Given:
         """Waits for the commit and answers; if there is none, the answer says so.
@@ -163,6 +182,7 @@ class Decider:
 
         Raises:
             ReusedKeyError: The idempotency key came before with another request.
+            InFlightError: A call of the same key is under way, and has not ended in time.
         """
         if begun.given is not None:
             return begun.given
@@ -173,11 +193,23 @@ class Decider:
         except ReusedKeyError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets an answer
-            return self._unlogged(begun, error)
+            return self._given_up(begun, error)
         if logged.stored is not None:
-            self._telemetry.decisions.labels(logged.stored.status, logged.stored.fallback_step).inc()
+            self._telemetry.decided(logged.stored.status, logged.stored.fallback_step)
             self._after(begun)
         return Given(body=logged.body, stored=logged.stored, replayed=logged.stored is None)
+
+    def _given_up(self, begun: Begun, failure: Exception) -> Given:
+        """The answer without the log; a repeat leaves that answer to the first call as long as that one may get it."""
+        if begun.repeat is None:
+            return self._unlogged(begun, failure)
+        if not begun.first and self._flights.busy(begun.repeat.flight):
+            raise InFlightError("the same call is under way and did not end in time; send it again") from failure
+        try:
+            return self._unlogged(begun, failure)
+        finally:
+            if begun.first:
+                self._flights.leave(begun.repeat.flight)
 
     def _after(self, begun: Begun) -> None:
         """What follows a committed decision: its shadow, if it has one, and how long the log took."""
@@ -201,7 +233,7 @@ class Decider:
         settings = self._settings.current
         counters = self._counters_or_closed(request, settings)
         inputs = self._inputs(request, features, counters, settings, self._bundles.champions)
-        return store_course(request, inputs, decide_course(request, inputs)).with_fields(logged=False)
+        return store_course(request, *course_or_fall_back(request, inputs)).with_fields(logged=False)
 
     def earlier(self, repeat: Repeat | None) -> Given | None:
         """An earlier answer, before any work is done; the transaction looks again.
@@ -272,7 +304,7 @@ class Decider:
             warnings=[*stored.document.get("warnings", ()), reason],
             action=[{**action, "reservation_id": None} for action in stored.actions],
         )
-        self._telemetry.decisions.labels("fallback", "unlogged").inc()
+        self._telemetry.decided("fallback", "unlogged")
         return Given(body=stored.answer_bytes, stored=stored)
 
     def _counters_or_closed(self, request: DecisionRequest, settings: Settings) -> CounterSnapshot:

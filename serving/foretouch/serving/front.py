@@ -7,10 +7,10 @@ routes go through to BentoML's plain endpoints and mounted app, which call the s
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
+from random import getrandbits
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -89,7 +89,7 @@ class Front:
             return
         started, api = monotonic(), self._api()
         headers = _headers(scope)
-        trace_id = _trace_id(headers) or os.urandom(16).hex()
+        trace_id = _trace_id(headers) or f"{getrandbits(128):032x}"  # no secret: it only names a line in our log
         template, method = UNMATCHED, str(scope["method"]).upper()
         body = Body(receive)
         try:
@@ -230,9 +230,16 @@ def _query(scope: Scope) -> dict[str, str]:
         return {}
     try:
         text = bytes(scope["query_string"]).decode("ascii")
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50, errors="strict"))
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=50, errors="strict")
     except ValueError as error:
         raise Problem(status=400, code="bad_query", detail="The query string cannot be read.") from error
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in query if names.count(name) > 1)
+        detail = f"{twice} comes more than once; the items of a list stand in one, separated by commas."
+        raise Problem(status=400, code="bad_query", detail=detail)
+    return query
 
 
 def _trace_id(headers: Mapping[str, str]) -> str | None:

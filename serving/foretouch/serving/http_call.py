@@ -22,7 +22,7 @@ class Call:
 
     Attributes:
         path: Values of the route's placeholders.
-        query: Query parameters; of one that comes twice, the last.
+        query: Query parameters, each once.
         body: The parsed JSON; None where there is no body.
         caller: Whose key it came with; None on a public route.
         idempotency_key: From the header of that name.

@@ -17,7 +17,7 @@ MAX_ITEMS = 500
 class BatchBody(Contract):
     """``POST /v1/decisions:batch``: up to 500 decision requests, each answered on its own."""
 
-    requests: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=MAX_ITEMS)
+    requests: tuple[Any, ...] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class ConsentStatement(Contract):

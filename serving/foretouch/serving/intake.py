@@ -1,6 +1,6 @@
 """What comes back: outcomes, events and consents, each stored once, checked for its time, and acted upon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from foretouch.core.attribution import happening, machine_clicks
@@ -52,7 +52,7 @@ class Intake:
         """Stores one outcome and what follows from it.
 
         A goal is stored as an event too; a delivery confirms the contact's reservation, a bounce or rejection
-        releases it; an unsubscription or complaint withdraws consent on that channel.
+        releases it; an unsubscription or complaint withdraws consent on that channel, whatever is wrong with its time.
 
         Raises:
             NotFoundError: It names a decision that is not in the log.
@@ -65,8 +65,13 @@ class Intake:
         moment = settle_time(settings.config.clock, outcome.occurred_at, now)
         outcome = outcome.replace(occurred_at=moment.at)
         if outcome.occurred_at > now + FUTURE:
-            read_decision(self._plane.state.read(), outcome.decision_id)
-            return self._quarantine("outcome", outcome.outcome_id, outcome, _future(outcome.occurred_at, now), now)
+            record = read_decision(self._plane.state.read(), outcome.decision_id)
+            kept = self._quarantine("outcome", outcome.outcome_id, outcome, _future(outcome.occurred_at, now), now)
+            if outcome.type not in WITHDRAWN:
+                return kept
+            statements = withdrawals(record, outcome, now, settings.config)
+            self._plane.state.write(lambda connection: add_consents(connection, statements))
+            return kept.replace(reason=f"{kept.reason}; {_holds_from_now(statements)}")
 
         def job(connection: Connection) -> tuple[DecisionRecord, frozenset[str]] | None:
             if not append_outcome(connection, outcome, now):
@@ -81,7 +86,7 @@ class Intake:
         warnings = tuple(filter(None, [moment.warning]))
         if done is not None:
             record, scanned = done
-            warnings += oddities(record, outcome)
+            warnings += oddities(record, outcome, settings.config)
             if outcome.outcome_id in scanned:
                 warnings += ("a burst of clicks on several links right after the delivery: kept as a machine's",)
             if outcome.type in GOAL_TYPES:
@@ -178,11 +183,14 @@ def check_money(outcome: Outcome, config: Config) -> None:
         raise DataError(_other_currency(outcome.currency, config))
 
 
-def oddities(record: DecisionRecord, outcome: Outcome) -> tuple[str, ...]:
+def oddities(record: DecisionRecord, outcome: Outcome, config: Config) -> tuple[str, ...]:
     """What is strange about an outcome that was stored all the same."""
     said = []
     if outcome.type not in GOAL_TYPES and _action_of(record, outcome) is None:
-        said.append(f"the decision has no contact of rank {outcome.rank}: nothing follows from this outcome")
+        follows = "nothing follows from this outcome"
+        if outcome.type in WITHDRAWN:
+            follows = _holds_from_now(withdrawals(record, outcome, record.decided_at, config))
+        said.append(f"the decision has no contact of rank {outcome.rank}: {follows}")
     if outcome.occurred_at < record.decided_at - FUTURE:
         said.append(f"it occurred before the decision was made ({record.decided_at.isoformat()})")
     return tuple(said)
@@ -201,22 +209,34 @@ def _act_on(
             _went_out(connection, record, outcome, settings)
     elif outcome.type in UNSENT:
         release_contact(connection, contact_id)
+    if outcome.type in WITHDRAWN:
+        add_consents(connection, withdrawals(record, outcome, now, settings.config))
+
+
+def withdrawals(record: DecisionRecord, outcome: Outcome, now: datetime, config: Config) -> list[Consent]:
+    """What an unsubscription or complaint withdraws.
+
+    On its contact's channel; on every channel where the decision has no contact of its rank, for in doubt nobody is
+    contacted. Never older than the decision, and never of the future.
+    """
     action = _action_of(record, outcome)
-    if action is not None and outcome.type in WITHDRAWN:
-        add_consents(
-            connection,
-            [
-                Consent(
-                    customer_id=record.customer_id,
-                    channel=action.channel,
-                    purpose=purpose,
-                    granted=False,
-                    at=min(max(outcome.occurred_at, record.decided_at), now),  # never older than what it withdraws
-                    source=f"outcome:{outcome.type}",
-                )
-                for purpose in WITHDRAWN[outcome.type]
-            ],
+    return [
+        Consent(
+            customer_id=record.customer_id,
+            channel=channel,
+            purpose=purpose,
+            granted=False,
+            at=min(max(outcome.occurred_at, record.decided_at), now),
+            source=f"outcome:{outcome.type}",
         )
+        for channel in ((action.channel,) if action is not None else tuple(config.channels))
+        for purpose in WITHDRAWN[outcome.type]
+    ]
+
+
+def _holds_from_now(statements: Sequence[Consent]) -> str:
+    channels = ", ".join(dict.fromkeys(statement.channel for statement in statements))
+    return f"consent is withdrawn from now on all the same ({channels})"
 
 
 def _went_out(connection: Connection, record: DecisionRecord, outcome: Outcome, settings: Settings) -> None:

@@ -212,9 +212,12 @@ def test_a_batch_answers_each_item_on_its_own(either: Service, someone: str) -> 
         {"customer": "a"},
         {"customer_id": "nobody-at-all", "channels": ["email"]},
         {"customer_id": someone, "channels": ["email"], "request_id": f"batch-{id(either)}"},
+        "no object",
+        None,
     ]
     results = either.call("POST", "/v1/decisions:batch", {"requests": items}).json["results"]
-    assert [item["index"] for item in results] == [0, 1, 2, 3]
+    assert [item["index"] for item in results] == [0, 1, 2, 3, 4, 5]
+    assert {results[index]["problem"]["code"] for index in (4, 5)} == {"validation"}
     assert results[0]["decision"]["customer_id"] == someone
     assert results[1]["problem"]["code"] == "validation"
     assert results[2]["decision"]["status"] == "suppressed"

@@ -3,10 +3,11 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,9 @@ from foretouch.core.events import CustomerEvent
 from foretouch.core.offers import CandidateRef
 from foretouch.core.state.log import append_event
 from foretouch.core.workspace import Workspace
+from foretouch.serving import decide
 from foretouch.serving.bundles import BundleStore, check_text, load_scorer, load_scorers
+from foretouch.serving.customer_scores import CustomerScores, score_customer
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.feature_read import Breaker, FeatureReader
 from foretouch.serving.log_write import Claim
@@ -110,6 +113,21 @@ def test_a_feature_store_that_breaks_costs_no_answer(fresh: Workspace, store: Br
         assert given.record is not None
         assert given.record.features.error is not None
         store.release.set()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_decision_that_fails_with_the_models_is_made_without_them(
+    plane: Dataplane, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    def score(features: FeatureSnapshot, models: Mapping[str, object], *rest: Any, **more: Any) -> CustomerScores:
+        if models:
+            raise FloatingPointError("a score is not finite")
+        return score_customer(features, {}, *rest, **more)
+
+    monkeypatch.setattr(decide, "score_customer", score)
+    answer = plane.decide_one(request(treated(plane.workspace)[0], options={"dry_run": dry_run})).decision
+    assert answer.status == "fallback"
+    assert answer.models == ()
 
 
 def test_a_hanging_store_is_left_alone_after_five_failures() -> None:

@@ -123,6 +123,17 @@ def test_a_wrong_parameter_is_named(service: Service, query: str, field: str) ->
     assert field in {item["field"] for item in refused.json["errors"]}
 
 
+def test_a_parameter_that_comes_twice_is_refused(service: Service) -> None:
+    """``channels=email&channels=sms`` is how others write lists: taking the last in silence would lose a channel."""
+    for query, name in (
+        ("customer_id=a&channels=email&channels=sms", "channels"),
+        ("customer_id=a&customer_id=b", "customer_id"),
+    ):
+        refused = service.call("GET", f"/v1/touchpoints/weekly/decision?{query}")
+        assert (refused.status, refused.json["code"]) == (400, "bad_query")
+        assert refused.json["detail"].startswith(f"{name} comes more than once")
+
+
 def test_head_decides_nothing(service: Service) -> None:
     path = f"/v1/touchpoints/weekly/decision?customer_id={treated(service.workspace)[0]}"
     refused = service.call("HEAD", path)

@@ -228,3 +228,23 @@ def test_a_bots_goal_is_kept_and_flagged(service: Service) -> None:
         "rank": 1,
         "shop": "a",
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [("unsubscribe", {"rank": 9}), ("complaint", {"rank": 9}), ("unsubscribe", {"occurred_at": "ahead"})],
+)
+def test_a_withdrawal_holds_whatever_is_wrong_with_its_rank_or_time(
+    service: Service, kind: str, changed: dict[str, Any]
+) -> None:
+    """An engine whose clock runs ahead, or that names a contact that was never made, still speaks for a person."""
+    someone = next(name for name in treated(service.workspace)[4:] if service.decide(name)["status"] != "suppressed")
+    if "occurred_at" in changed:
+        changed = {"occurred_at": (service.workspace.clock.now() + timedelta(hours=2)).isoformat()}
+    decision = contact(service, someone)
+    answer = service.call("POST", "/v1/outcomes", outcome(decision, f"w-{kind}", kind, **changed))
+    assert answer.status == 202
+    assert "consent is withdrawn from now on" in " ".join([answer.json["reason"] or "", *answer.json["warnings"]])
+    after = service.decide(someone)
+    assert (after["status"], after["contact"]) == ("suppressed", False)
+    assert "withdrawn" in {item["rule"] for item in after["suppressed"]}
