@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from foretouch.core.clock import monotonic
 from foretouch.core.decisions import DecisionRequest
 from foretouch.core.errors import DataError, NotReadyError
-from foretouch.serving.bench_load import Load, cpu_seconds, run_load
+from foretouch.serving.bench_load import Load, cpu_by_process, run_load
 from foretouch.serving.bench_serve import BARE, FRAMEWORK, MLFLOW, NAIVE, OURS, RAW, figures, targets
 from foretouch.serving.bench_servers import post, question
 from foretouch.serving.bench_world import CHANNELS, OFFERS, Size, build_world
@@ -67,7 +71,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 )
 def test_every_answer_is_counted_once_however_it_comes(parts: Sequence[bytes]) -> None:
     with answering(parts) as (port, counted):
-        found = run_load(port, [post("/x", {"a": 1})], clients=3, seconds=0.3, pid=os.getpid())
+        found = run_load(port, [post("/x", {"a": 1})], clients=3, seconds=0.3, mark=_own_mark(), expected=b"o")
     assert len(found.latencies) == counted[0] > 10
     assert all(0.0 < latency < found.seconds for latency in found.latencies)
     assert found.server_cpu is not None
@@ -80,14 +84,50 @@ def test_a_refusal_under_load_is_an_error_with_what_was_said() -> None:
         run_load(port, [post("/x", {})], clients=2, seconds=0.5)
 
 
-def test_cpu_time_grows_with_work_and_is_unknown_for_nobody() -> None:
-    before = cpu_seconds(os.getpid())
-    assert before is not None
-    total = 0
-    while (now := cpu_seconds(os.getpid())) is not None and now < before + 0.05:
-        total += sum(range(10_000))
-    assert now is not None
-    assert cpu_seconds(2**22 + 1) is None
+def test_an_answer_that_is_not_what_was_asked_for_is_an_error() -> None:
+    answer = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"error": "not"}'
+    with answering([answer]) as (port, _), pytest.raises(NotReadyError, match="answered without"):
+        run_load(port, [post("/x", {})], clients=2, seconds=0.5, expected=b'"predictions"')
+
+
+def test_an_answer_without_a_length_is_an_error() -> None:
+    with answering([b"HTTP/1.1 200 OK\r\n\r\nbody"]) as (port, _), pytest.raises(NotReadyError, match="200"):
+        run_load(port, [post("/x", {})], clients=1, seconds=0.5)
+
+
+def _own_mark() -> str:
+    """A line of this process's environment as it was when it started."""
+    return Path("/proc/self/environ").read_bytes().split(b"\0")[0].decode()
+
+
+SPINNING = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(60.0)
+"""
+
+
+def test_cpu_time_is_that_of_every_process_of_a_server_wherever_it_went() -> None:
+    mark = f"FORETOUCH_BENCH_SERVER=test-{os.getpid()}"
+    name, _, value = mark.partition("=")
+    server = subprocess.Popen([sys.executable, "-c", SPINNING], stdout=subprocess.PIPE, env={**os.environ, name: value})
+    assert server.stdout is not None
+    child = int(server.stdout.readline())
+    try:
+        until = monotonic() + 20.0
+        while (found := cpu_by_process(mark)).get(child, 0.0) < 0.05:
+            assert monotonic() < until, found
+        assert found.keys() == {server.pid, child}
+        server.kill()
+        server.wait()
+        assert cpu_by_process(mark).keys() == {child}
+        assert cpu_by_process(mark + "0") == {}
+    finally:
+        server.kill()
+        os.kill(child, signal.SIGKILL)
+        server.stdout.close()
+        server.wait()
 
 
 def load(latency_ms: float, answers: int, cpu: float | None = 1.0) -> Load:

@@ -1,7 +1,9 @@
 """Ids: opaque, non-empty, bounded strings, normalised once at the edge."""
 
+import os
 import unicodedata
 import uuid
+from collections import deque
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -32,6 +34,18 @@ Id = Annotated[
 """A non-empty id of at most 256 characters without control characters."""
 
 
+BLOCK, SIZE = 4096, 16
+_BYTES: deque[bytes] = deque()
+"""Random bytes for the next ids: asking the system for each id lets another thread take the interpreter each time."""
+os.register_at_fork(after_in_child=_BYTES.clear)  # a child must not give its parent's ids again
+
+
 def new_id(prefix: str) -> str:
-    """A fresh random id such as ``dec_6f1c…``; 122 random bits."""
-    return f"{prefix}_{uuid.uuid4().hex}"
+    """A fresh random id such as ``dec_6f1c…``; 122 random bits from the operating system."""
+    try:
+        drawn = _BYTES.popleft()
+    except IndexError:
+        block = os.urandom(BLOCK)
+        _BYTES.extend(block[start : start + SIZE] for start in range(SIZE, BLOCK, SIZE))
+        drawn = block[:SIZE]
+    return f"{prefix}_{uuid.UUID(bytes=drawn, version=4).hex}"

@@ -43,14 +43,16 @@ class Connection(asyncio.Protocol):
         requests: Whole requests, as they go over the wire.
         until: When to send no more, on the monotonic clock.
         latencies: Where they are kept.
+        expected: What every body holds.
     """
 
-    def __init__(self, requests: Iterator[bytes], until: float, latencies: list[float]) -> None:
+    def __init__(self, requests: Iterator[bytes], until: float, latencies: list[float], expected: bytes = b"") -> None:
         self._requests = requests
         self._until = until
         self._latencies = latencies
+        self._expected = expected
         self._received = bytearray()
-        self._missing = -1
+        self._whole = -1
         self._sent_at = 0.0
         self._transport: asyncio.Transport | None = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -67,27 +69,27 @@ class Connection(asyncio.Protocol):
             self._transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
-        """Counts bytes until the answer is whole, then sends the next request."""
-        if self._missing < 0:
-            self._received += data
+        """Collects an answer until it is whole, looks at its status and body, and sends the next request."""
+        self._received += data
+        if self._whole < 0:
             end = self._received.find(END)
             if end < 0:
                 return
             head = bytes(self._received[:end]).lower()
-            if b" 200" not in head[:15]:
+            if b" 200" not in head[:15] or LENGTH not in head:
                 self._fail(f"answered {head[:30].decode('latin-1')!r}: {bytes(self._received[end : end + 400])!r}")
                 return
-            start = head.find(LENGTH)
+            start = head.find(LENGTH) + len(LENGTH)
             stop = head.find(b"\r", start)
-            length = int(head[start + len(LENGTH) : stop if stop > 0 else len(head)])
-            self._missing = length - (len(self._received) - end - len(END))
-        else:
-            self._missing -= len(data)
-        if self._missing <= 0:
+            self._whole = end + len(END) + int(head[start : stop if stop > 0 else len(head)])
+        if len(self._received) >= self._whole:
             now = monotonic()
+            if self._expected not in self._received:
+                self._fail(f"answered without {self._expected.decode()!r}: {bytes(self._received[-400:])!r}")
+                return
             self._latencies.append(now - self._sent_at)
             self._received.clear()
-            self._missing = -1
+            self._whole = -1
             if now < self._until:
                 self._send()
             else:
@@ -112,7 +114,15 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def run_load(port: int, requests: Sequence[bytes], *, clients: int, seconds: float, pid: int | None = None) -> Load:
+def run_load(
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    clients: int,
+    seconds: float,
+    mark: str | None = None,
+    expected: bytes = b"",
+) -> Load:
     """Sends requests for a while.
 
     Args:
@@ -120,7 +130,8 @@ def run_load(port: int, requests: Sequence[bytes], *, clients: int, seconds: flo
         requests: Taken in turns.
         clients: Connections.
         seconds: How long.
-        pid: The server's process, whose CPU time, with that of its children, is taken.
+        mark: What the environment of every process of the server says; their CPU time is taken.
+        expected: Every answer's body holds this; else the server is no peer.
 
     Raises:
         NotReadyError: The server refused a request or hung up.
@@ -132,7 +143,7 @@ def run_load(port: int, requests: Sequence[bytes], *, clients: int, seconds: flo
         shared = cycle(requests)
         until = monotonic() + seconds
         made = [
-            await loop.create_connection(lambda: Connection(shared, until, latencies), "127.0.0.1", port)
+            await loop.create_connection(lambda: Connection(shared, until, latencies, expected), "127.0.0.1", port)
             for _ in range(clients)
         ]
         try:
@@ -142,10 +153,12 @@ def run_load(port: int, requests: Sequence[bytes], *, clients: int, seconds: flo
                 transport.close()
                 await asyncio.wait([protocol.closed])
 
-    server, own, started = None if pid is None else cpu_seconds(pid), _own_cpu(), monotonic()
+    before, own, started = {} if mark is None else cpu_by_process(mark), _own_cpu(), monotonic()
     _runner()(work)
     elapsed = monotonic() - started
-    used = None if server is None or pid is None else (cpu_seconds(pid) or server) - server
+    used = None
+    if mark is not None and before:  # a process that came meanwhile counts whole; one that ended, with its parent
+        used = sum(taken - before.get(process, 0.0) for process, taken in cpu_by_process(mark).items())
     return Load(latencies=latencies, seconds=elapsed, server_cpu=used, client_cpu=_own_cpu() - own)
 
 
@@ -173,18 +186,22 @@ def _own_cpu() -> float:
     return taken.user + taken.system
 
 
-def cpu_seconds(pid: int) -> float | None:
-    """User and system time of a process and all its living children; None where there is no ``/proc``."""
-    total, waiting, seen = 0.0, [pid], False
-    while waiting:
-        process = waiting.pop()
+def cpu_by_process(mark: str) -> dict[int, float]:
+    """User and system seconds of each process whose environment holds a text, with those of its ended children.
+
+    Whoever starts a server cannot know which processes it starts in turn, in which sessions, and whose children they
+    become; what they all inherit is the environment. Empty where there is no ``/proc``.
+    """
+    found: dict[int, float] = {}
+    wanted = mark.encode()
+    for process in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):  # noqa: PTH112, PTH208
         try:
+            with open(f"/proc/{process}/environ", "rb") as file:  # noqa: PTH123
+                if wanted not in file.read().split(b"\0"):
+                    continue
             with open(f"/proc/{process}/stat", encoding="utf-8") as file:  # noqa: PTH123
                 fields = file.read().rpartition(")")[2].split()
-            with open(f"/proc/{process}/task/{process}/children", encoding="utf-8") as file:  # noqa: PTH123
-                waiting += [int(child) for child in file.read().split()]
         except OSError:
             continue
-        total += (int(fields[11]) + int(fields[12])) / TICKS
-        seen = True
-    return total if seen else None
+        found[int(process)] = sum(int(fields[index]) for index in (11, 12, 13, 14)) / TICKS
+    return found

@@ -139,7 +139,7 @@ def _bare_of(servers: Sequence[Server]) -> list[Server]:
     for server in servers:
         if server.name in {OURS, BARE}:
             name, path = (FRAMEWORK, b"/livez") if server.name == OURS else (RAW, b"/ready")
-            found.append(Server(name=name, port=server.port, pid=server.pid, requests=(get % path,)))
+            found.append(Server(name=name, port=server.port, mark=server.mark, requests=(get % path,)))
     return found
 
 
@@ -164,7 +164,14 @@ def _take(plan: Plan, servers: Sequence[Server], say: Say) -> dict[tuple[str, in
 
 def _load(server: Server, clients: int, seconds: float) -> Load:
     try:
-        return run_load(server.port, server.requests, clients=clients, seconds=seconds, pid=server.pid)
+        return run_load(
+            server.port,
+            server.requests,
+            clients=clients,
+            seconds=seconds,
+            mark=server.mark,
+            expected=server.expected,
+        )
     except NotReadyError as error:
         raise NotReadyError(f"{server.name}, {clients} clients: {error.message}", hint=error.hint) from error
 

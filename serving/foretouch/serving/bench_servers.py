@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from foretouch.core.workspace import Workspace
 from foretouch.serving.bench_world import BenchWorld
 
 START_SECONDS, STOP_SECONDS = 300.0, 10.0
+MARK = "FORETOUCH_BENCH_SERVER"
 SERVED = "value"
 """The model that ``mlflow models serve`` has."""
 PEER_FOLDER = Path(__file__).resolve().parents[3] / "benchmarks" / "peers"
@@ -37,18 +39,20 @@ class Server:
     Attributes:
         name: In the results.
         port: On this machine.
-        pid: Its first process.
+        mark: What the environment of each of its processes says, as ``NAME=value``.
         requests: What to send it.
         key: Our own services' API key.
         root: Our own services' workspace.
+        expected: What every answer holds.
     """
 
     name: str
     port: int
-    pid: int
+    mark: str
     requests: tuple[bytes, ...]
     key: str = ""
     root: Path = Path()
+    expected: bytes = b""
 
 
 def free_port() -> int:
@@ -61,8 +65,8 @@ def free_port() -> int:
 @contextmanager
 def running(
     command: Sequence[str], port: int, path: str, log: Path, environment: Mapping[str, str | None]
-) -> Iterator[int]:
-    """A server process from its first answer on; gives its process id.
+) -> Iterator[str]:
+    """A server from its first answer on; gives what the environment of each of its processes says.
 
     Args:
         command: Starts it.
@@ -75,13 +79,14 @@ def running(
         NotReadyError: It does not answer.
     """
     with log.open("ab") as output:
-        wanted = {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+        mark = {MARK: uuid.uuid4().hex}
+        wanted = {name: value for name, value in {**os.environ, **environment, **mark}.items() if value is not None}
         process = subprocess.Popen(  # noqa: S603 - our own tools, by path
             command, stdout=output, stderr=output, start_new_session=True, env=wanted
         )
         try:
             _wait(process, port, path, command, log)
-            yield process.pid
+            yield f"{MARK}={mark[MARK]}"
         finally:
             for sign in (signal.SIGTERM, signal.SIGKILL):  # the whole group: mlflow leaves its own child behind
                 with suppress(ProcessLookupError):
@@ -139,8 +144,9 @@ def our_service(world: BenchWorld, folder: Path, *, front: bool) -> Iterator[Ser
     sent = {"Authorization": f"Bearer {key}"}
     requests = tuple(post("/v1/decisions", question(customer), sent) for customer in world.customers)
     command = [_tool("foretouch"), "serve", "--workspace", str(root), "--port", str(port)]
-    with running(command, port, "/readyz", folder / f"{root.name}.log", {}) as pid:
-        yield Server(name=name, port=port, pid=pid, requests=requests, key=key, root=root)
+    with running(command, port, "/readyz", folder / f"{root.name}.log", {}) as mark:
+        expected = b'"logged":true'
+        yield Server(name=name, port=port, mark=mark, requests=requests, key=key, root=root, expected=expected)
 
 
 def question(customer: str) -> dict[str, Any]:
@@ -184,8 +190,8 @@ def naive_service(world: BenchWorld, folder: Path) -> Iterator[Server]:
     port = free_port()
     requests = tuple(post("/decide", {"customer_id": customer}) for customer in world.customers)
     command = [_tool("bentoml"), "serve", "naive:Naive", "--port", str(port), "--working-dir", str(PEER_FOLDER)]
-    with running(command, port, "/readyz", folder / "naive.log", _peer_environment(world, folder)) as pid:
-        yield Server(name="naive assembly", port=port, pid=pid, requests=requests)
+    with running(command, port, "/readyz", folder / "naive.log", _peer_environment(world, folder)) as mark:
+        yield Server(name="naive assembly", port=port, mark=mark, requests=requests, expected=b'"ranked"')
 
 
 @contextmanager
@@ -197,8 +203,9 @@ def mlflow_service(world: BenchWorld, folder: Path, rows: Sequence[Mapping[str, 
     )
     command = [_tool("mlflow"), "models", "serve", "--model-uri", str(folder / "models" / SERVED)]
     command += ["--env-manager", "local", "--port", str(port), "--host", "127.0.0.1", "--workers", "1"]
-    with running(command, port, "/ping", folder / "mlflow.log", _peer_environment(world, folder)) as pid:
-        yield Server(name="mlflow models serve, one model", port=port, pid=pid, requests=requests)
+    with running(command, port, "/ping", folder / "mlflow.log", _peer_environment(world, folder)) as mark:
+        name = "mlflow models serve, one model"
+        yield Server(name=name, port=port, mark=mark, requests=requests, expected=b'"predictions"')
 
 
 @contextmanager
@@ -208,8 +215,8 @@ def floor_service(world: BenchWorld, folder: Path, record_bytes: int) -> Iterato
     requests = tuple(post("/decide", {"customer_id": customer}) for customer in world.customers)
     command = [sys.executable, "-m", "uvicorn", "floor:app", "--port", str(port), "--log-level", "warning"]
     environment = {**_peer_environment(world, folder), "BENCH_RECORD_BYTES": str(record_bytes)}
-    with running(command, port, "/ready", folder / "floor.log", environment) as pid:
-        yield Server(name="bare parts", port=port, pid=pid, requests=requests)
+    with running(command, port, "/ready", folder / "floor.log", environment) as mark:
+        yield Server(name="bare parts", port=port, mark=mark, requests=requests, expected=b'"floor"')
 
 
 def _tool(name: str) -> str:

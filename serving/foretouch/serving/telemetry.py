@@ -12,6 +12,8 @@ from foretouch.core.clock import monotonic
 log = logging.getLogger("foretouch.models")
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+ROUTE_BUCKETS = (0.005, 0.025, 0.05, 0.15, 0.5, 2.5)
+"""Of each route: few, because every route that was ever asked has a series per bucket."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -24,7 +26,7 @@ class Telemetry:
             "foretouch_requests_total", "Requests answered.", ["route", "method", "status"], registry=self.registry
         )
         self.seconds = Histogram(
-            "foretouch_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=self.registry
+            "foretouch_request_seconds", "Time to answer.", ["route"], buckets=ROUTE_BUCKETS, registry=self.registry
         )
         self.decisions = Counter(
             "foretouch_decisions_total",
@@ -95,6 +97,7 @@ class Telemetry:
         self._shown_pause = 0.0
         self._counted: dict[tuple[str, str, int], Counter] = {}
         self._timed: dict[str, Histogram] = {}
+        self._decided: dict[tuple[str, str], Counter] = {}
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts one request.
@@ -116,6 +119,13 @@ class Telemetry:
         if self.pauses.longest > self._shown_pause:
             self._shown_pause = self.pauses.longest
             self.longest_pause.set(self._shown_pause)
+
+    def decided(self, status: str, step: str) -> None:
+        """Counts one decision by its status and the step of the ladder that answered."""
+        counter = self._decided.get((status, step))
+        if counter is None:
+            counter = self._decided[status, step] = self.decisions.labels(status, step)
+        counter.inc()
 
     def show_model(self, model: str, version: str, earlier: str | None = None) -> None:
         """Says which version of a model answers now."""
