@@ -377,12 +377,13 @@ def priorities(
     return np.concatenate([np.zeros((len(worth), 1)), worth], axis=1)
 
 
-def oracle(world: World, shadow_price: float) -> dict[str, Any]:
+def oracle(world: World, shadow_price: float, *, lag_days: int = 0) -> dict[str, Any]:
     """Who knows every chance and takes the best candidate, if it is worth more than the shadow price of a contact.
 
     Args:
         world: Which.
         shadow_price: What a contact now costs later ones, in the workspace's currency.
+        lag_days: Tastes are known as they were so many days ago; all else is known as it is.
     """
     people = draw_population(world)
     fixed, memory = people.fixed_logit(), Memory.new(world)
@@ -394,9 +395,15 @@ def oracle(world: World, shadow_price: float) -> dict[str, Any]:
         who = visits.choice(world.customers, world.per_day, replace=False)
         chance = people.chance(day, who, fixed[who], load=memory.load[who], sated=memory.sated[who])
         gain = (chance * people.value[None, :, None] - cost[None, None, :]).reshape(len(who), -1)
-        best = gain.argmax(axis=1)
+        believed = gain
+        if lag_days:
+            past = people.chance(
+                day, who, fixed[who], load=memory.load[who], sated=memory.sated[who], tastes_of=day - lag_days
+            )
+            believed = (past * people.value[None, :, None] - cost[None, None, :]).reshape(len(who), -1)
+        best = believed.argmax(axis=1)
         at_best = gain[np.arange(len(who)), best]
-        sent = at_best > shadow_price
+        sent = believed[np.arange(len(who)), best] > shadow_price
         truth = chance.reshape(len(who), -1)[np.arange(len(who)), best]
         accepted = sent & (answers.random(len(who)) < truth)
         category = people.category[best // CHANNELS]

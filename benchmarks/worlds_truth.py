@@ -150,7 +150,16 @@ class Population:
             + self.liking[:, self.segment].T[:, None, :]
         )
 
-    def chance(self, day: int, who: IntArray, fixed: FloatArray, *, load: FloatArray, sated: FloatArray) -> FloatArray:
+    def chance(
+        self,
+        day: int,
+        who: IntArray,
+        fixed: FloatArray,
+        *,
+        load: FloatArray,
+        sated: FloatArray,
+        tastes_of: int | None = None,
+    ) -> FloatArray:
         """Chance that each contact would be accepted, shape (m, offers, channels); 0 before an offer starts.
 
         Args:
@@ -159,9 +168,11 @@ class Population:
             fixed: ``fixed_logit()[who]``.
             load: Decayed contacts of them, shape (m,).
             sated: Decayed acceptances by category, shape (m, categories).
+            tastes_of: Day whose tastes are taken instead of today's.
         """
         world = self.world
-        turn = np.sin(2 * np.pi * (day / world.period + self.phase))
+        tastes = day if tastes_of is None else tastes_of
+        turn = np.sin(2 * np.pi * (tastes / world.period + self.phase))
         moves = world.drift * self.swing[self.segment[who]][:, None] * turn[None, :]
         moves = moves - world.saturation * np.log1p(sated)
         logit = fixed + moves[:, self.category][:, :, None] - world.fatigue * np.power(load, 1.5)[:, None, None]
