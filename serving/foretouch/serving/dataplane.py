@@ -11,6 +11,7 @@ from typing import Any, Self
 from foretouch.core.clock import monotonic
 from foretouch.core.decisions import DecisionRecord, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import ForetouchError
+from foretouch.core.state.flights import Flights
 from foretouch.core.state.log import read_decision
 from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
@@ -56,6 +57,7 @@ class Dataplane:
         self.bundles.refresh()
         self.store = features if features is not None else _online_features(workspace)
         self.features = FeatureReader(self.store, self.telemetry)
+        self._flights = Flights(workspace.state_file.with_name(f"{workspace.state_file.name}-flights"))
         self._decider = Decider(
             state=self.state,
             settings=self.settings,
@@ -63,6 +65,7 @@ class Dataplane:
             clock=self.clock,
             telemetry=self.telemetry,
             seed_key=workspace.secret("seed"),
+            flights=self._flights,
         )
         self._batch = ThreadPoolExecutor(max_workers=BATCH_READERS, thread_name_prefix="batch-read")
 
@@ -73,6 +76,7 @@ class Dataplane:
         self._batch.shutdown(wait=False, cancel_futures=True)
         self.features.close()
         self.state.close()
+        self._flights.close()
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +107,7 @@ class Dataplane:
 
         Raises:
             ReusedKeyError: The idempotency key came before with another request.
+            InFlightError: A call of the same key is under way, and has not ended in time.
         """
         begun = self.begin_one(
             request, caller=caller, idempotency_key=idempotency_key, deadline_ms=deadline_ms, arrived=arrived
@@ -144,6 +149,7 @@ class Dataplane:
 
         Raises:
             ReusedKeyError: The idempotency key came before with another request.
+            InFlightError: A call of the same key is under way, and has not ended in time.
         """
         return self._decider.finish(begun, seconds=seconds)
 

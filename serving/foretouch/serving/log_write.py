@@ -37,6 +37,11 @@ class Repeat:
     key: str
     body_sha256: str
 
+    @property
+    def flight(self) -> tuple[str, str]:
+        """What two calls share that must not be made twice."""
+        return self.scope, self.key
+
 
 @dataclass(frozen=True, kw_only=True)
 class Logged:

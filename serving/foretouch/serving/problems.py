@@ -19,6 +19,8 @@ from foretouch.core.errors import (
 from foretouch.core.state.access import ReusedKeyError
 
 PROBLEM_JSON = "application/problem+json"
+SOON = "in_flight"
+"""A conflict that ends by itself: the caller is told when to come again."""
 TYPE_PREFIX = "urn:foretouch:problem:"
 
 
@@ -80,7 +82,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, ForetouchError):
         for kind, status in _BY_ERROR:
             if isinstance(error, kind):
-                return Problem(status=status, code=error.code, detail=_sentence(error))
+                headers = {"retry-after": "1"} if error.code == SOON else {}
+                return Problem(status=status, code=error.code, detail=_sentence(error), headers=headers)
     return Problem(status=500, code="internal", detail="Something failed on our side; the log has it by trace_id.")
 
 
