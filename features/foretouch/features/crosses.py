@@ -1,7 +1,8 @@
 """Features of an offer, and of a customer and an offer together: pure, the same in training and in service.
 
 Training calls these for every past send, the service for every candidate; both hand the result to
-``ModelCard.encode`` under the same names. What is not known is ``None``, never zero.
+``ModelCard.encode`` under the same names. What is not known is ``None``, never zero. ``pair_table.py`` works the same
+numbers out for many offers at once.
 """
 
 import math
@@ -38,7 +39,8 @@ CATEGORY_FEATURES: Final = ("offer_category",)
 PRIOR_SENDS: Final = 2.0
 """Response rates are shrunk as if a customer had been sent this many more offers with the prior rate."""
 PRIOR_RATE: Final = 0.1
-_DAY: Final = 86_400.0
+DAY: Final = 86_400.0
+"""Seconds."""
 _OFFER_SHARES: Final = "offer_shares"
 
 
@@ -54,22 +56,27 @@ def offer_features(offer: Offer, at: datetime) -> dict[str, Any]:
         not say), and its shares by product category for ``cross_features``.
     """
     attributes = offer.attributes
-    running = None if offer.starts_at is None else (at - offer.starts_at).total_seconds() / _DAY
-    left = None if offer.ends_at is None else (offer.ends_at - at).total_seconds() / _DAY
+    running = None if offer.starts_at is None else (at - offer.starts_at).total_seconds() / DAY
+    left = None if offer.ends_at is None else (offer.ends_at - at).total_seconds() / DAY
     return {
         "offer_category": offer.category or None,
         "offer_remaining_days": left,
         "offer_running_days": running,
         "offer_duration_days": None if running is None or left is None else running + left,
-        "offer_coupons": _number(attributes.get("coupons")),
-        "offer_products": _number(attributes.get("products")),
+        "offer_coupons": number_of(attributes.get("coupons")),
+        "offer_products": number_of(attributes.get("products")),
         "offer_value": offer.value,
         "offer_cost": offer.cost,
-        _OFFER_SHARES: {
-            name.removeprefix(OFFER_SHARE): share
-            for name, raw in sorted(attributes.items())
-            if name.startswith(OFFER_SHARE) and (share := _number(raw)) is not None
-        },
+        _OFFER_SHARES: offer_shares(offer),
+    }
+
+
+def offer_shares(offer: Offer) -> dict[str, float]:
+    """The share of an offer's products by product category, in the order of the names; unreadable ones are left out."""
+    return {
+        name.removeprefix(OFFER_SHARE): share
+        for name, raw in sorted(offer.attributes.items())
+        if name.startswith(OFFER_SHARE) and (share := number_of(raw)) is not None
     }
 
 
@@ -90,7 +97,7 @@ def cross_features(customer: Mapping[str, Any], offer: Mapping[str, Any]) -> dic
         - ``response_rate``: the customer's responses per send in the last year, shrunk towards ``PRIOR_RATE``.
     """
     offered: Mapping[str, float] = offer.get(_OFFER_SHARES) or {}
-    bought = {name: _number(customer.get(CUSTOMER_SHARE + name)) for name in offered}
+    bought = {name: number_of(customer.get(CUSTOMER_SHARE + name)) for name in offered}
     known = {name: share for name, share in bought.items() if share is not None}
     affinity = ratio = favourite = None
     if known and sum(known.values()) > 0.0:
@@ -102,7 +109,7 @@ def cross_features(customer: Mapping[str, Any], offer: Mapping[str, Any]) -> dic
         "offer_affinity": affinity,
         "offer_affinity_ratio": ratio,
         "offer_favourite_share": favourite,
-        "response_rate": _response_rate(customer.get("responses_365d"), customer.get("sends_365d")),
+        "response_rate": response_rate(customer.get("responses_365d"), customer.get("sends_365d")),
     }
 
 
@@ -119,12 +126,13 @@ def pair_part(customer: Mapping[str, Any], offer: Offer, at: datetime) -> dict[s
     return {**about, **crossed}
 
 
-def _response_rate(responses: object, sends: object) -> float:
+def response_rate(responses: object, sends: object) -> float:
     """(responses + PRIOR_SENDS x PRIOR_RATE) / (sends + PRIOR_SENDS); unknown counts are none."""
-    return ((_number(responses) or 0.0) + PRIOR_SENDS * PRIOR_RATE) / ((_number(sends) or 0.0) + PRIOR_SENDS)
+    return ((number_of(responses) or 0.0) + PRIOR_SENDS * PRIOR_RATE) / ((number_of(sends) or 0.0) + PRIOR_SENDS)
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
+    """A finite number, or None for whatever is none; true and false are none."""
     if isinstance(value, bool) or value is None:
         return None
     try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from foretouch.core.decisions import Suppression
 from foretouch.serving.candidates import Key
@@ -46,6 +47,21 @@ class Course:
     )
     rhythm: Rhythm = NO_RHYTHM
     warnings: tuple[str, ...] = ()
+
+    def but(self, **changes: Any) -> "Course":
+        """The same course, further on; ``dataclasses.replace`` without asking every field for its value.
+
+        Raises:
+            TypeError: A change names no field.
+        """
+        if not changes.keys() <= Course.__dataclass_fields__.keys():
+            raise TypeError(f"Course has no field {sorted(changes.keys() - Course.__dataclass_fields__.keys())}")
+        found = object.__new__(Course)
+        found.__dict__.update(self.__dict__)
+        found.__dict__.update(changes)
+        if "screened" in changes:
+            found.__dict__.pop("survivors", None)
+        return found
 
     @cached_property
     def survivors(self) -> tuple[Screened, ...]:

@@ -1,34 +1,76 @@
 """A customer's rhythm: when they are active, and what sending at an hour does, as far as the model can say. Pure."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from foretouch.core.bundle import ModelCard
+from foretouch.serving import rhythm as patterns
 from foretouch.serving.customer_scores import CustomerScores
-from foretouch.serving.rhythm import hour_distribution, send_effect
+from foretouch.serving.plans import Plans
 from foretouch.serving.scoring import Scorer
+from foretouch.serving.send_effect import SendEffect
 from foretouch.serving.send_time import NO_RHYTHM, Rhythm
 
 SEND_TIME_MODEL = "send-time"
 
 
-def rhythm_of(scorer: Scorer | None, customer: CustomerScores) -> tuple[Rhythm, tuple[str, ...]]:
+def rhythm_of(
+    scorer: Scorer | None, customer: CustomerScores, plans: Plans | None = None
+) -> tuple[Rhythm, tuple[str, ...]]:
     """A customer's rhythm; without a model that can say, every hour alike, and a warning.
 
     Args:
         scorer: The send-time model.
         customer: Their features; without any, as where profiling was refused, it is everyone's rhythm.
+        plans: Where what the model's card says is kept.
     """
     if scorer is None:
         return NO_RHYTHM, ("the send-time model is missing: the first allowed slot counts as the best",)
+    card = scorer.card
     try:
-        shares, support = hour_distribution(scorer, customer.features.values)
-        effects, identified = send_effect(scorer, customer.features.values)
+        reading = (plans or Plans()).get("rhythm", (card,), lambda: Reading(card))
+        return reading.of(scorer, customer.features.values), ()
     except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
         return NO_RHYTHM, (f"the send-time model failed ({type(error).__name__}): the first allowed slot is the best",)
-    return (
-        Rhythm(
-            shares=shares,
+
+
+class Reading:
+    """A send-time model's card, read once: ``rhythm.hour_distribution`` and ``rhythm.send_effect`` in one go.
+
+    Args:
+        card: The model's.
+    """
+
+    __slots__ = ("_anybody", "_by_segment", "_effect")
+
+    def __init__(self, card: ModelCard) -> None:
+        whole = patterns.Rhythm.from_extras(card.extras)
+        self._anybody = replace(whole, segments={})
+        self._by_segment = {name: replace(whole, segments={name: shares}) for name, shares in whole.segments.items()}
+        self._effect = SendEffect.from_extras(card.extras)
+
+    def of(self, scorer: Scorer, values: Mapping[str, Any]) -> Rhythm:
+        """One customer's rhythm.
+
+        Args:
+            scorer: The model whose card this is.
+            values: Features by name; without the customer's own hours it is the look-alikes' or everyone's.
+        """
+        anybody, effect = self._anybody, self._effect
+        segment = values.get(anybody.segment_feature)
+        pattern = anybody if segment is None else self._by_segment.get(str(segment), anybody)
+        counts = patterns.read_counts(values.get(anybody.counts_feature))[None, :]
+        names = np.array([segment], dtype=object)
+        own = patterns.back_off(pattern, counts, names)
+        shares = patterns.refined_shares(pattern, counts, names, scorer.predict) if pattern.refined else own
+        support = float(counts.sum())
+        return Rhythm(
+            shares=shares[0],
             support=support,
             basis="activity" if support > 0.0 else "prior",
-            effects=effects,
-            identified=identified,
-        ),
-        (),
-    )
+            effects=effect.of(own[0], segment) if effect.identified else {},
+            identified=effect.identified,
+        )

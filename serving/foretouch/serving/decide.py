@@ -90,8 +90,7 @@ def _screened(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
     left_out = tuple(Screened(option=option, dropped=dropped) for option, dropped in listing.dropped)
     asked = bool(listing.options or left_out)
     options = listing.options if asked else _resort_options(request, inputs)
-    return replace(
-        course,
+    return course.but(
         screened=(*left_out, *_screen(options, course)),
         unknown=listing.unknown,
         empty=not asked,
@@ -127,8 +126,10 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
             spec=setting.drawing,
             offer_contacts=inputs.counters.offer_contacts,
             unaided=setting.unaided,
+            catalogue=inputs.catalogue,
+            plans=inputs.plans,
         )
-    course = replace(course, found=found, warnings=(*course.warnings, *found.notes))
+    course = course.but(found=found, warnings=(*course.warnings, *found.notes))
     if found.step == "rules" and setting.holdout is None:
         return take_default(course, request, inputs, _screen)
     return course
@@ -143,7 +144,8 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
     setting, policy, seed = course.setting, course.setting.spec, inputs.seed
     found, chances = _credited(course.found, policy)
     owed = request.purpose == OWED
-    rhythm, warnings = (NO_RHYTHM, ()) if owed else rhythm_of(inputs.models.get(SEND_TIME_MODEL), course.customer)
+    scorer = inputs.models.get(SEND_TIME_MODEL)
+    rhythm, warnings = (NO_RHYTHM, ()) if owed else rhythm_of(scorer, course.customer, inputs.plans)
     book = TimetableBook(
         setting.zone,
         rhythm,
@@ -172,7 +174,7 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
         owed=owed,
     )
     selection = select(course.survivors, lottery, touch=setting.touch, zone=setting.zone, expires_at=setting.expires_at)
-    return replace(course, found=found, selection=selection, rhythm=rhythm, warnings=(*course.warnings, *warnings))
+    return course.but(found=found, selection=selection, rhythm=rhythm, warnings=(*course.warnings, *warnings))
 
 
 def _credited(found: Propensities, policy: PolicySpec) -> tuple[Propensities, Mapping[Key, float | None]]:

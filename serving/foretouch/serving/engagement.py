@@ -121,6 +121,7 @@ class TierPlan:
     def __init__(self, policy: EngagementPolicy) -> None:
         self._rules = tuple((rule, _compiled(rule.tier, rule.rule, rule.when, rule)) for rule in policy.rules)
         self._of: dict[str, OfferRules] = {}
+        self._own: dict[tuple[Tier, str], TierRule] = {}
 
     def of(self, offer: Offer) -> OfferRules:
         """The rules of an offer; worked out once for as long as it is the same offer."""
@@ -134,9 +135,16 @@ class TierPlan:
         for tier in () if offer.fallback else TIERS:
             own: str = getattr(offer, tier)
             if own:
-                rules.append(_compiled(tier, tier, own, None))
+                rules.append(self._of_offers(tier, own))
             rules.extend(compiled for rule, compiled in self._rules if rule.tier == tier and holds_for(rule, offer))
         return OfferRules(offer=offer, rules=tuple(rules), values=offer_values(offer))
+
+    def _of_offers(self, tier: Tier, source: str) -> TierRule:
+        """An offer's own rule; offers that state the same one share it, and so its answer."""
+        rule = self._own.get((tier, source))
+        if rule is None:
+            rule = self._own[tier, source] = _compiled(tier, tier, source, None)
+        return rule
 
 
 def holds_for(rule: EngagementRule, offer: Offer) -> bool:
@@ -172,6 +180,8 @@ class Questions:
         return standing
 
     def _ask(self, about: OfferRules) -> Standing:
+        if not about.rules:
+            return PASSED
         bans: list[tuple[Missed, Ban]] = []
         for rule in about.rules:
             if rule.ends_at is not None and rule.ends_at <= self._now:

@@ -1,25 +1,27 @@
 """Estimates of one version of the offer model: propensities, intervals, members and uplift of every option. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from foretouch.core.bundle import ModelCard
 from foretouch.core.decisions import FeatureSnapshot
-from foretouch.core.offers import Offer
+from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
-from foretouch.features.crosses import pair_part
 from foretouch.serving import new_offers
-from foretouch.serving.candidates import Option
+from foretouch.serving.candidates import Key, Option
 from foretouch.serving.ensemble import Ensemble, calibrate_members
 from foretouch.serving.new_offers import prior_rate
+from foretouch.serving.pair_plan import PairPlan
+from foretouch.serving.plans import Plans
 from foretouch.serving.propensities import DEFAULT_LEVEL, PairRows, Propensities, Span
-from foretouch.serving.scoring import FloatArray, Scorer, plan_of, predict_pairs
+from foretouch.serving.scoring import FloatArray, Scorer, plan_of, predict_vectors
 
 UPLIFT_MODEL = "uplift"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class Asked:
         spec: The policy.
         evidence: Contacts of anybody ever, by offer.
         at: The decision's time, for the offers' days left.
+        catalogue: Every offer; None is those asked about.
+        plans: Where the catalogue's vectors are kept.
     """
 
     options: Sequence[Option]
@@ -45,6 +49,17 @@ class Asked:
     spec: PolicySpec
     evidence: Mapping[str, int]
     at: datetime
+    catalogue: Catalogue | None = None
+    plans: Plans = field(default_factory=Plans)
+
+    def vectors(self, scorer: Scorer, customer: Mapping[str, Any]) -> FloatArray:
+        """What a model is given of the customer and each offer, shape (offers, inputs)."""
+        offers = tuple(self.offers.values())
+        if self.catalogue is None:
+            return PairPlan(plan_of(scorer), offers).vectors(customer, offers, self.at)
+        among = self.catalogue.offers
+        plan = self.plans.get("pairs", (scorer.card, self.catalogue), lambda: PairPlan(plan_of(scorer), among))
+        return plan.vectors(customer, offers, self.at)
 
 
 def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Propensities:
@@ -59,13 +74,12 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
         ValueError: The model gave a number that is not finite, or not one per offer.
     """
     offers, plan = asked.offers, plan_of(scorer)
-    parts = {offer_id: pair_part(customer, offer, asked.at) for offer_id, offer in offers.items()}
-    raw, vectors = predict_pairs(scorer, customer, list(parts.values()))
-    chances = dict(zip(offers, (plan.calibrated(number) for number in raw.tolist()), strict=True))
+    vectors = asked.vectors(scorer, customer)
+    chances = dict(zip(offers, map(plan.calibrated, predict_vectors(scorer, vectors).tolist()), strict=True))
     spans: dict[str, Span | None] = {offer_id: plan.span(chance) for offer_id, chance in chances.items()}
     members, shortfall = _members(scorer, vectors, asked)
     smoothed = _smooth(scorer.card, chances, spans, members, asked)
-    uplift, uplift_spans, uplift_level, why = _uplift(customer, parts, scorer.card, asked)
+    uplift, uplift_spans, uplift_level, why = _uplift(customer, scorer.card, asked)
     if asked.spec.propensity == "uplift" and any(value is None for value in uplift.values()):
         said = f"the policy weighs uplift, which is not known ({why}): the response is used"
         shortfall = f"{shortfall}; {said}" if shortfall else said
@@ -73,19 +87,26 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
     return Propensities(
         step="champion",
         by_key={key: chances[key[0]] for key in keys},
-        spans={key: spans[key[0]] for key in keys},
+        spans=_of_options(keys, spans),
         level=_level(scorer.card),
-        rows=PairRows(customer, parts, keys),
+        rows=PairRows(customer, offers, keys, asked.at),
         scorer=scorer,
-        uplift={key: uplift[key[0]] for key in keys},
-        uplift_spans={key: uplift_spans.get(key[0]) for key in keys},
+        uplift=_of_options(keys, uplift),
+        uplift_spans=_of_options(keys, uplift_spans),
         uplift_level=uplift_level,
         uplift_reason=why,
-        members={key: members[key[0]] for key in keys if key[0] in members},
+        members={key: members[key[0]] for key in keys} if members else {},
         smoothed=smoothed,
         shortfall=shortfall,
         consulted=() if UPLIFT_MODEL in asked.models or UPLIFT_MODEL not in asked.previous else (UPLIFT_MODEL,),
     )
+
+
+def _of_options(keys: Sequence[Key], by_offer: Mapping[str, T | None]) -> dict[Key, T | None]:
+    """By option, what is known of its offer; None where nothing is."""
+    if all(value is None for value in by_offer.values()):
+        return dict.fromkeys(keys)
+    return {key: by_offer.get(key[0]) for key in keys}
 
 
 def _level(card: ModelCard) -> float:
@@ -140,21 +161,21 @@ def _members(scorer: Scorer, vectors: FloatArray, asked: Asked) -> tuple[dict[st
 
 
 def _uplift(
-    customer: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]], card: ModelCard, asked: Asked
+    customer: Mapping[str, Any], card: ModelCard, asked: Asked
 ) -> tuple[dict[str, float | None], dict[str, Span | None], float, str]:
     """Uplift and its interval by offer, the interval's level, and why it is null where it is."""
     scorer = asked.models.get(UPLIFT_MODEL) or asked.previous.get(UPLIFT_MODEL)
-    unknown: dict[str, float | None] = dict.fromkeys(parts)
+    unknown: dict[str, float | None] = dict.fromkeys(asked.offers)
     if scorer is None:
         return unknown, {}, DEFAULT_LEVEL, uplift_reason(card)
     try:
-        raw, _ = predict_pairs(scorer, customer, list(parts.values()))
+        raw = predict_vectors(scorer, asked.vectors(scorer, customer))
     except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
         return unknown, {}, DEFAULT_LEVEL, f"the uplift model failed ({type(error).__name__})"
     plan = plan_of(scorer)
     found: dict[str, float | None] = {}
     spans: dict[str, Span | None] = {}
-    for offer_id, number in zip(parts, raw.tolist(), strict=True):
+    for offer_id, number in zip(asked.offers, raw.tolist(), strict=True):
         value = plan.calibrated(number)
         found[offer_id], spans[offer_id] = value, plan.span(value)
     return found, spans, _level(scorer.card), ""

@@ -26,11 +26,13 @@ from datetime import datetime
 
 from foretouch.core.bundle import ModelCard
 from foretouch.core.decisions import DecisionRequest, FeatureSnapshot, Status
+from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
 from foretouch.serving import new_offers
 from foretouch.serving.candidates import Option
 from foretouch.serving.estimates import Asked, estimate, uplift_reason
 from foretouch.serving.new_offers import prior_rate
+from foretouch.serving.plans import Plans
 from foretouch.serving.propensities import NO_UPLIFT, Propensities
 from foretouch.serving.scoring import Scorer
 
@@ -65,6 +67,8 @@ def find_propensities(
     spec: PolicySpec | None = None,
     offer_contacts: Mapping[str, int] = NO_COUNTS,
     unaided: bool = False,
+    catalogue: Catalogue | None = None,
+    plans: Plans | None = None,
 ) -> Propensities:
     """The best step of the ladder that can say something about every option.
 
@@ -78,6 +82,8 @@ def find_propensities(
         spec: The policy: whether it draws from members or weighs uplift, and what it believes of new offers.
         offer_contacts: ``CounterSnapshot.offer_contacts``.
         unaided: No model may take part (the standing arm ``rules_only``).
+        catalogue: Every offer; None is those of the options.
+        plans: Where the catalogue's vectors are kept.
     """
     spec = spec or PolicySpec()
     offers = {option.offer.offer_id: option.offer for option in options}
@@ -96,6 +102,8 @@ def find_propensities(
         spec=spec,
         evidence=new_offers.evidence_of(tuple(offers.values()), offer_contacts, card),
         at=at,
+        catalogue=catalogue,
+        plans=plans or Plans(),
     )
     borrowed = (OFFER_MODEL,) if champion is None and before is not None else ()
     if not request.personalised:
@@ -149,7 +157,7 @@ def _why_missing(features: FeatureSnapshot) -> str:
 def _with_maturity(found: Propensities, asked: Asked) -> Propensities:
     """Evidence, and which offers are immature under the policy."""
     needed = asked.spec.new_offers.mature_from
-    young = frozenset(name for name, contacts in asked.evidence.items() if contacts < needed)
+    young = frozenset([name for name, contacts in asked.evidence.items() if contacts < needed])
     notes = found.notes
     if young:
         share = asked.spec.new_offers.immature_share

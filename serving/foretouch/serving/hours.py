@@ -6,10 +6,12 @@ hours that pass midnight belong to the day on which they begin.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from foretouch.core.contact import ANY, WEEKDAYS, ContactPolicy, QuietHours, WorkingHours
 from foretouch.core.events import Purpose
+from foretouch.serving.local_hours import Hours, hours_between, hours_of
 from foretouch.serving.working_days import works
 
 HourRule = QuietHours | WorkingHours
@@ -17,6 +19,8 @@ HourRule = QuietHours | WorkingHours
 LOOK_AHEAD = 45
 """Days within which the end of closed hours is looked for: the longest holidays and their uncertain days fit in."""
 MIDNIGHT = time()
+MOST_DAYS = 4096
+"""Days whose open hours are kept before all are let go: a workspace has some forty zones and looks eight days ahead."""
 
 
 def hour_rules(policy: ContactPolicy, channel: str | None, purpose: Purpose) -> tuple[HourRule, ...]:
@@ -66,6 +70,41 @@ def open_slots(slots: Sequence[datetime], zone: ZoneInfo, rules: Sequence[HourRu
     if not rules:
         return tuple(slots)
     return tuple(slot for slot in slots if first_closed(slot.astimezone(zone), rules) is None)
+
+
+class OpenHours:
+    """The whole local hours of days that the rules of one policy leave open, worked out once per zone and day."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[int, ...], ZoneInfo, date], Hours] = {}
+
+    def among(self, slots: Hours, zone: ZoneInfo, rules: Sequence[HourRule]) -> Hours:
+        """``open_slots`` of one moment and every whole hour after it.
+
+        Args:
+            slots: As ``slots.walk`` gives them; at least one.
+            zone: The customer's.
+            rules: Of the policy.
+        """
+        if not rules:
+            return slots
+        first, last = slots[0], slots[-1]
+        left = slots[:1] if first_closed(first.astimezone(zone), rules) is None else ()
+        if first == last:
+            return left
+        among = partial(self._of_day, zone, rules, tuple(map(id, rules)))
+        return left + hours_between(first, last + timedelta(microseconds=1), among)
+
+    def _of_day(self, zone: ZoneInfo, rules: Sequence[HourRule], ids: tuple[int, ...], day: date) -> Hours:
+        key = (ids, zone, day)
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= MOST_DAYS:
+                self._kept = {}
+            found = self._kept[key] = open_slots(hours_of(zone, day), zone, rules)
+        return found
 
 
 def next_open(after: datetime, zone: ZoneInfo, rules: Sequence[HourRule]) -> datetime | None:

@@ -63,7 +63,7 @@ def _screen(options: Sequence[Option], setting: Setting, values: Values) -> tupl
             if before is None or before.dropped is not None:
                 found[key] = item
             elif item.slots and item.slots != before.slots:
-                found[key] = replace(item, slots=tuple(sorted({*before.slots, *item.slots})))
+                found[key] = item._replace(slots=tuple(sorted({*before.slots, *item.slots})))
     return tuple(found[option.key] for option in options)
 
 

@@ -124,6 +124,20 @@ def terms_of(offer: Offer, spec: PolicySpec) -> Terms:
     )
 
 
+def terms_of_all(catalogue: Catalogue, spec: PolicySpec) -> dict[str, Terms]:
+    """What a policy makes of every offer, by id; offers for which the same weights hold share them."""
+    contexts: dict[tuple[int, ...], tuple[ContextWeight, ...]] = {}
+    scores: dict[tuple[int, ...], tuple[ScoreWeight, ...]] = {}
+    found = {}
+    for offer in catalogue.offers:
+        terms = terms_of(offer, spec)
+        found[offer.offer_id] = terms._replace(
+            contexts=contexts.setdefault(tuple(map(id, terms.contexts)), terms.contexts),
+            scores=scores.setdefault(tuple(map(id, terms.scores)), terms.scores),
+        )
+    return found
+
+
 def holds_for(named: str, own: str) -> bool:
     """Whether a weight that names an issue, category or offer (or ``*``) holds for one."""
     return named in {ANY, own}
@@ -184,9 +198,8 @@ class Appraiser:
         self._levels = levels
         self._chances = chances
         self._book = book
-        self._terms = plans.get(
-            "terms", (catalogue, spec), lambda: {offer.offer_id: terms_of(offer, spec) for offer in catalogue.offers}
-        )
+        self._terms = plans.get("terms", (catalogue, spec), lambda: terms_of_all(catalogue, spec))
+        self._multipliers: dict[tuple[int, int], tuple[float, float]] = {}
         self._scales: dict[str, tuple[float, dict[str, float], float]] = {}
 
     def timetable(self, item: Screened) -> Timetable:
@@ -201,14 +214,17 @@ class Appraiser:
         chances, scales = self._chances, self._scales
         tables: dict[tuple[str, int], Timetable] = {}
         found = []
-        for item in items:
-            option, slots = item.option, item.slots
+        offer: Offer | None = None
+        value = scale = 0.0
+        weights: dict[str, float] = {}
+        weighed: dict[tuple[float, float], dict[str, float]] = {}
+        for option, slots, _, _ in items:
+            if option.offer is not offer:
+                offer = option.offer
+                value, weights, scale = scales.get(offer.offer_id) or self._scale(offer)
+                weighed = {}
             key = option.key
-            channel = option.channel
-            terms = scales.get(key[0])
-            if terms is None:
-                terms = self._scale(option.offer)
-            value, weights, scale = terms
+            channel = key[2]
             table = tables.get((channel, id(slots)))
             if table is None:
                 table = tables[channel, id(slots)] = self._book.of(channel, slots)
@@ -217,23 +233,36 @@ class Appraiser:
             if chance is None:
                 chance, known = 1.0, False
             best = table.best(chance * scale)
+            said = weights
             if timed or waiting:
-                weights = dict(weights)
-                if timed:
-                    weights["timing"] = table.timing[best]
-                if waiting:
-                    weights["patience"] = table.patience[best]
+                moment = (table.timing[best], table.patience[best])
+                said = weighed.get(moment) or weighed.setdefault(moment, self._at(moment, weights))
             gain = scale * table.factors[best]
             cost, price, fixed = tolls[channel]
             priority = chance * gain - fixed
-            found.append(Worth(value, cost, price, weights, chance, scale, gain, fixed, priority, best, known))
+            found.append(Worth(value, cost, price, said, chance, scale, gain, fixed, priority, best, known))
         return found
+
+    def _at(self, moment: tuple[float, float], weights: dict[str, float]) -> dict[str, float]:
+        """An offer's weights with those of a slot: its timing and its patience, where they take part."""
+        said = dict(weights)
+        if self._book.timed:
+            said["timing"] = moment[0]
+        if self._book.waiting:
+            said["patience"] = moment[1]
+        return said
 
     def _scale(self, offer: Offer) -> tuple[float, dict[str, float], float]:
         """Value, weights and scale of an offer, kept for its other options."""
         terms = self._terms.get(offer.offer_id) or terms_of(offer, self._spec)
-        context = context_weight(terms.contexts, self._context) if terms.contexts else 1.0
-        score = score_weight(terms.scores, self._levels) if terms.scores else 1.0
+        which = (id(terms.contexts), id(terms.scores))  # the terms are kept, so that their identity stays theirs
+        multipliers = self._multipliers.get(which)
+        if multipliers is None:
+            multipliers = self._multipliers[which] = (
+                context_weight(terms.contexts, self._context) if terms.contexts else 1.0,
+                score_weight(terms.scores, self._levels) if terms.scores else 1.0,
+            )
+        context, score = multipliers
         weights = {"context": context, "score": score, "lever": terms.lever, "offer_cost": terms.offer_cost}
         found = (terms.value, weights, context * terms.base * score * terms.lever)
         self._scales[offer.offer_id] = found
@@ -244,7 +273,7 @@ class Appraiser:
         recent = recent_contacts(touch) if touch.request.personalised else []  # how much they were sent is theirs
         everywhere = len(recent)
         tolls = {}
-        for channel in {item.option.channel for item in items}:
+        for channel in {item.option.key[2] for item in items}:
             section = self._config.channels.get(channel)
             cost, price = 0.0, spec.fatigue_cost * everywhere
             if section is not None:

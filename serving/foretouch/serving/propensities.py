@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from foretouch.core.decisions import Interval
+from foretouch.core.offers import Offer
+from foretouch.features.crosses import pair_row
 from foretouch.serving.candidates import Key
 from foretouch.serving.scoring import FloatArray, Scorer
 
@@ -19,21 +22,23 @@ class PairRows(Mapping[Key, Mapping[str, Any]]):
 
     Args:
         customer: The customer's features by name.
-        parts: By offer, what the offer adds.
+        offers: By id.
         keys: Of the options.
+        at: The decision's time.
     """
 
     def __init__(
-        self, customer: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]], keys: Sequence[Key]
+        self, customer: Mapping[str, Any], offers: Mapping[str, Offer], keys: Sequence[Key], at: datetime
     ) -> None:
         self._customer = customer
-        self._parts = parts
+        self._offers = offers
         self._keys = tuple(keys)
+        self._at = at
 
     def __getitem__(self, key: Key) -> Mapping[str, Any]:
         if key not in self._keys:
             raise KeyError(key)
-        return {**self._customer, **self._parts[key[0]]}
+        return pair_row(self._customer, self._offers[key[0]], self._at)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._keys)

@@ -16,6 +16,7 @@ by a factor per hour, and the result is scaled to sum to 1.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -175,13 +176,21 @@ def smooth(counts: FloatArray, *, bandwidth: float, other_days: float) -> FloatA
     """
     spread = counts
     if bandwidth > _NARROWEST:
-        distance = np.minimum(np.arange(HOURS), HOURS - np.arange(HOURS))
-        kernel = np.exp(-0.5 * np.square(distance / bandwidth))
-        kernel /= kernel.sum()
-        hour = np.arange(HOURS)
-        spread = counts @ kernel[(hour[:, None] - hour[None, :]) % HOURS]
+        spread = counts @ _kernel(bandwidth)
     by_hour = spread.reshape(-1, _DAYS, _DAY_HOURS).mean(axis=1)
     return np.asarray((1.0 - other_days) * spread + other_days * np.tile(by_hour, (1, _DAYS)))
+
+
+@lru_cache(maxsize=64)
+def _kernel(bandwidth: float) -> FloatArray:
+    """The circular Gaussian kernel, shape (168, 168): at [g, h] what an event in hour g counts in hour h."""
+    distance = np.minimum(np.arange(HOURS), HOURS - np.arange(HOURS))
+    kernel = np.exp(-0.5 * np.square(distance / bandwidth))
+    kernel /= kernel.sum()
+    hour = np.arange(HOURS)
+    found: FloatArray = kernel[(hour[:, None] - hour[None, :]) % HOURS]
+    found.flags.writeable = False
+    return found
 
 
 def prior_shares(rhythm: Rhythm, segments: "NDArray[np.object_]") -> FloatArray:

@@ -6,6 +6,7 @@ Every figure is the one that the card's own methods give, to the last bit; a tes
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class ScorePlan:
         "_calibration",
         "_categories",
         "_high",
+        "_knots",
         "_least",
         "_low",
         "_names",
@@ -45,6 +47,7 @@ class ScorePlan:
         self.card = card
         self.probability = card.target == "probability"
         self._calibration = card.calibration
+        self._knots = _knots(card)
         self._least = _LEAST.get(card.target)
         self._names = tuple(item.name for item in card.inputs)
         self._categories = {
@@ -87,9 +90,19 @@ class ScorePlan:
             )
         return matrix
 
+    def code(self, index: int, value: Any) -> float:
+        """The code of a category at an input's index; NaN where it is missing or was not seen in training."""
+        return _code(self._categories[index], value)
+
     def calibrated(self, raw: float) -> float:
         """The calibrated score of one raw score; a probability is kept inside [0, 1], a difference inside [-1, 1]."""
-        value = self._calibration.apply(raw)
+        x, y = self._knots
+        if x and x[0] < raw < x[-1]:  # ``Calibration.apply`` between knots
+            low = bisect_right(x, raw) - 1
+            share = (raw - x[low]) / (x[low + 1] - x[low])
+            value = y[low] + share * (y[low + 1] - y[low])
+        else:
+            value = self._calibration.apply(raw)
         if self._least is None:
             return value
         return self._least if value < self._least else min(value, 1.0)
@@ -116,6 +129,13 @@ class ScorePlan:
             return 1.0
         left, right = amounts[below - 1], amounts[below]
         return (below - 1 + (score - left) / (right - left)) / (len(amounts) - 1)
+
+
+def _knots(card: ModelCard) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Knots that rise, of a calibration by interpolation; else none."""
+    given = card.calibration
+    rising = given.method == "isotonic" and all(low <= high for low, high in pairwise(given.x))
+    return (given.x, given.y) if rising else ((), ())
 
 
 def _number(value: Any) -> float:

@@ -87,7 +87,7 @@ def score_one(scorer: Scorer, values: Mapping[str, Any]) -> float:
 def predict_raw(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
     """Raw scores of feature rows, shape (n,); see ``score`` for calibrated ones."""
     plan = plan_of(scorer)
-    return _one_each(scorer, np.array([plan.vector(row) for row in rows], dtype=np.float64), len(rows))
+    return predict_vectors(scorer, np.array([plan.vector(row) for row in rows], dtype=np.float64))
 
 
 def predict_pairs(
@@ -104,10 +104,16 @@ def predict_pairs(
         Shape (n,), and the encoded inputs of shape (n, inputs).
     """
     vectors = plan_of(scorer).pairs(customer, offers)
-    return _one_each(scorer, vectors, len(offers)), vectors
+    return predict_vectors(scorer, vectors), vectors
 
 
-def _one_each(scorer: Scorer, vectors: FloatArray, rows: int) -> FloatArray:
+def predict_vectors(scorer: Scorer, vectors: FloatArray) -> FloatArray:
+    """Raw scores of encoded inputs, shape (n,).
+
+    Raises:
+        ValueError: The model gave a number that is not finite, or not one per row.
+    """
+    rows = len(vectors)
     raw = np.asarray(scorer.predict(vectors), dtype=np.float64)
     if raw.shape != (rows,):
         raise ValueError(f"model {scorer.card.model}: output has shape {raw.shape}, must be ({rows},)")

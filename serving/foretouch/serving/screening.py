@@ -5,8 +5,8 @@ at what hour: cool-downs, caps, quiet and working hours, gaps.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from foretouch.core.decisions import Suppression
@@ -23,11 +23,10 @@ from foretouch.serving.contact import (
 )
 from foretouch.serving.cool_down import suppression_bans
 from foretouch.serving.engagement import PASSED, Questions, Standing, TierPlan, Values
-from foretouch.serving.slots import SlotMemo, allowed_slots
+from foretouch.serving.slots import Bounds, SlotMemo, allowed_slots, common_bounds, shares_slots
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Screened:
+class Screened(NamedTuple):
     """An option with the slots that the rules leave it, or the rule that dropped it.
 
     Attributes:
@@ -48,6 +47,8 @@ def screen(
 ) -> tuple[Screened, ...]:
     """Puts every option through the rules.
 
+    Offers that the rules cannot tell apart (``_Asked.is_plain``) are asked about once per channel, and share the slots.
+
     Args:
         options: Candidates.
         touch: The touchpoint and its rules.
@@ -60,18 +61,38 @@ def screen(
     until = expires_at if latest is None else min(expires_at, latest + INSTANT)  # the latest moment is still allowed
     plan = touch.plans.get("tiers", (touch.engagement,), lambda: TierPlan(touch.engagement))
     asked = _Asked(touch, Questions(plan, values, touch.now), until)
-    screened = []
+    within = common_bounds(touch, expires_at, memo)
+    screened: list[Screened] = []
+    common: dict[str, tuple[datetime, ...]] = {}
+    offer: Offer | None = None
+    plain = False
     for option in options:
-        dropped = asked.check(option)
-        slots: tuple[datetime, ...] = ()
-        later: tuple[Ban, ...] = ()
-        if dropped is None:
-            slots, dropped = allowed_slots(option, touch, zone, expires_at, memo)
-            if dropped is None and asked.standing.bans:
-                slots, dropped = _later(option, asked.standing, slots)
-                later = tuple(ban for _, ban in asked.standing.bans)
-        screened.append(Screened(option=option, slots=slots, dropped=dropped, later=later))
+        if option.offer is not offer:
+            offer = option.offer
+            plain = asked.is_plain(offer, within)
+        if plain:
+            shared = common.get(option.channel)
+            if shared is not None:
+                screened.append(Screened(option, shared))
+                continue
+        item = _ask_alone(option, asked, zone, expires_at, memo)
+        if plain and item.slots and shares_slots(touch, option.channel, memo):
+            common[option.channel] = item.slots
+        screened.append(item)
     return tuple(screened)
+
+
+def _ask_alone(option: Option, asked: "_Asked", zone: ZoneInfo, expires_at: datetime, memo: SlotMemo) -> Screened:
+    """One option through every rule."""
+    dropped = asked.check(option)
+    if dropped is not None:
+        return Screened(option, dropped=dropped)
+    slots, dropped = allowed_slots(option, asked.touch, zone, expires_at, memo)
+    bans = asked.standing.bans
+    if dropped is not None or not bans:
+        return Screened(option, slots, dropped)
+    slots, dropped = _later(option, asked.standing, slots)
+    return Screened(option, slots, dropped, tuple(ban for _, ban in bans))
 
 
 class _Asked:
@@ -84,7 +105,7 @@ class _Asked:
     """
 
     def __init__(self, touch: Touch, questions: Questions, until: datetime) -> None:
-        self._touch = touch
+        self.touch = touch
         self._questions = questions
         self._until = until
         self._channels: dict[str, Suppression | None] = {}
@@ -93,8 +114,32 @@ class _Asked:
         self._purpose: Suppression | None = None
         self._rest: Suppression | None = None
         self._asked_rest = False
+        self._sent = touch.own_by_offer
         self.standing = PASSED
         """What the tiers say about the offer that was asked about last."""
+
+    def is_plain(self, offer: Offer, within: Bounds) -> bool:
+        """Whether no rule that looks at an offer itself drops it, now or later, or narrows its slots.
+
+        Two plain offers differ in their channels alone: it runs throughout, is for the purpose, passes the tiers, has
+        no limit of its own, and was never sent to the customer. Rules by placement or category are not asked here:
+        see ``shares_slots``.
+
+        Args:
+            offer: The offer.
+            within: ``common_bounds``.
+        """
+        caps = offer.caps
+        return (
+            (offer.starts_at is None or offer.starts_at <= within[0])
+            and (offer.ends_at is None or offer.ends_at >= within[1])
+            and self.touch.request.purpose in offer.purposes
+            and caps.total is None
+            and caps.per_customer is None
+            and caps.per_day is None
+            and offer.offer_id not in self._sent
+            and self._questions.ask(offer) is PASSED
+        )
 
     def check(self, option: Option) -> Suppression | None:
         """The first rule that drops an option: dates, channel, purpose, consent, lists, tiers, issue limits."""
@@ -110,13 +155,13 @@ class _Asked:
         if not self._asked_rest:
             self._asked_rest = True
             self.standing = self._questions.ask(option.offer)
-            self._rest = _missed(option, self.standing) or check_issues(option, self._touch)
+            self._rest = _missed(option, self.standing) or check_issues(option, self.touch)
         return None if self._rest is None else _about(option, self._rest)
 
     def _turn_to(self, option: Option) -> None:
         self._offer = option.offer
-        self._dates = check_dates(option, self._touch.now, self._until)
-        self._purpose = check_purpose(option, self._touch)
+        self._dates = check_dates(option, self.touch.now, self._until)
+        self._purpose = check_purpose(option, self.touch)
         self._rest = None
         self._asked_rest = False
         self.standing = PASSED
@@ -124,9 +169,9 @@ class _Asked:
     def _check_channel(self, option: Option) -> Suppression | None:
         if option.channel not in self._channels:
             self._channels[option.channel] = (
-                check_channel(option, self._touch)
-                or check_consent(option, self._touch)
-                or _check_lists(option, self._touch, self._until)
+                check_channel(option, self.touch)
+                or check_consent(option, self.touch)
+                or _check_lists(option, self.touch, self._until)
             )
         return self._channels[option.channel]
 
@@ -145,7 +190,7 @@ def screen_again(
         if dropped is None and item.later:
             slots = allowed(slots, (span for ban in item.later for span in ban.spans))
         if slots:
-            left.append(Screened(option=item.option, slots=slots, later=item.later))
+            left.append(Screened(item.option, slots, later=item.later))
     return tuple(left)
 
 

@@ -115,7 +115,7 @@ def select(
     request = touch.request
     placements: Sequence[str | None] = request.placements or (None,)
     first = lottery.appraiser.appraise(survivors, touch)
-    known = dict(zip((item.option.key for item in survivors), first, strict=True))
+    known = dict(zip([item.option.key for item in survivors], first, strict=True))
     probabilities: dict[Key, float] | None = None
     picks: list[Pick] = []
     turn = 0
@@ -135,7 +135,7 @@ def select(
                 probabilities = {NO_CONTACT: 0.0, **dict.fromkeys(known, 0.0), **dict(zip(keys, shares, strict=True))}
             if pick is None:
                 break
-            picks.append(replace(pick, placement=placement or pick.item.option.offer.placement))
+            picks.append(replace(pick, placement=placement) if placement else pick)
             touch = replace(touch, chosen=(*touch.chosen, _contact(picks[-1])))
             if len(picks) < request.n * len(placements):
                 pool = screen_again(pool, touch, zone, expires_at)
@@ -165,7 +165,7 @@ def pool_for(placement: str | None, survivors: tuple[Screened, ...], forced: Key
     if forced is not None:
         return tuple(item for item in survivors if item.option.key == forced and item.option.fits(placement))
     fitting = survivors if placement is None else tuple(item for item in survivors if item.option.fits(placement))
-    if not any(item.option.offer.fallback for item in fitting):
+    if not any([item.option.offer.fallback for item in fitting]):  # noqa: C419 - hot: a list beats a generator
         return fitting
     return tuple(item for item in fitting if not item.option.offer.fallback) or fitting
 
@@ -174,10 +174,10 @@ def _draw(
     pool: Sequence[Screened], worths: Sequence[Worth], lottery: Lottery, turn: str
 ) -> tuple[list[Key], tuple[float, ...], Pick | None]:
     """One draw: every candidate, its probability, and what was drawn; None is "no contact"."""
-    keys = [NO_CONTACT, *(item.option.key for item in pool)]
-    priorities = [0.0, *(worth.priority for worth in worths)]
+    keys = [NO_CONTACT, *[item.option.key for item in pool]]
+    priorities = [0.0, *[worth.priority for worth in worths]]
     if lottery.forced is not None:
-        shares = tuple(float(key == lottery.forced) for key in keys)
+        shares = tuple([float(key == lottery.forced) for key in keys])
     else:
         shares = distribution(
             priorities,
@@ -192,7 +192,8 @@ def _draw(
     index = draw(shares, keys, lottery.position(f"candidate/{turn}"))
     if index == 0:
         return keys, shares, None
-    highest = max(range(int(owed), len(keys)), key=lambda at: (priorities[at], keys[at] == keys[index], -at))
+    top = max(priorities[1:]) if owed else max(priorities)
+    highest = index if priorities[index] == top else priorities.index(top, int(owed))
     item, worth = pool[index - 1], worths[index - 1]
     table = lottery.appraiser.timetable(item)
     send_at, send = choose_slot(
@@ -215,6 +216,7 @@ def _draw(
             left=len(keys),
             send_at=send_at,
             send=send,
+            placement=item.option.offer.placement,
         ),
     )
 

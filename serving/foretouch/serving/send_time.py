@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretouch.core.decisions import Send
-from foretouch.serving.slots import hour_of_week
+from foretouch.serving.local_hours import hours_of_week
 
 HOURS_OF_WEEK = 168
 EVERY_CHANNEL = "*"
@@ -111,8 +111,17 @@ class Timetable:
         kind = 2 if scale > 0.0 else 0 if scale < 0.0 else 1
         found = self._bests[kind]
         if found < 0:
-            found = self._bests[kind] = self.order(scale)[0]
+            found = self._bests[kind] = self._first(kind - 1)
         return found
+
+    def _first(self, sign: int) -> int:
+        """``order``'s first, without putting the others in order."""
+        shares, among = self.shares, list(range(len(self.slots)))
+        if sign:
+            factors = self.factors
+            most = max(factors) if sign > 0 else min(factors)
+            among = [index for index, factor in enumerate(factors) if factor == most]
+        return max(among, key=shares.__getitem__)  # of equal ones the first
 
 
 class TimetableBook:
@@ -149,7 +158,7 @@ class TimetableBook:
         self.waiting = waiting_cost_per_hour > 0.0
         self._shares: list[float] = rhythm.shares.tolist()
         self._effects: dict[str, list[float] | None] = {}
-        self._hour: dict[datetime, int] = {}
+        self._hours: dict[int, tuple[tuple[datetime, ...], list[int]]] = {}
         self._kept: dict[tuple[str, int], Timetable] = {}
 
     def of(self, channel: str, slots: tuple[datetime, ...]) -> Timetable:
@@ -174,14 +183,10 @@ class TimetableBook:
         return self._effects[channel]
 
     def _local_hours(self, slots: tuple[datetime, ...]) -> list[int]:
-        known, zone = self._hour, self._zone
-        hours = []
-        for slot in slots:
-            hour = known.get(slot)
-            if hour is None:
-                hour = known[slot] = hour_of_week(slot, zone)
-            hours.append(hour)
-        return hours
+        kept = self._hours.get(id(slots))
+        if kept is None:  # it holds the slots, so that their identity stays theirs
+            kept = self._hours[id(slots)] = (slots, hours_of_week(slots, self._zone))
+        return kept[1]
 
 
 class Chosen(NamedTuple):
@@ -237,13 +242,16 @@ def choose_slot(
             support=rhythm.support,
             slot_probability=min(probability, 1.0),
             explored=chosen != best,
-            basis=_basis(table, rhythm),
+            basis=_basis(table, rhythm, scale),
         ),
     )
 
 
-def _basis(table: Timetable, rhythm: Rhythm) -> str:
-    """What the best slot rests on; with a cost of waiting and no effect it is the first one, whatever the activity."""
-    if table.timed:
+def _basis(table: Timetable, rhythm: Rhythm, scale: float) -> str:
+    """What the best slot rests on: the effect only where it tells slots apart.
+
+    With a cost of waiting and no effect it is the first one, whatever the activity.
+    """
+    if table.timed and scale and max(table.timing) > min(table.timing):
         return "effect"
     return "none" if table.waiting else rhythm.basis

@@ -9,6 +9,7 @@ keeps the later slots.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from foretouch.core.contact import ANY, Cap, ContactPolicy, CoolDown, WorkingHours, known_zone
@@ -19,10 +20,22 @@ from foretouch.serving.candidates import Option
 from foretouch.serving.caps import cap_ban, gap_ban
 from foretouch.serving.contact import Touch, in_words, next_midnight, placement_of
 from foretouch.serving.cool_down import cool_down_ban, suppression_bans
-from foretouch.serving.hours import HourRule, first_closed, hour_rules, is_quiet, next_open, open_slots
+from foretouch.serving.hours import HourRule, OpenHours, first_closed, hour_rules, is_quiet, next_open, open_slots
+from foretouch.serving.local_hours import hour_of_week, hours_between, hours_of
 from foretouch.serving.working_days import is_known, unpublished
 
-__all__ = ["HORIZON", "SlotMemo", "allowed_slots", "bounds", "hour_of_week", "is_quiet", "walk", "zone_of"]
+__all__ = [
+    "HORIZON",
+    "SlotMemo",
+    "allowed_slots",
+    "bounds",
+    "common_bounds",
+    "hour_of_week",
+    "is_quiet",
+    "shares_slots",
+    "walk",
+    "zone_of",
+]
 
 HORIZON = timedelta(days=7)
 """Slots later than this after the earliest one are not looked at: the week repeats."""
@@ -43,6 +56,7 @@ class ChannelRules:
         caps_of_offers: Caps by offer or placement.
         cool_downs_of_offers: Cool-downs by offer or category.
         group: The same for channels whose rules by offer are the same, so that they share the work.
+        of_repeats: Of the rules that tell offers apart, all say nothing of an offer that the customer was never sent.
     """
 
     hours: tuple[HourRule, ...]
@@ -51,6 +65,7 @@ class ChannelRules:
     caps_of_offers: tuple[Cap, ...]
     cool_downs_of_offers: tuple[CoolDown, ...]
     group: tuple[str, ...]
+    of_repeats: bool
 
 
 @dataclass(slots=True)
@@ -76,10 +91,12 @@ class SlotMemo:
     bounds: dict[str, Bounds] = field(default_factory=dict)
     rules: dict[str, ChannelRules] = field(default_factory=dict)
     walked: dict[Bounds, tuple[datetime, ...]] = field(default_factory=dict)
-    opened: dict[tuple[Bounds, tuple[int, ...]], tuple[datetime, ...]] = field(default_factory=dict)
+    opened: dict[tuple[tuple[datetime, ...], tuple[int, ...]], tuple[datetime, ...]] = field(default_factory=dict)
     shared_bans: dict[str, tuple[Ban, ...]] = field(default_factory=dict)
     bans: dict[tuple[tuple[str, ...], str, str | None], tuple[Ban, ...]] = field(default_factory=dict)
     shared: dict[tuple[str, Bounds], Found] = field(default_factory=dict)
+    gaps: tuple[Ban, ...] | None = None
+    spaced: dict[tuple[datetime, ...], Found] = field(default_factory=dict)
 
 
 def zone_of(touch: Touch) -> tuple[ZoneInfo, str | None]:
@@ -103,23 +120,11 @@ def calendar_warnings(touch: Touch, zone: ZoneInfo, expires_at: datetime) -> tup
     return unpublished(calendars, touch.now.astimezone(zone).date(), expires_at.astimezone(zone).date())
 
 
-def hour_of_week(at: datetime, zone: ZoneInfo) -> int:
-    """The local hour of the week, 0 (Monday 00h) to 167."""
-    local = at.astimezone(zone)
-    return local.weekday() * 24 + local.hour
-
-
-def walk(earliest: datetime, until: datetime, zone: ZoneInfo) -> list[datetime]:
+def walk(earliest: datetime, until: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
     """The earliest moment and every later whole local hour before ``until``, in UTC, over at most seven days."""
-    slots: list[datetime] = []
     at = earliest.astimezone(UTC)
     end = min(until.astimezone(UTC), at + HORIZON)
-    while at < end:
-        local = at.astimezone(zone)
-        if not slots or (local.minute, local.second, local.microsecond) == (0, 0, 0):
-            slots.append(at)
-        at += timedelta(hours=1) - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-    return slots
+    return (at, *hours_between(at, end, partial(hours_of, zone))) if at < end else ()
 
 
 def bounds(option: Option, touch: Touch, expires_at: datetime) -> Bounds:
@@ -202,7 +207,23 @@ def _rules_of(policy: ContactPolicy, channel: str, purpose: Purpose) -> ChannelR
         caps_of_offers=caps_of_offers,
         cool_downs_of_offers=cool_downs_of_offers,
         group=tuple(f"{id(rule)}" for rule in (*caps_of_offers, *cool_downs_of_offers)),
+        of_repeats=not cool_downs_of_offers and all(cap.scope == "offer" and cap.limit > 0 for cap in caps_of_offers),
     )
+
+
+def common_bounds(touch: Touch, expires_at: datetime, memo: SlotMemo) -> Bounds:
+    """``bounds`` of an offer whose dates and limits narrow nothing."""
+    if memo.common is None:
+        window = touch.request.send_window
+        latest = expires_at if window.latest is None else min(expires_at, window.latest + INSTANT)
+        memo.common = (max(touch.now, window.earliest or touch.now), latest)
+    return memo.common
+
+
+def shares_slots(touch: Touch, channel: str, memo: SlotMemo) -> bool:
+    """Whether all offers with the same bounds that the customer was never sent have the same slots on a channel."""
+    rules = channel_rules(touch, channel, memo)
+    return not rules.group or rules.of_repeats
 
 
 def _bounds(option: Option, touch: Touch, expires_at: datetime, memo: SlotMemo) -> Bounds:
@@ -211,25 +232,21 @@ def _bounds(option: Option, touch: Touch, expires_at: datetime, memo: SlotMemo) 
     known = memo.bounds.get(offer.offer_id)
     if known is not None:
         return known
-    if memo.common is None:
-        window = touch.request.send_window
-        latest = expires_at if window.latest is None else min(expires_at, window.latest + INSTANT)
-        memo.common = (max(touch.now, window.earliest or touch.now), latest)
-    earliest, until = memo.common
+    common = earliest, until = common_bounds(touch, expires_at, memo)
     plain = (
         (offer.starts_at is None or offer.starts_at <= earliest)
         and (offer.ends_at is None or offer.ends_at >= until)
         and offer.caps.per_day is None
     )
-    memo.bounds[offer.offer_id] = memo.common if plain else bounds(option, touch, expires_at)
-    return memo.bounds[offer.offer_id]
+    found = memo.bounds[offer.offer_id] = common if plain else bounds(option, touch, expires_at)
+    return found
 
 
 def _shared(channel: str, touch: Touch, zone: ZoneInfo, within: Bounds, memo: SlotMemo) -> Found:
     """The slots that the rules of a channel leave every offer with the same bounds."""
     slots = memo.walked.get(within)
     if slots is None:
-        slots = memo.walked[within] = tuple(walk(*within, zone))
+        slots = memo.walked[within] = walk(*within, zone)
     if not slots:
         return Found(())
     rules = channel_rules(touch, channel, memo)
@@ -243,36 +260,53 @@ def _shared(channel: str, touch: Touch, zone: ZoneInfo, within: Bounds, memo: Sl
         memo.shared_bans[channel] = bans
     found = _after(slots, bans)
     if found.slots:
-        found = _open(found.slots, zone, rules.hours, within if found.slots == slots else None, memo)
+        if found.slots is slots:
+            found = _open_whole(slots, touch, zone, channel, memo)
+        else:  # another rule took some
+            found = _opened(
+                slots=found.slots, opened=open_slots(found.slots, zone, rules.hours), zone=zone, rules=rules
+            )
     if found.slots and touch.capped:
-        gap = gap_ban(touch)
-        if gap is not None:
-            found = _after(found.slots, (gap,))
+        found = _spaced(found, touch, memo)
     return found
 
 
-def _open(
-    slots: tuple[datetime, ...], zone: ZoneInfo, rules: tuple[HourRule, ...], within: Bounds | None, memo: SlotMemo
-) -> Found:
-    """The slots outside closed hours; channels with the same rules share the work."""
-    if not rules:
-        return Found(slots)
-    key = None if within is None else (within, tuple(map(id, rules)))
-    opened = memo.opened.get(key) if key is not None else None
+def _spaced(found: Found, touch: Touch, memo: SlotMemo) -> Found:
+    """What the gap to other contacts leaves; channels with the same slots share the work."""
+    if memo.gaps is None:
+        gap = gap_ban(touch)
+        memo.gaps = () if gap is None else (gap,)
+    if not memo.gaps:
+        return found
+    spaced = memo.spaced.get(found.slots)
+    if spaced is None:
+        spaced = memo.spaced[found.slots] = _after(found.slots, memo.gaps)
+    return spaced
+
+
+def _open_whole(slots: tuple[datetime, ...], touch: Touch, zone: ZoneInfo, channel: str, memo: SlotMemo) -> Found:
+    """The slots of a whole window outside closed hours; channels with the same rules share the work."""
+    rules = channel_rules(touch, channel, memo)
+    key = (slots, tuple(map(id, rules.hours)))
+    opened = memo.opened.get(key)
     if opened is None:
-        opened = open_slots(slots, zone, rules)
-        if key is not None:
-            memo.opened[key] = opened
+        plan = touch.plans.get("open_hours", (touch.policy,), OpenHours)
+        opened = memo.opened[key] = plan.among(slots, zone, rules.hours)
+    return _opened(slots=slots, opened=opened, zone=zone, rules=rules)
+
+
+def _opened(*, slots: tuple[datetime, ...], opened: tuple[datetime, ...], zone: ZoneInfo, rules: ChannelRules) -> Found:
+    """What closed hours left of some slots, or how the last one was lost."""
     if opened:
         return Found(opened)
     local = slots[0].astimezone(zone)
-    rule = first_closed(local, rules) or rules[0]
+    rule = first_closed(local, rules.hours) or rules.hours[0]
     text = f"every slot of the window is in quiet hours ({zone.key})"
     if isinstance(rule, WorkingHours):
         text = f"every slot of the window is outside working hours ({zone.key})"
         if not is_known(local.date(), rule.calendar):
             text += f"; whether {local.date()} is a working day in {rule.calendar} is not known yet"
-    return Found((), Ban("quiet_hours", rule.rule, text, ()), next_open(slots[0], zone, rules))
+    return Found((), Ban("quiet_hours", rule.rule, text, ()), next_open(slots[0], zone, rules.hours))
 
 
 def _of_offer(option: Option, touch: Touch, zone: ZoneInfo, rules: ChannelRules, memo: SlotMemo) -> tuple[Ban, ...]:
