@@ -166,6 +166,14 @@ def test_an_effect_that_is_not_identified_or_is_switched_off_takes_no_part() -> 
         assert (found.identified, found.effect, found.gain_over_first) == (False, None, 0.0)
 
 
+def test_an_effect_that_does_not_tell_the_slots_apart_is_not_what_the_choice_rests_on() -> None:
+    """An effect that was found to be none is no reason: the answer must not say that the hour had the most effect."""
+    flat = send(with_effect())
+    assert (flat.best_at.hour, flat.basis, flat.identified, flat.effect) == (18, "activity", True, 1.0)
+    assert send(with_effect(), now=MONDAY[0], waiting_cost_per_hour=0.1).basis == "none"
+    assert send(with_effect(h11=1.5), scale=0.0).basis == "activity", "worth nothing at any hour"
+
+
 def test_what_waiting_costs_and_gains() -> None:
     costly = {"now": MONDAY[0], "waiting_cost_per_hour": 0.1}
     found = send(with_effect(h1=1.5, h20=2.0), **costly)
