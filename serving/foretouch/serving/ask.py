@@ -1,5 +1,7 @@
 """Asking from the command line: the same dataplane as the service, opened for one call."""
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 from foretouch.core.decisions import DecisionRecord, DecisionRequest
@@ -10,21 +12,40 @@ from foretouch.serving.replay import Replay
 
 
 def request_of(
-    customer_id: str, touchpoint: str, channels: tuple[str, ...] | None, purpose: str, *, dry_run: bool
+    customer_id: str,
+    touchpoint: str,
+    *,
+    channels: Sequence[str] | None = None,
+    purpose: str | None = None,
+    placements: Sequence[str] | None = None,
+    language: str | None = None,
+    explain: str = "full",
+    dry_run: bool = False,
 ) -> DecisionRequest:
-    """A request from the words of a command line.
+    """A request from the words of a command line; what the user did not say, the touchpoint's section says.
+
+    Args:
+        customer_id: Whom it is about.
+        touchpoint: The occasion.
+        channels: Those that can be used; none given is every one.
+        purpose: Why somebody would be contacted.
+        placements: Where offers are shown, filled in this order.
+        language: Of texts, ``en`` or ``zh``; none is the customer's own.
+        explain: How much of the reasons: ``none``, ``brief`` or ``full``.
+        dry_run: Answer and keep nothing.
 
     Raises:
         ConfigError: One of them is not what the contract allows.
     """
+    said = {"channels": channels or None, "purpose": purpose, "placements": placements or None}
+    options = {"dry_run": dry_run, "explain": explain, "language": language}
     try:
         return DecisionRequest.model_validate(
             {
                 "customer_id": customer_id,
                 "touchpoint": touchpoint,
-                "channels": channels,
-                "purpose": purpose,
-                "options": {"dry_run": dry_run, "explain": "full"},
+                "options": options,
+                **{name: value for name, value in said.items() if value is not None},
             }
         )
     except ValidationError as error:

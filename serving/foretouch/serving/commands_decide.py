@@ -21,8 +21,16 @@ def decide_command(
         list[str] | None, typer.Option("--channel", help="A channel that can be used now; repeat it for several.")
     ] = None,
     purpose: Annotated[
-        str, typer.Option("--purpose", help="marketing, retention, service or transactional.")
-    ] = "marketing",
+        str | None,
+        typer.Option("--purpose", help="marketing, retention, service or transactional; else the touchpoint's."),
+    ] = None,
+    placement: Annotated[
+        list[str] | None, typer.Option("--placement", help="Where an offer is shown; repeat it, first filled first.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="Of reasons and rules: en or zh; else the customer's.")
+    ] = None,
+    explain: Annotated[str, typer.Option("--explain", help="How many reasons: none, brief or full.")] = "full",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Log nothing and reserve nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,7 +43,16 @@ def decide_command(
     from foretouch.serving.ask import ask, request_of
     from foretouch.serving.explain import next_step, show_decision
 
-    request = request_of(customer, touchpoint, tuple(channel) if channel else None, purpose, dry_run=dry_run)
+    request = request_of(
+        customer,
+        touchpoint,
+        channels=channel,
+        purpose=purpose,
+        placements=placement,
+        language=language,
+        explain=explain,
+        dry_run=dry_run,
+    )
     record = ask(Workspace.open(workspace), request)
     if as_json:
         print_json(record)

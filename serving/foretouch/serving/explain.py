@@ -65,7 +65,8 @@ def _say(console: Console, text: str, *, indent: int = 2, style: str = "") -> No
 def _show_action(action: Action, record: DecisionRecord, console: Console) -> None:
     treatment = f" ({action.treatment_id})" if action.treatment_id else ""
     when = _local(action.send_at, record)
-    what = f"contact by {action.channel} with {action.offer_id}{treatment}"
+    where = f" in {action.placement}" if action.placement else ""
+    what = f"contact by {action.channel} with {action.offer_id}{treatment}{where}"
     _say(console, f"{action.rank}. {what}, send {when}", style="bold")
     if action.send is not None:
         runner_up = action.send.runner_up_at

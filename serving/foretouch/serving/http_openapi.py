@@ -17,7 +17,7 @@ REFUSALS = {
     "401": "No key, or a key that is unknown, revoked or expired.",
     "403": "The key lacks the scope.",
     "404": "The thing does not exist.",
-    "409": "The same id came before with other content, the same call is under way, or a rule or earlier word forbids it.",
+    "409": "The id came before with other content, the same call is under way, or a rule or earlier word forbids it.",
     "413": "The body is too large.",
     "415": "The body is not application/json.",
     "422": "The body does not fit its schema, or an idempotency key was reused with another body.",

@@ -61,6 +61,35 @@ def test_an_unknown_customer_is_answered(fresh: Workspace) -> None:
     assert decided(fresh, "nobody", "--purpose", "transactional")["status"] == "fallback"
 
 
+def test_what_the_user_did_not_say_the_touchpoint_says(fresh: Workspace) -> None:
+    config = fresh.root / "foretouch.toml"
+    section = '[touchpoints.order]\npurpose = "transactional"\nchannels = ["email"]\n'
+    config.write_text(f"{config.read_text(encoding='utf-8')}\n{section}", encoding="utf-8")
+    customer = consenting(fresh)[0]
+    record = decided(fresh, customer, "--touchpoint", "order", "--dry-run")
+    assert record["purpose"] == "transactional"
+    assert {item["channel"] for item in record["candidates"]} <= {None, "email"} | {
+        item["channel"] for item in record["suppressed"]
+    }
+    said = decided(fresh, customer, "--touchpoint", "order", "--purpose", "marketing", "--dry-run")
+    assert said["purpose"] == "marketing"
+
+
+def test_placements_language_and_the_amount_of_reasons_are_the_users(fresh: Workspace) -> None:
+    customer = consenting(fresh)[0]
+    owed = ("--purpose", "transactional", "--channel", "email", "--dry-run")
+    record = decided(fresh, customer, *owed, "--placement", "hero", "--placement", "footer", "--language", "zh")
+    assert record["request"]["placements"] == ["hero", "footer"]
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in record["status_reason"])
+    (action,) = record["action"]
+    assert action["placement"] == "hero"
+    assert action["reason_codes"]
+    assert all(any("\u4e00" <= letter <= "\u9fff" for letter in reason["text"]) for reason in action["reason_codes"])
+    assert decided(fresh, customer, *owed, "--explain", "none")["action"][0]["reason_codes"] == []
+    with pytest.raises(ConfigError, match="language"):
+        run("decide", "--customer", customer, "--language", "fr", "--workspace", fresh.root)
+
+
 def test_mistakes_name_what_is_wrong(fresh: Workspace) -> None:
     with pytest.raises(ConfigError, match="purpose"):
         run("decide", "--customer", "1", "--purpose", "fun", "--workspace", fresh.root)
