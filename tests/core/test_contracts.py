@@ -2,15 +2,18 @@
 
 import importlib.util
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
-from foretouch.core.config import ChannelSection
-from foretouch.core.decisions import DecisionRequest
+from foretouch.core.config import ChannelSection, RewardSection
+from foretouch.core.contact import Cap, ContactPolicy, CoolDown
+from foretouch.core.decisions import DecisionRequest, SendWindow
 from foretouch.core.offers import Offer
 from foretouch.core.policy import ContextWeight, Lever, PolicySpec, ScoreWeight
 from foretouch.core.schema import Contract
@@ -108,3 +111,44 @@ def test_an_amount_that_could_make_a_priority_infinite_is_refused(
     }
     with pytest.raises(ValidationError, match=next(iter(fields))):
         contract.model_validate({**known.get(contract, {}), **fields})
+
+
+@pytest.mark.parametrize(
+    ("contract", "fields"),
+    [
+        (Cap, {"rule": "c", "limit": 1, "days": 1e300}),
+        (CoolDown, {"rule": "c", "after": ["click"], "days": 1e300}),
+        (CoolDown, {"rule": "c", "after": ["click"], "days": 1.0, "within_days": 1e6}),
+        (ContactPolicy, {"minimum_gap_hours": 1e9}),
+        (ContactPolicy, {"reservation_hours": 1e9}),
+        (PolicySpec, {"expires_after_hours": 1e9}),
+        (RewardSection, {"window_days": 1e9}),
+    ],
+)
+def test_a_length_of_time_beyond_the_calendar_is_refused(contract: type[Contract], fields: dict[str, Any]) -> None:
+    """It would have been added to a date in every decision, and no date is that late."""
+    with pytest.raises(ValidationError, match=list(fields)[-1]):
+        contract.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9999-12-31T23:59:59.999999Z",
+        "9999-12-31T23:59:59-12:00",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9998-12-31T23:00:00-05:00",
+        "2026-03-01T12:00:00+01:00",
+    ],
+)
+def test_every_time_can_be_reckoned_with(text: str) -> None:
+    """``for ever`` and ``not set``, as other systems write them, are times that days can be added to."""
+    at = SendWindow(earliest=text).earliest
+    assert at is not None
+    for zone in ("UTC", "Pacific/Kiritimati", "Etc/GMT+12"):
+        for days in (-30, 0, 30):
+            (at + timedelta(days=days)).astimezone(ZoneInfo(zone))
+    assert SendWindow.from_line(SendWindow(earliest=text).to_line()).earliest == at
+    if text.startswith("2026"):
+        assert at == datetime(2026, 3, 1, 11, tzinfo=UTC)

@@ -12,7 +12,7 @@ from foretouch.core.errors import ConfigError
 from foretouch.core.events import Purpose
 from foretouch.core.offers import CandidateRef
 from foretouch.core.outcomes import OutcomeType
-from foretouch.core.schema import Contract, Cost, Share
+from foretouch.core.schema import Contract, Cost, Days, Hours, Share
 from foretouch.core.toml_places import Places, find_places
 
 
@@ -68,11 +68,11 @@ class LeadGoal(Contract):
 
     goal_event: str = "conversion"
     """The event that makes a lead a customer."""
-    window_days: float = Field(default=28.0, gt=0)
+    window_days: Days = 28.0
     """Within how many days of the score."""
     points: dict[str, float] = Field(default_factory=lambda: {"page_view": 5.0, "form_submit": 10.0})
     """The points rule that marketers write, per event in the last ``points_days``; baseline and cold start."""
-    points_days: float = Field(default=28.0, gt=0)
+    points_days: Days = 28.0
     """How many days back the points rule looks."""
     hot_from: float = 20.0
     """Points from which the rule calls a lead hot."""
@@ -83,9 +83,9 @@ class ChurnGoal(Contract):
 
     activity_event: str = "purchase"
     """The event whose absence is churn."""
-    window_days: float = Field(default=28.0, gt=0)
+    window_days: Days = 28.0
     """For how many days it must be absent."""
-    active_days: float = Field(default=56.0, gt=0)
+    active_days: Days = 56.0
     """Who did it within so many days before is active, and has a churn score."""
 
 
@@ -94,7 +94,7 @@ class ValueGoal(Contract):
 
     value_event: str = "purchase"
     """The event whose ``value`` is revenue."""
-    window_days: float = Field(default=90.0, gt=0)
+    window_days: Days = 90.0
     """Over how many days revenue is summed."""
     margin_rate: Share = 1.0
     """Contribution margin per unit of revenue."""
@@ -105,7 +105,7 @@ class OfferGoal(Contract):
 
     acceptance: dict[str, str] = Field(default_factory=lambda: {"*": "conversion"})
     """Offer category to event."""
-    window_days: float = Field(default=28.0, gt=0)
+    window_days: Days = 28.0
     """For an offer without an end date; one with an end date is accepted until then."""
 
 
@@ -168,7 +168,7 @@ class RewardSection(Contract):
 
     goal: Literal["accept", "click", "open", "revenue"] = "accept"
     """``accept``: the offer's acceptance event happened; ``revenue``: the value in the window."""
-    window_days: float = Field(default=28.0, gt=0)
+    window_days: Days = 28.0
     """After the send time; later outcomes do not count, earlier labels are immature."""
     default: float = 0.0
     """Reward of a delivered contact without any outcome when the window closes."""
@@ -210,9 +210,9 @@ class FeaturesSection(Contract):
     """Keys of ``properties.categories`` of purchase events whose shares become features; the rest is ``other``."""
     attributes: tuple[str, ...] = ()
     """Attribute columns of ``customers`` that become features ``attribute_<name>``, as categories."""
-    snapshot_days: float = Field(default=7.0, gt=0)
+    snapshot_days: Days = 7.0
     """Distance between the as-of times at which history is built."""
-    max_age_hours: float = Field(default=72.0, gt=0)
+    max_age_hours: Hours = Field(default=72.0, gt=0)
     """Online values older than this are stale: used, and the decision is marked degraded."""
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from foretouch.core.events import Purpose
 from foretouch.core.ids import Id
 from foretouch.core.outcomes import OutcomeType
-from foretouch.core.schema import Contract, Time
+from foretouch.core.schema import Contract, Days, Hours, Time
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -91,7 +91,7 @@ class Cap(Contract):
     """``*`` is every channel; contacts on other channels neither count nor are stopped."""
     limit: int = Field(ge=0)
     """Most contacts in the window; 0 is none at all."""
-    days: float | None = Field(default=None, gt=0)
+    days: Days | None = None
     """Length of the rolling window; give this or ``calendar``."""
     calendar: Literal["day", "week", "month"] | None = None
     """A period that begins at local midnight (a week on Monday): in the customer's zone, or for ``household`` and
@@ -120,9 +120,9 @@ class CoolDown(Contract):
     """Outcomes that start it. ``unanswered`` is a contact without ``open``, ``click`` or ``convert`` so far."""
     count: int = Field(default=1, ge=1)
     """How many are needed; for ``unanswered`` in a row, the latest contacts."""
-    within_days: float = Field(default=90.0, gt=0)
+    within_days: Days = 90.0
     """The most days from the first of them to the last."""
-    days: float = Field(gt=0)
+    days: Days
     """How long it lasts, from the last of them."""
     scope: Literal["customer", "channel", "offer", "category"] = "customer"
     """What is counted and stopped: everything, or the same channel, offer or offer category."""
@@ -174,9 +174,9 @@ class ContactPolicy(Contract):
     """How often anybody is contacted."""
     cool_downs: tuple[CoolDown, ...] = ()
     """Pauses after outcomes."""
-    reservation_hours: float | None = Field(default=72.0, gt=0)
+    reservation_hours: Hours | None = Field(default=72.0, gt=0)
     """A reserved contact that nobody confirmed so long after its send time counts no more; none counts for ever."""
-    minimum_gap_hours: float = Field(default=0.0, ge=0.0)
+    minimum_gap_hours: Hours = 0.0
     """Least time between two contacts of one customer."""
     suppressed_customers: tuple[Id, ...] = ()
     """Never contacted, for any purpose; longer lists are kept in the workspace's state."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from foretouch.core.schema import Contract, Cost, Percent, Share
+from foretouch.core.schema import Contract, Cost, Hours, Percent, Share
 
 
 class Factors(Contract):
@@ -121,5 +121,5 @@ class PolicySpec(Contract):
     """Price of one more contact, in the workspace's currency, per contact in the last 7 days; channels add theirs."""
     slot_exploration: Share = 0.05
     """Share of decisions whose send slot is drawn uniformly from the allowed ones."""
-    expires_after_hours: float = Field(default=24.0, gt=0.0)
+    expires_after_hours: Hours = Field(default=24.0, gt=0.0)
     """When an answer is too old to act on; the send window ends there."""

@@ -1,12 +1,22 @@
 """The base of every contract: frozen, strict about unknown fields, no NaN, times with an offset."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from foretouch.core.canonical import canonical_json
 
-Time = AwareDatetime
+FIRST_TIME, LAST_TIME = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""The ends of time: a year of room, so that adding hours, days or an offset never leaves the calendar."""
+
+
+def _within_calendar(value: datetime) -> datetime:
+    """A time, or the nearest end of time: ``9999-12-31`` is how others write "for ever", ``0001-01-01`` "not set"."""
+    return value if 2 < value.year < 9998 else min(max(value, FIRST_TIME), LAST_TIME)
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_within_calendar)]
 """A time with an offset; naive times are refused."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -16,6 +26,10 @@ MOST_MONEY = 1e12
 Amount = Annotated[float, Field(ge=-MOST_MONEY, le=MOST_MONEY)]
 Cost = Annotated[float, Field(ge=0.0, le=MOST_MONEY)]
 Percent = Annotated[float, Field(ge=-1e6, le=1e6)]
+Days = Annotated[float, Field(gt=0.0, le=36525.0)]
+"""A length of time in days; a hundred years are as good as for ever, and stay within the calendar."""
+Hours = Annotated[float, Field(ge=0.0, le=876600.0)]
+"""The same in hours; may be 0."""
 Attributes = dict[str, str | int | float | bool | None]
 """Free attributes: flat, JSON scalars only."""
 

@@ -15,7 +15,6 @@ from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import Versions
 from foretouch.core.engagement import NO_RULES, EngagementPolicy
-from foretouch.core.errors import ForetouchError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
@@ -209,8 +208,8 @@ class SettingsReader:
         self._stamps = stamps
         try:
             self._settings = read_settings(self._workspace)
-        except (ForetouchError, OSError) as error:
-            self.error = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong, the earlier settings go on and it is said
+            self.error = str(error) or type(error).__name__
         else:
             self.error = None
 

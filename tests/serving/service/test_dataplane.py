@@ -20,12 +20,14 @@ from foretouch.core.offers import CandidateRef
 from foretouch.core.state.log import append_event
 from foretouch.core.workspace import Workspace
 from foretouch.serving import decide
+from foretouch.serving import settings as settings_module
 from foretouch.serving.bundles import BundleStore, check_text, load_scorer, load_scorers
 from foretouch.serving.customer_scores import CustomerScores, score_customer
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.feature_read import Breaker, FeatureReader
 from foretouch.serving.log_write import Claim
 from foretouch.serving.moment import settle_time
+from foretouch.serving.settings import Settings
 from foretouch.serving.telemetry import Telemetry
 from foretouch.serving.upkeep import catch_up
 from tests.serving.service.world import LEAD_INPUTS, count, treated, write_model
@@ -128,6 +130,37 @@ def test_a_decision_that_fails_with_the_models_is_made_without_them(
     answer = plane.decide_one(request(treated(plane.workspace)[0], options={"dry_run": dry_run})).decision
     assert answer.status == "fallback"
     assert answer.models == ()
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"latest": "9999-12-31T23:59:59.999999Z"},
+        {"earliest": "9999-12-31T23:59:59Z"},
+        {"earliest": "0001-01-01T00:00:00+14:00", "time_zone": "America/New_York"},
+        {"latest": "9999-12-31T23:59:59-12:00", "time_zone": "Pacific/Kiritimati"},
+    ],
+)
+def test_a_window_to_the_end_of_time_is_answered(plane: Dataplane, window: dict[str, str]) -> None:
+    answer = plane.decide_one(request(treated(plane.workspace)[0], send_window=window)).decision
+    assert answer.logged
+    assert (answer.status == "suppressed") == ("earliest" in window and window["earliest"].startswith("9999"))
+
+
+def test_settings_that_cannot_be_read_for_whatever_reason_keep_the_earlier_ones(
+    plane: Dataplane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled(_: Workspace) -> Settings:
+        raise OverflowError("date value out of range")
+
+    before = plane.settings.current
+    monkeypatch.setattr(settings_module, "read_settings", spoiled)
+    monkeypatch.setattr(settings_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(plane.settings, "_next_look", 0.0)
+    path = plane.workspace.root / "policy.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert plane.settings.current is before
+    assert plane.readiness()["settings_error"] == "date value out of range"
 
 
 def test_a_hanging_store_is_left_alone_after_five_failures() -> None:

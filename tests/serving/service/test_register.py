@@ -12,6 +12,10 @@ from foretouch.core.state.access import verify_audit
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from foretouch.features.offers import load_catalogue
+from foretouch.serving.dataplane import Dataplane
+from foretouch.serving.http_models import OfferBody
+from foretouch.serving.register import Register
+from foretouch.serving.settings import read_settings
 from tests.serving.service.world import Service, contacted, make_key, serving, treated, wait_for
 
 OFFER = {
@@ -194,3 +198,17 @@ def test_offers_put_at_once_through_two_workers_are_all_there(service: Service, 
 
 
 OFFER_PLAIN = {"name": "Plain", "channels": ["email"], "value": 1.0}
+
+
+@pytest.mark.parametrize(
+    "ends", ["9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00+14:00"]
+)
+def test_an_offer_until_the_end_of_time_does_not_spoil_the_catalogue(fresh: Workspace, ends: str) -> None:
+    """A date at the very end of the calendar, once written, could not be read back, and no offer could be put again."""
+    with Dataplane(fresh) as plane:
+        register = Register(plane)
+        body = OfferBody.model_validate({"name": "for ever", "channels": ["email"], "starts_at": None, "ends_at": ends})
+        register.offer("for-ever", body, actor="test")
+        register.offer("another", OfferBody.model_validate({"name": "next", "channels": ["email"]}), actor="test")
+        settings = read_settings(fresh)
+    assert {"for-ever", "another"} <= set(settings.offer_ids)
