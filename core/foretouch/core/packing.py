@@ -31,6 +31,10 @@ def pack_columns(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
             if first is not None:
                 packed[name] = first
             continue
+        rest = len(values) - 1
+        if rest > 1 and values[1] != first and values.count(values[1]) == rest:  # as most: found without a table
+            packed[name] = {"of": [first, values[1]], "at": DIGITS[0] + DIGITS[1] * rest}
+            continue
         distinct = dict.fromkeys(values)
         if 3 * len(distinct) <= 2 * len(values) and len(distinct) <= len(DIGITS):
             digits = dict(zip(distinct, DIGITS, strict=False))
