@@ -24,7 +24,8 @@ import numpy as np
 import worlds_send_time
 from matplotlib.figure import Figure
 from result import write
-from worlds_loop import CONTESTANTS, Race, oracle
+from worlds_loop import CONTESTANTS, Race
+from worlds_oracle import oracle
 from worlds_truth import WORLDS, World
 
 ROOT = Path(__file__).resolve().parents[1]

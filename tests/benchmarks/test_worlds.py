@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import worlds_loop
 import worlds_send_time
 from worlds_log import Sent
-from worlds_loop import CONTESTANTS, OURS, Race, oracle, priorities
+from worlds_loop import CONTESTANTS, OURS, Race, priorities
+from worlds_oracle import oracle
 from worlds_truth import CHANNEL_COST, WORLDS, World, draw_population
 
 SMALL = World(
