@@ -22,6 +22,8 @@ from foretouch.serving.settings import Settings, SettingsReader
 from foretouch.serving.shadow import wants_shadow
 from foretouch.serving.shadow_run import Cast, ShadowRunner
 from foretouch.serving.telemetry import Telemetry
+from foretouch.serving.texts import language_of
+from foretouch.serving.translations import translated
 
 log = logging.getLogger("foretouch.decider")
 
@@ -292,6 +294,7 @@ class Decider:
         if isinstance(failure, AbandonedError):
             reason = "the decision log did not take it in time, so no model decided and nothing was reserved"
         counters = self._counters_or_closed(begun.request, begun.settings)
+        reason = translated(reason, language_of(begun.request, counters))
         inputs = self._inputs(
             begun.request, begun.features, counters, begun.settings, self._bundles.champions, models={}
         )

@@ -14,14 +14,18 @@ def explained(record: DecisionRecord, inputs: DecisionInputs, *, language: str |
     Args:
         record: The logged decision.
         inputs: See ``replay_inputs``.
-        language: ``en`` or ``zh``: of reasons, of the status and of what was suppressed; as it was answered if absent.
+        language: ``en`` or ``zh``: of reasons, status, warnings and what was suppressed; as it was answered if absent.
     """
     changes = {"explain": "full"} | ({"language": language} if language is not None else {})
     options = record.request.options.model_copy(update=changes)
     again = decide(record.request.model_copy(update={"options": options}), inputs)
     update: dict[str, object] = {"action": tuple(_with_reasons(action, again) for action in record.action)}
     if language is not None and [_core(item) for item in again.action] == [_core(item) for item in record.action]:
-        update |= {"status_reason": again.status_reason, "suppressed": again.suppressed}
+        update |= {
+            "status_reason": again.status_reason,
+            "suppressed": again.suppressed,
+            "warnings": again.warnings,
+        }
     return record.model_copy(update=update)
 
 

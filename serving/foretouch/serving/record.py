@@ -39,6 +39,7 @@ from foretouch.serving.selection import NO_CONTACT, Pick
 from foretouch.serving.status import name_of, status_of
 from foretouch.serving.summary import summarise
 from foretouch.serving.texts import dropped_text, language_of
+from foretouch.serving.translations import translated
 
 Positions = Callable[[Suppression], int]
 """Where a rule's statement is kept in the document."""
@@ -87,7 +88,10 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         "versions": dict(vars(inputs.versions)),
         "features": pack_features(customer.features),
         "counters": pack_counters(counters),
-        "warnings": [*setting.warnings, *course.warnings, *([customer.reason] if customer.reason else [])],
+        "warnings": [
+            translated(text, language)
+            for text in (*setting.warnings, *course.warnings, *([customer.reason] if customer.reason else []))
+        ],
         "seed": f"{inputs.seed:016x}",
         "fallback_step": step,
     }

@@ -8,6 +8,7 @@ from foretouch.serving.selection import NO_CONTACT
 from foretouch.serving.summary import is_off
 from foretouch.serving.texts import ARMS, BASES, REASONS, say
 from foretouch.serving.texts import STATUS as SENTENCES
+from foretouch.serving.translations import in_chinese
 
 NO_STEP = "none"
 """Step of the ladder where rules or a holdout decided, and no step was needed."""
@@ -49,7 +50,7 @@ def status_of(request: DecisionRequest, course: Course, language: str = "en") ->
     elif status == "decided" and request.personalised and course.customer.stood_in:
         status, step, why = "degraded", "previous", course.customer.reason
     if language != "en" and why:
-        why = say(REASONS, STEPS[step], language) if step in STEPS else step
+        why = in_chinese(why) or (say(REASONS, STEPS[step], language) if step in STEPS else step)
     kind = step if step in SENTENCES else status
     basis = say(BASES, step, language) if step in BASES else ""
     return status, step, say(SENTENCES, kind, language, why=why, basis=basis, outcome=outcome)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from foretouch.core.decisions import CounterSnapshot, DecisionRequest
+from foretouch.serving.translations import in_chinese
 
 LANGUAGES = ("en", "zh")
 
@@ -142,7 +143,7 @@ SUPPRESSED: Mapping[str, tuple[str, str]] = {
     "holdout": ("held out by an experiment: {rule}", "被实验保留：{rule}"),
     "model": ("the model cannot score it", "模型无法评分"),
 }
-"""Why a rule dropped something: by ``stage/rule``, else by stage."""
+"""Why a rule dropped something where its own words are not known: by ``stage/rule``, else by stage."""
 
 
 def language_of(request: DecisionRequest, counters: CounterSnapshot) -> str:
@@ -163,8 +164,9 @@ def say(table: Mapping[str, tuple[str, str]], code: str, language: str, **values
 
 
 def dropped_text(stage: str, rule: str, channel: str | None, english: str, language: str) -> str:
-    """Why a rule dropped something, in a language; in English the rule's own words, which hold its values."""
-    if language == "en" and english:
-        return english
+    """Why a rule dropped something, in a language: the rule's own words, which hold its values."""
+    own = english if language == "en" else in_chinese(english)
+    if own:
+        return own
     code = f"{stage}/{rule}"
     return say(SUPPRESSED, code if code in SUPPRESSED else stage, language, rule=rule, channel=channel or "*")

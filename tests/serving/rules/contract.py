@@ -4,7 +4,8 @@ One class per rule. ``test_every_rule.py`` finds the rules in the contracts them
 of its own fails a test.
 """
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, get_args
 
@@ -16,11 +17,13 @@ from foretouch.core.engagement import TIERS
 from foretouch.core.offers import Catalogue, OfferCaps
 from foretouch.core.policy import Factors, PolicySpec
 from foretouch.serving.decide import decide
+from foretouch.serving.translations import in_chinese
 from tests.serving.decision.world import EVERY_PURPOSE, NOW, OFFERS, inputs, request
 
 OPEN = ContactPolicy(default_time_zone="Europe/Berlin")
 ONE = OFFERS[1].replace(channels=("email",), purposes=EVERY_PURPOSE)
 """One offer on one channel, so that one rule decides everything."""
+NUMBER = re.compile(r"\d+")
 MICROSECOND = timedelta(microseconds=1)
 NO_RULE = {
     *("schema_version", "name", "purposes_without_consent", "purposes_without_caps", "reservation_hours"),
@@ -80,6 +83,16 @@ class RuleContract:
         drops = [item.dropped_by for item in record.candidates if item.dropped_by is not None]
         assert {(drop.stage, drop.rule) for drop in drops} == {(self.stage, self.named)}
         assert all(drop.text for drop in drops)
+
+    def test_it_says_the_same_in_chinese_with_its_values(self) -> None:
+        world = self.forbidden()
+        chinese = replace(world, ask={**world.ask, "options": {"language": "zh"}})
+        for there, here in zip(at(world).candidates, at(chinese).candidates, strict=True):
+            if there.dropped_by is not None:
+                assert here.dropped_by is not None
+                said, own = there.dropped_by.text, here.dropped_by.text
+                assert in_chinese(said) == own, said
+                assert sorted(NUMBER.findall(own)) == sorted(NUMBER.findall(said))
 
     def test_beyond_its_edge_it_allows(self) -> None:
         record = at(self.allowed())
