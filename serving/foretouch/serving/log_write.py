@@ -232,13 +232,20 @@ def read_counters(
     caps: CapStore | None = None,
 ) -> CounterSnapshot:
     """The counters of one request's customer; where the store of caps cannot be read, a snapshot that says so."""
+    return look_at_counters(connection, request, now, settings, caps=caps)[0]
+
+
+def look_at_counters(
+    connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, *, caps: CapStore | None
+) -> tuple[CounterSnapshot, SeenCaps | None]:
+    """The same, with what the store of caps must still know when something is reserved on these counters."""
     if caps is None:
-        return _snapshot(connection, request, now, settings)
+        return _snapshot(connection, request, now, settings), None
     try:
         seen = _look(connection, request, now, settings, caps)
     except CapsError as error:
-        return _snapshot(connection, request, now, settings, caps_error=str(error))
-    return _snapshot(connection, request, now, settings, seen=seen)
+        return _snapshot(connection, request, now, settings, caps_error=str(error)), None
+    return _snapshot(connection, request, now, settings, seen=seen), seen
 
 
 def _look(

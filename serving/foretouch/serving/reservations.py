@@ -7,6 +7,7 @@ by now. Both calls can be made again; a call that contradicts an earlier one is 
 (``confirmed``, ``released``), so that what was learned from can be told from the log for ever.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from foretouch.core.state.log import append_outcome, read_decision
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.decide import DecisionInputs, decide
 from foretouch.serving.http_models import ReservationAnswer, ReservationStatus
-from foretouch.serving.log_write import read_counters
+from foretouch.serving.log_write import RESERVE_TRIES, look_at_counters
 from foretouch.serving.settings import Settings
 
 MOMENT = timedelta(seconds=1)
@@ -131,18 +132,26 @@ class Reservations:
     def _take_up(
         self, connection: Connection, record: DecisionRecord, action: Action, now: datetime, settings: Settings
     ) -> Contact:
-        """Makes the contact of a decision that reserved nothing, if every contact rule still allows it."""
+        """Makes the contact of a decision that reserved nothing, if every contact rule still allows it.
+
+        Where caps are counted in a store of their own, the contact is reserved there first, exactly like that of a
+        decision: the store refuses if a counter has moved since the rules looked at it, and they look again. It
+        expires there by itself, should the log's transaction fail; the log then tells the store that it is sent.
+        """
         if now >= record.expires_at:
             raise ExpiredError(f"the decision expired at {record.expires_at.isoformat()}; ask for a new one")
-        counters = read_counters(connection, record.request, now, settings)
-        at = max(action.send_at, now)
-        forbidden = check_again(record, action, at=at, now=now, counters=counters, settings=settings)
-        if forbidden is not None:
-            until = "" if forbidden.until is None else f" until {forbidden.until.isoformat()}"
-            raise ForbiddenError(f"rule {forbidden.rule!r} forbids this contact by now{until}: {forbidden.text}")
-        contact = contact_of(record, action, at=at, settings=settings)
-        add_contacts(connection, [contact])
-        return contact
+        caps, at = self._plane.state.caps, max(action.send_at, now)
+        for _ in range(RESERVE_TRIES):
+            counters, seen = look_at_counters(connection, record.request, now, settings, caps=caps)
+            forbidden = check_again(record, action, at=at, now=now, counters=counters, settings=settings)
+            if forbidden is not None:
+                until = "" if forbidden.until is None else f" until {forbidden.until.isoformat()}"
+                raise ForbiddenError(f"rule {forbidden.rule!r} forbids this contact by now{until}: {forbidden.text}")
+            contact = contact_of(record, action, at=at, settings=settings)
+            if caps is None or seen is None or caps.reserve(seen, [reserved(contact, settings)]):
+                add_contacts(connection, [contact])
+                return contact
+        raise ForbiddenError(f"the counters of caps moved {RESERVE_TRIES} times; confirm again")
 
 
 def find_action(connection: Connection, identity: str) -> tuple[DecisionRecord, Action]:
@@ -174,6 +183,14 @@ def contact_of(record: DecisionRecord, action: Action, *, at: datetime, settings
         placement=action.placement,
         category=categories.get(action.offer_id),
         answered=False,
+    )
+
+
+def reserved(contact: Contact, settings: Settings) -> Contact:
+    """A contact as the store of caps counts it until the log says that it is sent."""
+    hours = settings.contact_policy.reservation_hours
+    return replace(
+        contact, status="reserved", expires_at=None if hours is None else contact.at + timedelta(hours=hours)
     )
 
 

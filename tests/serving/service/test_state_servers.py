@@ -1,8 +1,10 @@
 """The service and the commands on a workspace whose log is in a real Postgres and whose caps are in a real Redis."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +14,8 @@ from foretouch.core.decisions import DecisionRequest
 from foretouch.core.events import CustomerEvent
 from foretouch.core.outcomes import Outcome
 from foretouch.core.state.access import create_key
+from foretouch.core.state.caps import CapStore, SeenCaps, rebuild_caps
+from foretouch.core.state.contacts import Contact
 from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.exposures import logged
@@ -19,6 +23,8 @@ from foretouch.features.people import register_people
 from foretouch.features.tables import connect
 from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.intake import Intake
+from foretouch.serving.log_write import RESERVE_TRIES
+from foretouch.serving.reservations import ForbiddenError, Reservations
 from tests.serving.service.world import serving, treated
 from tests.suites.state_servers import PostgresServer, RedisServer, postgres_server, redis_server
 
@@ -91,6 +97,76 @@ def test_a_whole_loop_runs_on_servers(remote: Workspace) -> None:
         assert tables.execute("SELECT count(*) FROM touches WHERE touch_id LIKE 'dec_%'").fetchone() == (1,)
     assert logged(remote)
     assert not remote.state_file.exists()
+
+
+def test_of_many_confirmations_on_two_states_at_once_one_gets_the_last_place(remote: Workspace) -> None:
+    policy = remote.root / "contact_policy.toml"
+    cap = '\n[[caps]]\nrule = "one_a_month"\nscope = "customer"\nlimit = 1\ndays = 30\n'
+    policy.write_text(policy.read_text(encoding="utf-8") + cap, encoding="utf-8")
+    name = people(remote)[0]
+    with open_state(remote) as state:  # earlier sends are not what this is about
+        state.write(lambda connection: connection.execute("DELETE FROM contacts"))
+        caps = state.caps
+        assert caps is not None
+        state.write(lambda connection: rebuild_caps(connection, caps))
+    with Dataplane(remote) as one, Dataplane(remote) as other, ThreadPoolExecutor(10) as pool:
+        owed: list[str] = []
+        for number in range(200):
+            options = {"defer_activation": True}
+            body = {"customer_id": name, "channels": ["email"], "request_id": f"r{number}", "options": options}
+            given = one.decide_one(DecisionRequest.model_validate(body)).decision
+            owed += [f"{given.decision_id}.1"] if given.action else []
+            if len(owed) == 10:
+                break
+        assert len(owed) == 10
+
+        def confirm(number: int) -> str:
+            desk = Reservations((one, other)[number % 2])
+            try:
+                return desk.confirm(owed[number]).status
+            except ForbiddenError as error:
+                return "refused" if "one_a_month" in str(error) else str(error)
+
+        assert sorted(pool.map(confirm, range(10))) == ["refused"] * 9 + ["sent"]
+        one.state.write(lambda _: None)  # a writer that has nothing more to tell the store
+        for plane in (one, other):
+            again = plane.decide_one(DecisionRequest(customer_id=name, channels=("email",))).decision
+            assert "one_a_month" in {item.rule for item in again.suppressed}
+        rows = one.state.read().execute("SELECT status FROM contacts WHERE decision_id IS NOT NULL").fetchall()
+        assert [row[0] for row in rows] == ["sent"]
+
+
+def opened(plane: Dataplane) -> CapStore:
+    assert plane.state.caps is not None
+    return plane.state.caps
+
+
+def test_the_store_of_caps_refuses_a_confirmation_whose_counters_moved(remote: Workspace) -> None:
+    name = people(remote)[0]
+    with Dataplane(remote) as plane:
+        body = {"customer_id": name, "purpose": "transactional", "options": {"defer_activation": True}}
+        given = plane.decide_one(DecisionRequest.model_validate({**body, "channels": ["email"]})).decision
+        caps = opened(plane)
+        asked: list[Sequence[Contact]] = []
+
+        class Moving:
+            """The real store, in which somebody else was always first."""
+
+            label = caps.label
+            look, apply, rebuild, close = caps.look, caps.apply, caps.rebuild, caps.close
+
+            def reserve(self, seen: SeenCaps, contacts: Sequence[Contact]) -> bool:
+                asked.append(contacts)
+                return caps.reserve(replace(seen, stamps=("none", seen.stamps[1])), contacts)
+
+        plane.state.caps = Moving()
+        with pytest.raises(ForbiddenError, match="moved"):
+            Reservations(plane).confirm(f"{given.decision_id}.1")
+        assert len(asked) == RESERVE_TRIES
+        assert asked[0][0].status == "reserved"
+        assert asked[0][0].expires_at is not None
+        plane.state.caps = caps
+        assert Reservations(plane).confirm(f"{given.decision_id}.1").changed
 
 
 def test_the_commands_work_on_servers(remote: Workspace) -> None:
