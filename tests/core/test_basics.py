@@ -114,3 +114,14 @@ def test_intervals_are_looked_up_by_score() -> None:
     intervals = ScoreIntervals(upper_edges=(0.2, 0.5), low=(0.0, 0.3), high=(0.1, 0.6))
     assert intervals.at(0.2) == (0.0, 0.1)
     assert intervals.at(0.4) == intervals.at(0.9) == (0.3, 0.6)
+
+
+def test_two_experiments_of_one_key_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "foretouch.toml").write_text("", encoding="utf-8")
+    (tmp_path / "experiments").mkdir()
+    spec = 'key = "spring"\ncontrol = "a"\n[weights]\na = 0.5\nb = 0.5\n[arms.b]\nkind = "no_contact"\n'
+    metric = '[[metrics]]\nname = "m"\nkind = "mean"\nevent = "purchase"\nmeasure = "value"\nrole = "primary"\n'
+    for name in ("one", "two"):
+        (tmp_path / "experiments" / f"{name}.toml").write_text(spec + metric, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"two\.toml: key == 'spring', which one\.toml has already"):
+        Workspace.open(tmp_path).experiments()

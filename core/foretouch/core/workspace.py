@@ -79,8 +79,18 @@ class Workspace:
         return load_toml(path, EngagementPolicy) if path.exists() else EngagementPolicy()
 
     def experiments(self) -> tuple[ExperimentSpec, ...]:
-        """Every ``experiments/*.toml``, by file name."""
-        return tuple(load_toml(path, ExperimentSpec) for path in sorted(self.experiments_folder.glob("*.toml")))
+        """Every ``experiments/*.toml``, by file name.
+
+        Raises:
+            ConfigError: A file breaks its contract, or two have the same key: nobody could tell their arms apart.
+        """
+        found: dict[str, tuple[Path, ExperimentSpec]] = {}
+        for path in sorted(self.experiments_folder.glob("*.toml")):
+            spec = load_toml(path, ExperimentSpec)
+            if spec.key in found:
+                raise ConfigError(f"{path}: key == {spec.key!r}, which {found[spec.key][0].name} has already")
+            found[spec.key] = (path, spec)
+        return tuple(spec for _, spec in found.values())
 
     def table(self, name: str) -> Path:
         """The Parquet file of a canonical table."""
