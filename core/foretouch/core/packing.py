@@ -88,7 +88,7 @@ def pack_values(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Feature values by name; long lists of whole floats (hours of a week) as integers."""
     packed: dict[str, Any] = {}
     for name, value in values:
-        if type(value) in LISTS and len(value) >= LONG and set(map(type, value)) == FLOATS:
+        if type(value) in LISTS and len(value) >= LONG and type(value[0]) is float and set(map(type, value)) == FLOATS:
             packed[name] = {WHOLE: list(map(int, value))} if all(map(float.is_integer, value)) else value
         else:
             packed[name] = value
