@@ -54,7 +54,10 @@ def postgres(server: PostgresServer) -> Store:
 def redis(server: RedisServer, folder: Path) -> Store:
     """Caps in a real Redis, the log in a file."""
     name = f"w{next(_NAMES)}"
-    return Store(make=lambda: SqliteDatabase(folder / "state.db"), caps=lambda: RedisCaps(server.url, name=name))
+    return Store(
+        make=lambda: SqliteDatabase(folder / "state.db"),
+        caps=lambda: RedisCaps(server.url, name=name, call_seconds=5.0),
+    )
 
 
 TESTED: dict[type, str] = {SqliteDatabase: "sqlite", PostgresDatabase: "postgres", RedisCaps: "redis"}

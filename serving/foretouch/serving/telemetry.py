@@ -2,16 +2,17 @@
 
 import gc
 import logging
-import os
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MutexValue, ValueClass
 
 from foretouch.core.clock import monotonic
 
 log = logging.getLogger("foretouch.models")
 
-MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROCESS = ValueClass is not MutexValue
+"""Whether the library shares its values among processes: settled by the environment when it is imported."""
 ROUTE_BUCKETS = (0.005, 0.025, 0.05, 0.15, 0.5, 2.5)
 """Of each route: few, because every route that was ever asked has a series per bucket."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -136,7 +137,7 @@ class Telemetry:
     def exposition(self) -> tuple[bytes, str]:
         """The metrics of all workers in Prometheus' text form, and its content type."""
         registry = self.registry
-        if os.environ.get(MULTIPROCESS_VARIABLE):
+        if MULTIPROCESS:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -38,12 +38,13 @@ class RedisCaps:
     Args:
         url: ``redis://…``, every ``${NAME}`` already filled in.
         name: Of the workspace; two workspaces may share a server.
+        call_seconds: How long one call may take.
 
     Raises:
         ConfigError: The driver is not installed.
     """
 
-    def __init__(self, url: str, *, name: str) -> None:
+    def __init__(self, url: str, *, name: str, call_seconds: float = CALL_SECONDS) -> None:
         try:
             import redis  # noqa: PLC0415 - an extra
         except ImportError as error:
@@ -58,7 +59,7 @@ class RedisCaps:
         self._refusal = ""
         self._runs = ""
         self._url = url
-        self._client = self._connect(CALL_SECONDS)
+        self._client = self._connect(call_seconds)
         self._look = self._client.register_script(LOOK)
         self._reserve = self._client.register_script(RESERVE)
         self._apply = self._client.register_script(APPLY)
