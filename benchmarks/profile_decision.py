@@ -1,8 +1,8 @@
 """Where the CPU time of one answered decision goes: the service's own front, rules, models and log, in one process.
 
-``python benchmarks/profile_decision.py [--decisions 2000] [--clients 32] [--out docs/results]`` makes the workspace of
-``foretouch bench serve``, sends whole requests through the ASGI front in a closed loop, and writes
-``profile-decision.txt``: CPU microseconds per answer by part, then the functions of both threads by their own time.
+``OMP_WAIT_POLICY=PASSIVE python benchmarks/profile_decision.py [--decisions 2000] [--clients 32] [--out docs/results]``
+makes the workspace of ``foretouch bench serve``, sends whole requests through the ASGI front in a closed loop, and
+writes ``profile-decision.txt``: CPU microseconds per answer by part, then the functions of both threads by own time.
 Parts are timed by their thread's CPU clock; the list of functions is of a second run, under cProfile, which makes
 calls look dearer than they are.
 """
@@ -43,6 +43,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("writer: the group with its commit, in all", db.State, "_commit"),
 )
 TOP = 40
+COMMAND = "OMP_WAIT_POLICY=PASSIVE python benchmarks/profile_decision.py"
 
 
 class Probe:
@@ -137,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         world = build_world(Path(folder) / "w", Size(customers=given.customers, rows=8000))
         os.environ[WORKSPACE_VARIABLE] = str(world.workspace.root)
         text = profile(world.workspace, world.customers, given.decisions, given.clients)
-    command = f"python benchmarks/profile_decision.py --decisions {given.decisions} --clients {given.clients}"
+    command = f"{COMMAND} --decisions {given.decisions} --clients {given.clients}"
     head = f"{command}\n{utc_now().date().isoformat()}, {machine()}, load {os.getloadavg()[0]:.1f}\n\n"
     print(head + text)
     if given.out is not None:
