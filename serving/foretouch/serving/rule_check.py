@@ -100,6 +100,31 @@ def check_contact_policy(policy: ContactPolicy, config: Config, file: Path | Non
                 raise source.error((kind, index, "rule"), f"two of {kind} are named {name!r}; give each its own name")
 
 
+def check_touchpoints(config: Config, file: Path | None = None) -> None:
+    """Makes sure that touchpoints use channels that there are: a slip would silence the touchpoint for everybody.
+
+    Args:
+        config: Has touchpoints and channels.
+        file: Where it comes from; its lines and columns are named.
+
+    Raises:
+        ConfigError: A touchpoint, or its default action, names a channel that there is not; with file, line and column,
+            and the nearest known name.
+    """
+    source = _Source(file)
+    for name, section in config.touchpoints.items():
+        named: list[tuple[Where, str]] = [
+            (("channels", position), channel) for position, channel in enumerate(section.channels or ())
+        ]
+        if section.default_action is not None and section.default_action.channel is not None:
+            named.append((("default_action", "channel"), section.default_action.channel))
+        for where, channel in named:
+            if channel not in config.channels:
+                known = tuple(config.channels)
+                problem = f"touchpoint {name!r}: channel {channel!r} is not under [channels]{nearest(channel, known)}"
+                raise source.error(("touchpoints", name, *where), problem)
+
+
 def _check_rule(
     rule: EngagementRule, index: int, catalogue: Catalogue, features: Collection[str], source: "_Source"
 ) -> None:

@@ -27,7 +27,7 @@ from foretouch.serving.customer_scores import SCORE_FEATURES
 from foretouch.serving.inputs import DEFAULT_POLICY
 from foretouch.serving.plans import Plans
 from foretouch.serving.policies import check_policy
-from foretouch.serving.rule_check import check_catalogue, check_contact_policy, check_engagement
+from foretouch.serving.rule_check import check_catalogue, check_contact_policy, check_engagement, check_touchpoints
 
 LOOK_SECONDS = 1.0
 
@@ -154,6 +154,7 @@ def read_settings(workspace: Workspace) -> Settings:
     known_features = {*features_of(config), *SCORE_FEATURES}
     check_catalogue(catalogue, known_features)
     contact_policy, engagement = workspace.contact_policy(), workspace.engagement_policy()
+    check_touchpoints(config, workspace.root / "foretouch.toml")
     check_contact_policy(contact_policy, config, workspace.root / "contact_policy.toml")
     check_engagement(engagement, catalogue, known_features, workspace.root / "engagement_policy.toml")
     return Settings(
@@ -209,7 +210,8 @@ class SettingsReader:
         try:
             self._settings = read_settings(self._workspace)
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the earlier settings go on and it is said
-            self.error = str(error) or type(error).__name__
+            said = str(error) or type(error).__name__
+            self.error = said.replace(f"{self._workspace.root}/", "")  # where it is on our disk is no caller's business
         else:
             self.error = None
 

@@ -21,7 +21,7 @@ from foretouch.features.catalogue import AGES, FEATURES
 from foretouch.features.ingest import ingest_tables
 from foretouch.features.initialise import initialise
 from foretouch.features.offers import load_catalogue
-from foretouch.serving.rule_check import check_contact_policy, check_engagement
+from foretouch.serving.rule_check import check_contact_policy, check_engagement, check_touchpoints
 from foretouch.serving.settings import LOOK_SECONDS, SettingsReader, read_settings
 from tests.serving.decision.world import EVERY_PURPOSE, NOW, OFFERS, counters, decided
 
@@ -318,3 +318,19 @@ def test_datetimes_of_rules_are_utc_where_they_have_no_offset(workspace: Workspa
     path = workspace.root / "engagement_policy.toml"
     path.write_text('[[rules]]\nrule = "r"\ntier = "suitability"\nwhen = "true"\nends_at = 2027-01-01T00:00:00\n')
     assert workspace.engagement_policy().rules[0].ends_at == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('channels = ["email", "emial"]', 4), ('default_action = { offer_id = "a", channel = "emial" }', 4)],
+)
+def test_a_touchpoint_on_a_channel_that_there_is_not_is_refused_by_line(tmp_path: Path, text: str, line: int) -> None:
+    file = tmp_path / "foretouch.toml"
+    file.write_text(f"[channels.email]\ncost = 0.1\n[touchpoints.weekly]\n{text}\n", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=rf"line {line}, column \d+: touchpoint 'weekly': channel 'emial' is not"
+    ) as caught:
+        check_touchpoints(load_toml(file, Config), file)
+    assert "email" in caught.value.message
+    file.write_text('[channels.email]\n[touchpoints.weekly]\nchannels = ["email"]\n', encoding="utf-8")
+    check_touchpoints(load_toml(file, Config), file)

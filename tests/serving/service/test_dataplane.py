@@ -66,7 +66,8 @@ def request(customer_id: str, **fields: object) -> DecisionRequest:
 def test_a_log_that_cannot_be_written_gives_a_fallback_that_says_so(fresh: Workspace, plane: Dataplane) -> None:
     someone = treated(fresh)[0]
     plane.state.write(lambda connection: connection.execute("PRAGMA query_only = 1"))
-    given = plane.decide_one(request(someone, default_action=CandidateRef(offer_id="offer-02-food", channel="email")))
+    default = CandidateRef(offer_id="offer-02-food", channel="email")
+    given = plane.decide_one(request(someone, default_action=default, options={"language": "en"}))
     assert (given.decision.status, given.decision.logged) == ("fallback", False)
     assert "log cannot be written" in given.decision.status_reason
     assert given.decision.models == ()
@@ -84,10 +85,6 @@ def test_without_consent_nobody_is_contacted_when_the_log_is_down(plane: Datapla
 
 
 def test_a_failing_decision_leaves_nothing_behind(fresh: Workspace, plane: Dataplane) -> None:
-    def broken(_: object) -> None:
-        raise ZeroDivisionError
-
-    plane.state.write(lambda connection: connection.create_function("broken", 1, broken))  # type: ignore[attr-defined]
     plane.state.write(
         lambda connection: connection.execute(
             "CREATE TRIGGER stop BEFORE INSERT ON idempotency BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -150,8 +147,8 @@ def test_a_window_to_the_end_of_time_is_answered(plane: Dataplane, window: dict[
 def test_settings_that_cannot_be_read_for_whatever_reason_keep_the_earlier_ones(
     plane: Dataplane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoiled(_: Workspace) -> Settings:
-        raise OverflowError("date value out of range")
+    def spoiled(workspace: Workspace) -> Settings:
+        raise OverflowError(f"{workspace.root}/policy.toml: date value out of range")
 
     before = plane.settings.current
     monkeypatch.setattr(settings_module, "read_settings", spoiled)
@@ -160,7 +157,7 @@ def test_settings_that_cannot_be_read_for_whatever_reason_keep_the_earlier_ones(
     path = plane.workspace.root / "policy.toml"
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert plane.settings.current is before
-    assert plane.readiness()["settings_error"] == "date value out of range"
+    assert plane.readiness()["settings_error"] == "policy.toml: date value out of range"
 
 
 def test_a_hanging_store_is_left_alone_after_five_failures() -> None:
