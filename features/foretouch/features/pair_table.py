@@ -1,7 +1,7 @@
 """Features of one customer with many offers, column by column: the very numbers of ``crosses.pair_part``. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +22,9 @@ from foretouch.features.crosses import (
 FloatArray = NDArray[np.float64]
 
 _NAN: Final = float("nan")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROS: Final = 1e6
+_EXACT: Final = 2.0**53
 
 FIXED: Final = ("offer_coupons", "offer_products", "offer_value", "offer_cost")
 """Numbers that depend on the offer alone."""
@@ -49,6 +52,13 @@ class _ShareGroup:
         own = np.array([float(sum(share * share for share in one.values())) for one in shares])
         self.own = np.where(own > 0.0, own, np.nan)
 
+    def among(self, rows: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Which of some rows are here: their indices among the rows, and their places in ``shares``."""
+        places = [self.place.get(row, -1) for row in rows]
+        if min(places) >= 0:
+            return list(range(len(rows))), places
+        return [index for index, place in enumerate(places) if place >= 0], [place for place in places if place >= 0]
+
 
 class PairTable:
     """Some offers laid out once.
@@ -64,8 +74,11 @@ class PairTable:
 
     def __init__(self, offers: Sequence[Offer]) -> None:
         self.offers = tuple(offers)
-        self._starts = [offer.starts_at for offer in self.offers]
-        self._ends = [offer.ends_at for offer in self.offers]
+        self._starts = np.array([_micros(offer.starts_at) for offer in self.offers])
+        self._ends = np.array([_micros(offer.ends_at) for offer in self.offers])
+        self._exact = not any(
+            np.abs(times).max(initial=0.0, where=~np.isnan(times)) >= _EXACT for times in (self._starts, self._ends)
+        )
         shares = [offer_shares(offer) for offer in self.offers]
         alike: dict[tuple[str, ...], list[int]] = {}
         for row, one in enumerate(shares):
@@ -99,9 +112,7 @@ class PairTable:
         """
         found: dict[str, FloatArray | float] = {}
         if not {"offer_running_days", "offer_remaining_days", "offer_duration_days"}.isdisjoint(names):
-            starts, ends = self._starts, self._ends
-            running = np.array([_days(start, at) for start in [starts[row] for row in rows]])
-            left = np.array([_days(at, end) for end in [ends[row] for row in rows]])
+            running, left = self._days(rows, at)
             found = {
                 "offer_running_days": running,
                 "offer_remaining_days": left,
@@ -113,16 +124,29 @@ class PairTable:
             found["response_rate"] = response_rate(customer.get("responses_365d"), customer.get("sends_365d"))
         return found
 
+    def _days(self, rows: Sequence[int], at: datetime) -> tuple[FloatArray, FloatArray]:
+        """Days since each offer began, and until it ends.
+
+        Microseconds since 1970 and their differences are whole numbers that floats hold exactly up to the year 2255,
+        so that one division gives what ``timedelta.total_seconds`` does; where a date is later, that is asked.
+        """
+        now = _micros(at)
+        if self._exact and abs(now) < _EXACT:
+            return (now - self._starts[rows]) / _MICROS / DAY, (self._ends[rows] - now) / _MICROS / DAY
+        offers = [self.offers[row] for row in rows]
+        return (
+            np.array([_days(offer.starts_at, at) for offer in offers]),
+            np.array([_days(at, offer.ends_at) for offer in offers]),
+        )
+
     def _crossed(self, customer: Mapping[str, Any], rows: Sequence[int]) -> dict[str, FloatArray | float]:
-        affinity, ratio, favourite = (np.full(len(rows), np.nan) for _ in range(3))
+        affinity, ratio, favourite = np.full((3, len(rows)), np.nan)
         for group in self._groups:
             bought = [(number_of(customer.get(name)), index) for index, name in enumerate(group.names)]
             known = [(share, index) for share, index in bought if share is not None]
             if not known or not sum(share for share, _ in known) > 0.0:
                 continue
-            places = [group.place.get(row, -1) for row in rows]
-            into = [index for index, place in enumerate(places) if place >= 0]
-            which = [place for place in places if place >= 0]
+            into, which = group.among(rows)
             shares = group.shares[which]
             summed = np.zeros(len(which))
             with np.errstate(all="ignore"):  # beyond the range of floats: infinite, as the sum of floats is
@@ -132,6 +156,11 @@ class PairTable:
             affinity[into] = summed
             favourite[into] = shares[:, max(known)[1]]
         return {_AFFINITY: affinity, _RATIO: ratio, _FAVOURITE: favourite}
+
+
+def _micros(at: datetime | None) -> float:
+    """Microseconds since 1970; NaN where it is not known."""
+    return _NAN if at is None else float((at - _EPOCH) // timedelta(microseconds=1))
 
 
 def _days(first: datetime | None, second: datetime | None) -> float:

@@ -4,6 +4,7 @@ Times have microseconds, so that "less than seven days before and after a contac
 begins one microsecond later. Pure.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -57,7 +58,11 @@ def allowed(slots: Sequence[datetime], spans: Iterable[Span]) -> tuple[datetime,
     near = [span for span in spans if span[0] <= last and span[1] > first]
     if not near:
         return tuple(slots)
-    return tuple(slot for slot in slots if not any(start <= slot < end for start, end in near))
+    left = tuple(slots)
+    for start, end in near:
+        if start < end:
+            left = left[: bisect_left(left, start)] + left[bisect_left(left, end) :]
+    return left
 
 
 def free_from(at: datetime, spans: Sequence[Span]) -> datetime | None:

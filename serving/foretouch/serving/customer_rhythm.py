@@ -63,9 +63,12 @@ class Reading:
         segment = values.get(anybody.segment_feature)
         pattern = anybody if segment is None else self._by_segment.get(str(segment), anybody)
         counts = patterns.read_counts(values.get(anybody.counts_feature))[None, :]
-        names = np.array([segment], dtype=object)
-        own = patterns.back_off(pattern, counts, names)
-        shares = patterns.refined_shares(pattern, counts, names, scorer.predict) if pattern.refined else own
+        prior = next(iter(pattern.segments.values()), pattern.everyone)
+        own = patterns.drawn_towards(pattern, counts, prior[None, :])
+        shares = own
+        if pattern.refined:
+            names = np.array([segment], dtype=object)
+            shares = patterns.refined_shares(pattern, counts, names, scorer.predict)
         support = float(counts.sum())
         return Rhythm(
             shares=shares[0],

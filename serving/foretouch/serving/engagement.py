@@ -174,14 +174,15 @@ class Questions:
 
     def ask(self, offer: Offer) -> Standing:
         """What the tiers say about an offer."""
+        about = self._plan.of(offer)
+        if not about.rules:
+            return PASSED
         standing = self._by_offer.get(offer.offer_id)
         if standing is None:
-            standing = self._by_offer[offer.offer_id] = self._ask(self._plan.of(offer))
+            standing = self._by_offer[offer.offer_id] = self._ask(about)
         return standing
 
     def _ask(self, about: OfferRules) -> Standing:
-        if not about.rules:
-            return PASSED
         bans: list[tuple[Missed, Ban]] = []
         for rule in about.rules:
             if rule.ends_at is not None and rule.ends_at <= self._now:

@@ -76,7 +76,9 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
     offers, plan = asked.offers, plan_of(scorer)
     vectors = asked.vectors(scorer, customer)
     chances = dict(zip(offers, map(plan.calibrated, predict_vectors(scorer, vectors).tolist()), strict=True))
-    spans: dict[str, Span | None] = {offer_id: plan.span(chance) for offer_id, chance in chances.items()}
+    spans: dict[str, Span | None] = dict.fromkeys(offers)
+    if plan.has_spans:
+        spans = {offer_id: plan.span(chance) for offer_id, chance in chances.items()}
     members, shortfall = _members(scorer, vectors, asked)
     smoothed = _smooth(scorer.card, chances, spans, members, asked)
     uplift, uplift_spans, uplift_level, why = _uplift(customer, scorer.card, asked)
@@ -122,7 +124,7 @@ def _smooth(
 ) -> tuple[str, ...]:
     """Moves what the model says of offers that it does not know towards their prior; see ``new_offers``."""
     strength = asked.spec.new_offers.prior_strength
-    if strength <= 0.0:
+    if strength <= 0.0 or new_offers.knows_all(card):
         return ()
     smoothed = []
     for offer_id, offer in asked.offers.items():

@@ -29,6 +29,12 @@ OFFER_CONTACTS, CATEGORY_CONTACTS = "offer_contacts", "category_contacts"
 """Extras of the offer model's card: contacts in its training rows, by offer and by category."""
 
 
+def knows_all(card: ModelCard) -> bool:
+    """Whether a card does not say what its model was trained on: it is taken to know everything."""
+    extras = card.extras
+    return not isinstance(extras.get(OFFER_CONTACTS), Mapping) or not isinstance(extras.get(CATEGORY_CONTACTS), Mapping)
+
+
 def knows(card: ModelCard, offer: Offer) -> bool:
     """Whether a model was trained on this offer, or on its category where the offer states no prior of its own."""
     offers, categories = card.extras.get(OFFER_CONTACTS), card.extras.get(CATEGORY_CONTACTS)
@@ -72,6 +78,8 @@ def evidence_of(offers: Sequence[Offer], counted: Mapping[str, int], card: Model
     """
     trained = card.extras.get(OFFER_CONTACTS) if card is not None else None
     trained = trained if isinstance(trained, Mapping) else {}
+    if not counted and not trained:
+        return dict.fromkeys([offer.offer_id for offer in offers], 0)
     return {
         offer.offer_id: max(counted.get(offer.offer_id, 0), int(trained.get(offer.offer_id, 0))) for offer in offers
     }

@@ -23,7 +23,7 @@ class PairPlan:
     def __init__(self, plan: ScorePlan, offers: Sequence[Offer]) -> None:
         self._plan = plan
         self._table = PairTable(offers)
-        self._row = {offer.offer_id: row for row, offer in enumerate(offers)}
+        self._row = {id(offer): row for row, offer in enumerate(self._table.offers)}  # the table keeps them
         numbers = {item.name for item in plan.card.inputs if item.kind != "category"}
         categories = {item.name for item in plan.card.inputs if item.kind == "category"}
         self._usual = categories.isdisjoint({*FIXED, *MOVING}) and numbers.isdisjoint(CATEGORY_FEATURES)
@@ -49,9 +49,8 @@ class PairPlan:
             offers: Which offers; one that is not the catalogue's own makes all go the longer way.
             at: The decision's time, tz-aware.
         """
-        rows = [self._row.get(offer.offer_id, -1) for offer in offers]
-        known = self._table.offers
-        if not self._usual or any(row < 0 or known[row] is not offer for row, offer in zip(rows, offers, strict=True)):
+        rows = [self._row.get(id(offer), -1) for offer in offers]
+        if not self._usual or -1 in rows:
             return self._plan.pairs(customer, [pair_part(customer, offer, at) for offer in offers])
         base = self._plan.vector(customer)
         matrix = np.empty((len(rows), len(base)))

@@ -11,7 +11,7 @@ chance x gain - fixed, with gain = scale x timing x patience there. See docs/dec
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from foretouch.core.config import Config
@@ -25,6 +25,10 @@ from foretouch.serving.screening import Screened
 from foretouch.serving.send_time import Timetable, TimetableBook
 
 ANY = "*"
+Moment = tuple[int, float, dict[str, float]]
+"""The best slot: its index, its factor, and the weights that it adds."""
+_worth = tuple.__new__
+"""Makes a ``Worth`` of its fields, without the call that names them."""
 
 
 class Terms(NamedTuple):
@@ -209,48 +213,62 @@ class Appraiser:
     def appraise(self, items: Sequence[Screened], touch: Touch) -> list[Worth]:
         """What contacting the customer is worth, per option, given the contacts before it."""
         tolls = self._tolls(items, touch)
-        factors, timed, waiting = self._spec.factors, self._book.timed, self._book.waiting
+        factors = self._spec.factors
         use_chance, has_value = factors.propensity, factors.value
         chances, scales = self._chances, self._scales
-        tables: dict[tuple[str, int], Timetable] = {}
+        moments: dict[tuple[str, int, int], Moment] = {}
         found = []
         offer: Offer | None = None
         value = scale = 0.0
         weights: dict[str, float] = {}
-        weighed: dict[tuple[float, float], dict[str, float]] = {}
         for option, slots, _, _ in items:
             if option.offer is not offer:
                 offer = option.offer
                 value, weights, scale = scales.get(offer.offer_id) or self._scale(offer)
-                weighed = {}
             key = option.key
             channel = key[2]
-            table = tables.get((channel, id(slots)))
-            if table is None:
-                table = tables[channel, id(slots)] = self._book.of(channel, slots)
             chance = chances.get(key) if use_chance else None
             known = has_value
             if chance is None:
                 chance, known = 1.0, False
-            best = table.best(chance * scale)
-            said = weights
-            if timed or waiting:
-                moment = (table.timing[best], table.patience[best])
-                said = weighed.get(moment) or weighed.setdefault(moment, self._at(moment, weights))
-            gain = scale * table.factors[best]
+            sign = 1 if chance * scale > 0.0 else -1 if chance * scale < 0.0 else 0
+            at = (channel, id(slots), sign)
+            moment = moments.get(at)
+            if moment is None:
+                moment = moments[at] = self._moment(channel, slots, sign)
+            best, factor, parts = moment
+            gain = scale * factor
             cost, price, fixed = tolls[channel]
-            priority = chance * gain - fixed
-            found.append(Worth(value, cost, price, said, chance, scale, gain, fixed, priority, best, known))
+            found.append(
+                _worth(
+                    Worth,
+                    (
+                        value,
+                        cost,
+                        price,
+                        {**weights, **parts} if parts else weights,
+                        chance,
+                        scale,
+                        gain,
+                        fixed,
+                        chance * gain - fixed,
+                        best,
+                        known,
+                    ),
+                )
+            )
         return found
 
-    def _at(self, moment: tuple[float, float], weights: dict[str, float]) -> dict[str, float]:
-        """An offer's weights with those of a slot: its timing and its patience, where they take part."""
-        said = dict(weights)
+    def _moment(self, channel: str, slots: tuple[datetime, ...], sign: int) -> Moment:
+        """The best slot for a contact whose expected value has a sign."""
+        table = self._book.of(channel, slots)
+        best = table.best(sign)
+        parts = {}
         if self._book.timed:
-            said["timing"] = moment[0]
+            parts["timing"] = table.timing[best]
         if self._book.waiting:
-            said["patience"] = moment[1]
-        return said
+            parts["patience"] = table.patience[best]
+        return best, table.factors[best], parts
 
     def _scale(self, offer: Offer) -> tuple[float, dict[str, float], float]:
         """Value, weights and scale of an offer, kept for its other options."""

@@ -178,7 +178,9 @@ def smooth(counts: FloatArray, *, bandwidth: float, other_days: float) -> FloatA
     if bandwidth > _NARROWEST:
         spread = counts @ _kernel(bandwidth)
     by_hour = spread.reshape(-1, _DAYS, _DAY_HOURS).mean(axis=1)
-    return np.asarray((1.0 - other_days) * spread + other_days * np.tile(by_hour, (1, _DAYS)))
+    every_day = other_days * by_hour[:, None, :]
+    mixed = (1.0 - other_days) * spread.reshape(-1, _DAYS, _DAY_HOURS) + every_day
+    return np.asarray(mixed.reshape(-1, HOURS))
 
 
 @lru_cache(maxsize=64)
@@ -213,8 +215,19 @@ def back_off(rhythm: Rhythm, counts: FloatArray, segments: "NDArray[np.object_]"
     Returns:
         Shape (n, 168), rows summing to 1.
     """
+    return drawn_towards(rhythm, counts, prior_shares(rhythm, segments))
+
+
+def drawn_towards(rhythm: Rhythm, counts: FloatArray, prior: FloatArray) -> FloatArray:
+    """``back_off`` to given patterns.
+
+    Args:
+        rhythm: Kernel and concentration.
+        counts: Own events by local hour of the week, shape (n, 168).
+        prior: What each customer's own pattern is drawn towards, shape (n, 168).
+    """
     own = smooth(counts, bandwidth=rhythm.bandwidth, other_days=rhythm.other_days)
-    shares = own + rhythm.concentration * prior_shares(rhythm, segments)
+    shares = own + rhythm.concentration * prior
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 

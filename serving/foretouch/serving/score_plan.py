@@ -107,6 +107,11 @@ class ScorePlan:
             return value
         return self._least if value < self._least else min(value, 1.0)
 
+    @property
+    def has_spans(self) -> bool:
+        """Whether the card gives intervals."""
+        return bool(self._upper)
+
     def span(self, score: float) -> tuple[float, float] | None:
         """Low and high end of the card's interval of a calibrated score, widened to hold it; None without one."""
         if not self._upper:

@@ -95,7 +95,7 @@ class SendEffect:
         if self.lag is not None:
             moved = fold(own[None, :])[0][_LAG] @ self.lag
             daily = moved if daily is None else daily + moved
-        shift = 0.0 if daily is None else np.tile(daily, DAYS)
+        shift = 0.0 if daily is None else np.concatenate((daily,) * DAYS)
         return {
             channel: multipliers((values + shift)[None, :], self.supported[channel])[0]
             for channel, values in self.everyone.items()
@@ -113,7 +113,7 @@ def multipliers(logs: FloatArray, supported: NDArray[np.bool_]) -> FloatArray:
         Shape (n, 168), each row with mean 1.
     """
     factor = np.exp(logs - logs.max(axis=1, keepdims=True))
-    tried = np.tile(supported, DAYS)
+    tried = np.concatenate((supported,) * DAYS)
     average = factor[:, tried].mean(axis=1, keepdims=True)
     factor = np.where(tried[None, :], factor, np.minimum(factor, average))
     return np.asarray(factor / factor.mean(axis=1, keepdims=True))

@@ -111,17 +111,23 @@ class Timetable:
         kind = 2 if scale > 0.0 else 0 if scale < 0.0 else 1
         found = self._bests[kind]
         if found < 0:
-            found = self._bests[kind] = self._first(kind - 1)
+            found = self._bests[kind] = self._first(kind - 1, range(len(self.slots)))
         return found
 
-    def _first(self, sign: int) -> int:
-        """``order``'s first, without putting the others in order."""
-        shares, among = self.shares, list(range(len(self.slots)))
+    def runner_up(self, scale: float) -> int | None:
+        """Index of the second best slot; see ``order``."""
+        best = self.best(scale)
+        others = [index for index in range(len(self.slots)) if index != best]
+        return self._first((scale > 0.0) - (scale < 0.0), others) if others else None
+
+    def _first(self, sign: int, among: Sequence[int]) -> int:
+        """``order``'s first of some slots, without putting the others in order."""
         if sign:
             factors = self.factors
-            most = max(factors) if sign > 0 else min(factors)
-            among = [index for index, factor in enumerate(factors) if factor == most]
-        return max(among, key=shares.__getitem__)  # of equal ones the first
+            of_these = [factors[index] for index in among]
+            most = max(of_these) if sign > 0 else min(of_these)
+            among = [index for index in among if factors[index] == most]
+        return max(among, key=self.shares.__getitem__)  # of equal ones the first
 
 
 class TimetableBook:
@@ -224,8 +230,8 @@ def choose_slot(
         The slot, and how it was found: best slot and runner-up, what waiting for the best one costs and gains, and
         the chosen slot's probability under this draw.
     """
-    slots, order = table.slots, table.order(scale)
-    best = chosen = order[0]
+    slots, second = table.slots, table.runner_up(scale)
+    best = chosen = table.best(scale)
     if position("slot/explore") < exploration:
         chosen = min(int(position("slot/which") * len(slots)), len(slots) - 1)
     probability = exploration / len(slots) + (1.0 - exploration if chosen == best else 0.0)
@@ -233,7 +239,7 @@ def choose_slot(
         slots[chosen],
         Send(
             best_at=slots[best],
-            runner_up_at=slots[order[1]] if len(order) > 1 else None,
+            runner_up_at=None if second is None else slots[second],
             score=table.shares[best],
             effect=table.timing[best] if table.timed else None,
             identified=table.timed,
