@@ -85,7 +85,8 @@ class Route:
         handler: Answers it.
         scopes: A key needs one of these; empty is public.
         body: Schema of the body; None takes none.
-        answer: Schema of the answer.
+        answer: Schema of the answer; several where it depends on the request.
+        plain: The answer is text, not JSON.
         query: Names and descriptions of query parameters.
         loopback_without_key: Callers on this machine need no key.
         body_optional: A call without any body is fine.
@@ -100,7 +101,8 @@ class Route:
     handler: Handler
     scopes: tuple[str, ...] = ()
     body: type[BaseModel] | tuple[type[BaseModel], ...] | None = None
-    answer: type[BaseModel] | None = None
+    answer: type[BaseModel] | tuple[type[BaseModel], ...] | None = None
+    plain: bool = False
     query: Mapping[str, str] = field(default_factory=dict)
     loopback_without_key: bool = False
     body_optional: bool = False

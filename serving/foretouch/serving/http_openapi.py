@@ -50,7 +50,7 @@ LISTS = {"outcomes": "outcomes", "events": "events"}
 def document() -> bytes:
     """The document as JSON."""
     bodies = [(route.body, "validation") for route in ROUTES if isinstance(route.body, type)]
-    answers = [(route.answer, "serialization") for route in ROUTES if route.answer is not None]
+    answers = [(answer, "serialization") for route in ROUTES for answer in _answers(route)]
     references, definitions = models_json_schema(
         [*dict.fromkeys(bodies), *dict.fromkeys(answers)],  # type: ignore[list-item]
         ref_template=PLACE,
@@ -125,7 +125,17 @@ def _query_parameter(name: str, text: str) -> dict[str, Any]:
 
 
 def _content(route: Route, references: Any) -> dict[str, Any]:
-    return {JSON: {"schema": references[route.answer, "serialization"] if route.answer else {"type": "object"}}}
+    if route.plain:
+        return {"text/plain": {"schema": {"type": "string"}}}
+    ways = [references[answer, "serialization"] for answer in _answers(route)]
+    return {JSON: {"schema": {"anyOf": ways} if len(ways) > 1 else next(iter(ways), {"type": "object"})}}
+
+
+def _answers(route: Route) -> tuple[Any, ...]:
+    """The schemas of a route's answers."""
+    if route.answer is None:
+        return ()
+    return route.answer if isinstance(route.answer, tuple) else (route.answer,)
 
 
 def _body_schema(route: Route, references: Any) -> dict[str, Any]:

@@ -19,12 +19,14 @@ from foretouch.serving.http_models import (
     CustomerBody,
     CustomersBody,
     ItemResult,
+    ItemsAnswer,
     OfferAnswer,
     OfferBody,
     RankAnswer,
     RankBody,
     ReservationAnswer,
     ScoreAnswer,
+    ScoresAnswer,
     SendTimesAnswer,
     SendTimesBody,
     SuppressionsAnswer,
@@ -116,7 +118,7 @@ ROUTES: tuple[Route, ...] = (
         handler=items.post_outcomes,
         scopes=POST_BACK,
         body=Outcome,
-        answer=ItemResult,
+        answer=(ItemResult, ItemsAnswer),
     ),
     Route(
         name="events",
@@ -126,7 +128,7 @@ ROUTES: tuple[Route, ...] = (
         handler=items.post_events,
         scopes=POST_BACK,
         body=CustomerEvent,
-        answer=ItemResult,
+        answer=(ItemResult, ItemsAnswer),
     ),
     Route(
         name="put_consents",
@@ -208,7 +210,7 @@ ROUTES: tuple[Route, ...] = (
             handler=items.scores(model),
             scopes=DECIDE,
             body=CustomersBody,
-            answer=ScoreAnswer,
+            answer=(ScoreAnswer, ScoresAnswer),
         )
         for model in ("lead", "churn", "value")
     ),
@@ -255,6 +257,7 @@ ROUTES: tuple[Route, ...] = (
         handler=ops.metrics,
         scopes=("report:read", "decide"),
         loopback_without_key=True,
+        plain=True,
     ),
     Route(name="openapi", method="GET", template="/openapi.json", summary="This document.", handler=ops.openapi),
 )

@@ -31,7 +31,7 @@ def test_a_deadline_that_passes_gives_a_labelled_fallback_in_time(service: Servi
     someone = treated(service.workspace)[0]
     service.decide(someone)
     before = count(service.workspace, "decisions")
-    body = {"customer_id": someone, "channels": ["email"], "request_id": "late"}
+    body = {"customer_id": someone, "channels": ["email"], "request_id": "late", "options": {"language": "en"}}
     with locked(service.workspace):
         started = time.monotonic()
         reply = service.call("POST", "/v1/decisions", body, headers={"X-Deadline-Ms": "100"})
