@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from foretouch.core.config import ChannelSection, RewardSection
 from foretouch.core.contact import Cap, ContactPolicy, CoolDown
 from foretouch.core.decisions import DecisionRequest, SendWindow
+from foretouch.core.events import CustomerEvent
 from foretouch.core.offers import Offer
+from foretouch.core.outcomes import Outcome
 from foretouch.core.policy import ContextWeight, Lever, PolicySpec, ScoreWeight
 from foretouch.core.schema import Contract
 
@@ -98,9 +100,12 @@ def test_a_naive_time_is_refused() -> None:
         (ScoreWeight, {"percent": 1e7}),
         (PolicySpec, {"fatigue_cost": 1e13}),
         (ChannelSection, {"cost": 1e13}),
+        (CustomerEvent, {"value": -1e308}),
+        (Outcome, {"value": 1e308}),
+        (RewardSection, {"default": -1e308}),
     ],
 )
-def test_an_amount_that_could_make_a_priority_infinite_is_refused(
+def test_an_amount_that_could_make_a_priority_or_a_sum_infinite_is_refused(
     contract: type[Contract], fields: dict[str, float]
 ) -> None:
     """One such offer would have left every request that names it without an answer."""
@@ -108,6 +113,13 @@ def test_an_amount_that_could_make_a_priority_infinite_is_refused(
         Offer: {"offer_id": "o", "name": "o", "channels": ("email",)},
         ContextWeight: {"key": "page", "equals": "cancel"},
         ScoreWeight: {"model": "churn"},
+        CustomerEvent: {
+            "event_id": "e",
+            "customer_id": "c",
+            "event": "purchase",
+            "occurred_at": "2026-03-01T12:00:00Z",
+        },
+        Outcome: {"outcome_id": "o", "decision_id": "d", "type": "revenue", "occurred_at": "2026-03-01T12:00:00Z"},
     }
     with pytest.raises(ValidationError, match=next(iter(fields))):
         contract.model_validate({**known.get(contract, {}), **fields})

@@ -12,7 +12,7 @@ from foretouch.core.errors import ConfigError
 from foretouch.core.events import Purpose
 from foretouch.core.offers import CandidateRef
 from foretouch.core.outcomes import OutcomeType
-from foretouch.core.schema import Contract, Cost, Days, Hours, Share
+from foretouch.core.schema import Amount, Contract, Cost, Days, Hours, Share
 from foretouch.core.toml_places import Places, find_places
 
 
@@ -170,9 +170,9 @@ class RewardSection(Contract):
     """``accept``: the offer's acceptance event happened; ``revenue``: the value in the window."""
     window_days: Days = 28.0
     """After the send time; later outcomes do not count, earlier labels are immature."""
-    default: float = 0.0
+    default: Amount = 0.0
     """Reward of a delivered contact without any outcome when the window closes."""
-    outcome_values: dict[OutcomeType, float] = Field(default_factory=dict)
+    outcome_values: dict[OutcomeType, Amount] = Field(default_factory=dict)
     """Added per type of outcome, once each, e.g. ``unsubscribe = -2.0``."""
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from foretouch.core.ids import Id
-from foretouch.core.schema import Contract, Time
+from foretouch.core.schema import Amount, Contract, Time
 
 Purpose = Literal["marketing", "retention", "service", "transactional"]
 
@@ -22,7 +22,7 @@ class CustomerEvent(Contract):
     received_at: Time | None = None
     """When it reached us; set by the service when absent. A feature as of t never sees a later one."""
     channel: str | None = None
-    value: float | None = None
+    value: Amount | None = None
     """Money in ``currency``; the meaning (revenue) is the event's."""
     currency: str | None = Field(default=None, min_length=3, max_length=3)
     is_bot: bool = False

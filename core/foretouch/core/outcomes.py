@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from foretouch.core.ids import Id
-from foretouch.core.schema import Contract, Time
+from foretouch.core.schema import Amount, Contract, Time
 
 OutcomeType = Literal[
     "confirmed",
@@ -52,7 +52,7 @@ class Outcome(Contract):
     received_at: Time | None = None
     rank: int = Field(default=1, ge=1)
     """Which of the decision's actions it belongs to."""
-    value: float | None = None
+    value: Amount | None = None
     currency: str | None = Field(default=None, min_length=3, max_length=3)
     reason: str | None = None
     """Why, e.g. of a rejection."""
