@@ -169,8 +169,9 @@ class Served:
         family = self._family()
         workers = [child for child in family if _is_worker(child)]
         if workers and not supervisor:
+            serving = [child for child in workers if _has_open(child, self.workspace / "state.db")]
             with suppress(psutil.NoSuchProcess):
-                draw.choice(workers).kill()
+                draw.choice(serving or workers).kill()
             return "worker"
         self.process.kill()
         for child in family:
@@ -200,6 +201,13 @@ class Served:
 def _is_worker(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return any("worker" in part for part in process.cmdline())
+    return False
+
+
+def _has_open(process: psutil.Process, path: Path) -> bool:
+    """Whether a worker is at work: one that is still starting has nothing to lose."""
+    with suppress(psutil.Error):
+        return any(file.path == str(path.resolve()) for file in process.open_files())
     return False
 
 
@@ -286,7 +294,15 @@ class Caller(threading.Thread):
 
 
 def prove(
-    workspace: Path, *, kills: int, workers: int, threads: int, key: str, customers: Sequence[str], now: str
+    workspace: Path,
+    *,
+    kills: int,
+    workers: int,
+    threads: int,
+    key: str,
+    customers: Sequence[str],
+    now: str,
+    supervisor_every: int = SUPERVISOR_EVERY,
 ) -> tuple[Acks, Counter[str]]:
     """Runs the load and the kills.
 
@@ -298,6 +314,7 @@ def prove(
         key: An API key with scope ``decide``.
         customers: Whom to ask about.
         now: The workspace's time, ISO 8601.
+        supervisor_every: See ``SUPERVISOR_EVERY``.
 
     Returns:
         What was acknowledged, and how many of each kind were killed.
@@ -322,7 +339,7 @@ def prove(
                     served.wait()
                 time.sleep(0.01)
             time.sleep(draw.uniform(*BETWEEN))
-            killed[served.kill(draw, supervisor=number % SUPERVISOR_EVERY == 0)] += 1
+            killed[served.kill(draw, supervisor=number % supervisor_every == 0)] += 1
         served.wait()
         stop.set()
         for caller in callers:

@@ -6,7 +6,6 @@ the champion itself, and their spread says how sure the model is of one candidat
 
 from typing import Protocol, runtime_checkable
 
-import lightgbm
 import numpy as np
 
 from foretouch.core.bundle import ModelCard
@@ -42,6 +41,8 @@ class MemberTrees:
     """
 
     def __init__(self, card: ModelCard, text: str) -> None:
+        import lightgbm  # noqa: PLC0415 - the supervisor reads the routes too, and must not wait for it
+
         try:
             self._booster = lightgbm.Booster(model_str=text)
         except lightgbm.basic.LightGBMError as error:
