@@ -149,7 +149,7 @@ def _candidates(course: Course, position: Positions) -> dict[str, Any]:
             *(None if drop is None or drop.until is None else time_text(drop.until) for drop in drops),
         ]
     left = [key for key, drop in zip(keys, drops, strict=True) if drop is None and key in selection.worths]
-    rows = range(1, count)
+    rows: Sequence[int] = range(1, count)
     if len(left) < len(keys):
         valued = set(left)
         rows = [row for row, key in enumerate(keys, 1) if key in valued and drops[row - 1] is None]

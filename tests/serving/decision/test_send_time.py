@@ -1,5 +1,6 @@
 """Slots on real clocks: skipped and repeated hours, half-hour zones, quiet hours over midnight, the slot's draw."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
@@ -94,7 +95,7 @@ def rhythm(*peaks: int) -> Rhythm:
     return Rhythm(shares=shares / shares.sum(), support=12.0)
 
 
-def table(slots: list[datetime], zone: ZoneInfo, of: Rhythm, **changes: Any) -> Timetable:
+def table(slots: Sequence[datetime], zone: ZoneInfo, of: Rhythm, **changes: Any) -> Timetable:
     return TimetableBook(zone, of, **changes).of("email", tuple(slots))
 
 
