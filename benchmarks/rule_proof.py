@@ -351,6 +351,9 @@ class Campaign:
             record = given.record
             if record is None:
                 continue
+            if not record.logged:  # the machine was busy: the answer says so, and no one can hold it to anything
+                self.statuses["not logged"] += 1
+                continue
             self.statuses[record.status] += 1
             self.open.extend((record, action.rank) for action in record.action)
 
