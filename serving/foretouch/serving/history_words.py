@@ -36,6 +36,8 @@ def show_what_if(found: WhatIf, console: Console) -> None:
     for loser in model.losers[:5]:
         console.print(f"  {loser.customer_id}: value {_pair(loser.value)}, reach {_pair(loser.reach)}", highlight=False)
     _show_evidence(found.evidence, console)
+    for warning in found.warnings:
+        console.print(f"note: {warning}", style="yellow", highlight=False, markup=False)
 
 
 def _show_evidence(evidence: Evidence, console: Console) -> None:

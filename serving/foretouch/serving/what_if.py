@@ -179,6 +179,11 @@ def _worth(course: Course, key: Key) -> tuple[float, float | None]:
     return worth.cost + chance * offer_cost, chance * (worth.value - offer_cost) - worth.cost
 
 
+def unknown_segments(by_segment: Mapping[str, tuple[Group, ...]]) -> tuple[str, ...]:
+    """Segments of which no customer has a value: probably mistyped."""
+    return tuple(name for name, groups in by_segment.items() if {group.name for group in groups} == {OTHER})
+
+
 def _groups(groups: Mapping[str, Sums]) -> tuple[Group, ...]:
     """By reach under either policy, largest first."""
     ordered = sorted(groups.items(), key=lambda item: (-max(item[1].reach), item[0]))

@@ -19,7 +19,7 @@ from foretouch.serving.policies import check_policy
 from foretouch.serving.replay_log import Replayer
 from foretouch.serving.selection import NO_CONTACT
 from foretouch.serving.shadow import first_key
-from foretouch.serving.what_if import Pair, Tally, decide_both
+from foretouch.serving.what_if import Pair, Tally, decide_both, unknown_segments
 from foretouch.serving.what_if_report import Evidence, WhatIf
 
 ESTIMATORS_GROUP = "foretouch.off_policy"
@@ -80,6 +80,7 @@ def what_if(
             if evidence and len(found.base.selection.picks) <= 1 and record.request.placements is None:
                 pairs.append(found)
         progress(done)
+    model_based = tally.result(losers=losers)
     return WhatIf(
         policy=policy.name,
         policy_version=content_hash(policy),
@@ -88,9 +89,15 @@ def what_if(
         in_range=in_range,
         sampled=len(names),
         left_out=left_out,
-        model_based=tally.result(losers=losers),
+        model_based=model_based,
         evidence=_evidence(workspace, pairs) if evidence else Evidence(available=False, reason="it was not asked for"),
-        warnings=("outcomes of the changed policy were never seen: only the logged-evidence numbers rest on outcomes",),
+        warnings=(
+            "outcomes of the changed policy were never seen: only the logged-evidence numbers rest on outcomes",
+            *(
+                f"segment {name!r} is no attribute or feature of any customer in the sample"
+                for name in unknown_segments(model_based.by_segment)
+            ),
+        ),
     )
 
 

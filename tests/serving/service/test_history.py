@@ -214,8 +214,12 @@ def test_the_commands_print_what_was_found(plane: Dataplane, world: Workspace, t
     assert found.exit_code == 0, found.output
     assert "model-based" in found.output
     assert "logged-evidence" in found.output
-    as_json = runner.invoke(app, ["what-if", "--policy", "bold", "--sample", "10", "--json", *where])
+    as_json = runner.invoke(
+        app, ["what-if", "--policy", "bold", "--sample", "10", "--segment", "teir", "--json", *where]
+    )
     assert json.loads(as_json.stdout)["sampled"] == 10
+    assert any("'teir' is no attribute" in warning for warning in json.loads(as_json.stdout)["warnings"])
+    assert "is no attribute" not in found.output
     shadow = runner.invoke(app, ["shadow", *where])
     assert "shadow policy bold" in shadow.output
     assert json.loads(runner.invoke(app, ["shadow", "--json", *where]).stdout)["shadows"][0]["policy"] == "bold"
