@@ -210,7 +210,7 @@ def test_reasons_in_full_and_in_chinese_on_demand(plane: Dataplane, world: Works
 def test_the_commands_print_what_was_found(plane: Dataplane, world: Workspace, tmp_path: Path) -> None:
     shadows_of(plane)
     app, runner, where = build_app(), CliRunner(), ["--workspace", str(world.root)]
-    found = runner.invoke(app, ["what-if", "--policy", "bold", "--sample", "10", "--segment", "tier", *where])
+    found = runner.invoke(app, ["what-if", "--policy", "bold", "--sample", "10", "--segment", "rfm_tier", *where])
     assert found.exit_code == 0, found.output
     assert "model-based" in found.output
     assert "logged-evidence" in found.output
