@@ -124,10 +124,14 @@ class Checker:
 
     def _consents(self) -> Mapping[tuple[str, str, str], list[tuple[dt.datetime, bool]]]:
         found: dict[tuple[str, str, str], list[tuple[dt.datetime, bool]]] = defaultdict(list)
-        for who, channel, purpose, at, granted in self.connection.execute(
-            "SELECT customer_id, channel, purpose, at, granted FROM consents ORDER BY at"
+        for who, channel, purpose, known, granted in self.connection.execute(
+            # What an outcome withdrew is known from when it was received.
+            "SELECT c.customer_id, c.channel, c.purpose, CASE WHEN c.source LIKE 'outcome:%' THEN"
+            " COALESCE((SELECT MIN(o.received_at) FROM outcomes o WHERE o.customer_id = c.customer_id"
+            " AND o.type = substr(c.source, 9) AND o.received_at >= c.at), c.at) ELSE c.at END AS known, c.granted"
+            " FROM consents c ORDER BY known"
         ):
-            found[who, channel, purpose].append((_time(at), bool(granted)))
+            found[who, channel, purpose].append((_time(known), bool(granted)))
         return found
 
     def _outcomes(self) -> Mapping[tuple[str, int], list[tuple[dt.datetime, dt.datetime, str]]]:
@@ -436,7 +440,8 @@ class Checker:
                         and since < other.at <= now
                         and other.decision_id != contact.decision_id
                     ),
-                    key=lambda other: other.at,
+                    # Of contacts at one instant none is the latest: an answer to one of them is an answer.
+                    key=lambda other: (other.at, any(kind in ANSWERED for _, _, kind in other.outcomes)),
                 )[-rule["count"] :]
                 silent = [
                     other
