@@ -43,6 +43,8 @@ def answering(parts: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
                     await writer.drain()
                     await asyncio.sleep(0)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
             writer.close()
 
     async def run() -> None:
@@ -50,8 +52,12 @@ def answering(parts: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
         found["loop"], found["stop"] = asyncio.get_running_loop(), asyncio.Event()
         found["port"] = server.sockets[0].getsockname()[1]
         started.set()
-        async with server:
-            await found["stop"].wait()
+        await found["stop"].wait()
+        server.close()
+        until = monotonic() + 5.0
+        while len(asyncio.all_tasks()) > 1 and monotonic() < until:  # the callers have hung up: each handler ends by itself
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a closed transport lets go of its socket in the loop's next round
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
