@@ -20,7 +20,7 @@ from result import write
 
 from foretouch.core.bundle import ModelInput
 from foretouch.core.policy import PolicySpec
-from foretouch.serving.policies import KINDS, distribution
+from foretouch.serving.decision.policies import KINDS, distribution
 from foretouch.training.booster import fit_booster, model_text
 from foretouch.training.ensemble import MEMBERS, fit_members, predict_members, spread
 

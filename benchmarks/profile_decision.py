@@ -27,9 +27,11 @@ from foretouch.core.clock import utc_now
 from foretouch.core.state import db
 from foretouch.core.state.access import create_key
 from foretouch.core.workspace import WORKSPACE_VARIABLE, Workspace
-from foretouch.serving import dataplane, decider, front, http_soon, log_write, start
-from foretouch.serving.bench_servers import question
-from foretouch.serving.bench_world import Size, build_world
+from foretouch.serving.bench.servers import question
+from foretouch.serving.bench.world import Size, build_world
+from foretouch.serving.runtime import dataplane, decider, log_write, start
+from foretouch.serving.web import front
+from foretouch.serving.web import soon as http_soon
 
 PARTS: tuple[tuple[str, Any, str], ...] = (
     ("loop: the request as its contract", http_soon, "checked"),

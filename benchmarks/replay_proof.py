@@ -34,10 +34,10 @@ from foretouch.core.state.log import read_decisions
 from foretouch.core.state.opening import open_state, read_state
 from foretouch.core.workspace import Workspace
 from foretouch.features.tables import read_table
-from foretouch.serving.dataplane import Dataplane
 from foretouch.serving.decide import decision_seed
-from foretouch.serving.policies import draw
-from foretouch.serving.replay_log import Replayer
+from foretouch.serving.decision.policies import draw
+from foretouch.serving.history.replay_log import Replayer
+from foretouch.serving.runtime.dataplane import Dataplane
 
 SEED = 20260322
 BATCH = 200

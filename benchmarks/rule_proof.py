@@ -35,8 +35,8 @@ from foretouch.core.state.suppressions import add_suppressions
 from foretouch.core.workspace import Workspace
 from foretouch.features.ingest import ingest_tables
 from foretouch.features.initialise import initialise
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.intake import Intake
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.intake import Intake
 
 SEED = 20250330
 CUSTOMERS = 1500

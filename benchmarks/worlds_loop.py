@@ -24,7 +24,7 @@ from worlds_truth import CHANNEL_COST, CHANNELS, FloatArray, IntArray, Populatio
 from foretouch.core.bundle import ModelInput
 from foretouch.core.policy import Factors, NewOffers, PolicySpec
 from foretouch.core.rng import derive_seed, uniform
-from foretouch.serving.policies import distribution, draw
+from foretouch.serving.decision.policies import distribution, draw
 from foretouch.training.booster import fit_booster
 
 EVERY_DECISIONS, EARLY = 10_000, 60_000

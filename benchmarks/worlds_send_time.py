@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from foretouch.serving.rhythm import Rhythm, back_off
-from foretouch.serving.send_effect import EXTRA, SendEffect, fold
+from foretouch.serving.models.rhythm import Rhythm, back_off
+from foretouch.serving.models.send_effect import EXTRA, SendEffect, fold
 from foretouch.training.send_effect import Sends
 from foretouch.training.send_effect_report import learn
 from foretouch.training.send_effect_rows import slot_weights

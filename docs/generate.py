@@ -28,7 +28,7 @@ from foretouch.core.contact import ContactPolicy
 from foretouch.core.engagement import EngagementPolicy
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.policy import PolicySpec
-from foretouch.serving.http_openapi import document
+from foretouch.serving.web.openapi import document
 
 DOCS = Path(__file__).resolve().parent
 HEAD = """# Configuration: every setting and its default

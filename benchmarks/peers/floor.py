@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from foretouch.serving.native import NativeBooster
+from foretouch.serving.models.native import NativeBooster
 
 GROUP = 64
 ANSWER = b'{"floor":"' + b"x" * 2000 + b'"}'

@@ -13,13 +13,13 @@ from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import CounterSnapshot, DecisionRequest, PastContact
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
-from foretouch.serving.candidates import Option
-from foretouch.serving.contact import Touch
-from foretouch.serving.plans import Plans
-from foretouch.serving.policies import distribution
-from foretouch.serving.priority import Appraiser
-from foretouch.serving.screening import Screened
-from foretouch.serving.send_time import NO_RHYTHM, TimetableBook
+from foretouch.serving.decision.candidates import Option
+from foretouch.serving.decision.plans import Plans
+from foretouch.serving.decision.policies import distribution
+from foretouch.serving.decision.priority import Appraiser
+from foretouch.serving.decision.screening import Screened
+from foretouch.serving.decision.send_time import NO_RHYTHM, TimetableBook
+from foretouch.serving.rules.contact import Touch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 

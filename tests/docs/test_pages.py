@@ -9,8 +9,8 @@ import typer
 from foretouch.core.cli import build_app
 from foretouch.core.decisions import Status
 from foretouch.core.outcomes import OutcomeType
-from foretouch.serving.http_routes import ROUTES
-from foretouch.serving.problems import _BY_ERROR
+from foretouch.serving.web.problems import _BY_ERROR
+from foretouch.serving.web.routes import ROUTES
 from foretouch.training.churn import BG_NBD, RECENCY
 from foretouch.training.lead import FOUND_AMONG_HOT, POINTS_RULE
 from foretouch.training.metrics import AMOUNT_METRICS, PROBABILITY_METRICS
@@ -58,7 +58,7 @@ def test_every_route_is_on_the_page_of_the_interface_with_its_scopes() -> None:
 def refusals() -> set[tuple[str, str]]:
     """Status and code of every refusal that the service can answer with, from its sources."""
     found: set[tuple[str, str]] = {(str(status), kind.code) for kind, status in _BY_ERROR}
-    for path in (ROOT / "serving/foretouch/serving").glob("*.py"):
+    for path in (ROOT / "serving/foretouch/serving").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "Problem":
                 given = {word.arg: word.value for word in node.keywords}

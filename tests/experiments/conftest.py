@@ -22,7 +22,7 @@ from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.state.db import State
 from foretouch.core.state.log import append_decision, append_event
 from foretouch.core.workspace import Workspace
-from foretouch.serving.assignment import arm_of
+from foretouch.serving.decision.assignment import arm_of
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = datetime(2026, 4, 20, 9, tzinfo=UTC)

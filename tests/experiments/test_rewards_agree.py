@@ -8,7 +8,7 @@ import pandas as pd
 
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.frame import build_frame
-from foretouch.serving.rewards import write_rewards
+from foretouch.serving.history.rewards import write_rewards
 
 
 def test_goals_of_the_first_decision_equal_the_experiments_rows(planted: Any, tmp_path: Path) -> None:

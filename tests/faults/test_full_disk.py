@@ -8,8 +8,8 @@ from foretouch.core.decisions import DecisionRequest
 from foretouch.core.errors import StateError
 from foretouch.core.outcomes import Outcome
 from foretouch.core.workspace import Workspace
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.intake import Intake
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.intake import Intake
 from tests.serving.service.world import consenting, count
 
 

@@ -12,8 +12,8 @@ import pytest
 from foretouch.core.decisions import DecisionRequest
 from foretouch.core.outcomes import Outcome
 from foretouch.core.workspace import Workspace
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.intake import Intake
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.intake import Intake
 from tests.serving.service.world import consenting, make_key
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -10,7 +10,7 @@ from foretouch.core.canonical import canonical_json
 from foretouch.core.decisions import ModelRef, ShadowChoice
 from foretouch.core.stored_record import VERSION, StoredRecord
 from foretouch.serving.decide import decide_course
-from foretouch.serving.record import store_course
+from foretouch.serving.decision.record import store_course
 from tests.serving.decision.stored import big_inputs, big_request
 
 FOLDER = Path(__file__).parent / "stored"

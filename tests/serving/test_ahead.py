@@ -11,11 +11,11 @@ from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import VIEWS
 from foretouch.features.online import OnlineFeatures, online_file
 from foretouch.features.packed import FeatureRow, entities, open_packed, read_packed, read_rows, write_rows
-from foretouch.serving.ahead import MOST, explain_ahead
-from foretouch.serving.bundles import load_scorer
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.reasons import model_reasons
-from foretouch.serving.replay_log import replay_logged
+from foretouch.serving.history.replay_log import replay_logged
+from foretouch.serving.jobs.ahead import MOST, explain_ahead
+from foretouch.serving.models.bundles import load_scorer
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.words.reasons import model_reasons
 from tests.serving.service.world import LEAD_INPUTS, build_world, copy_world, treated, write_model
 
 

@@ -16,12 +16,12 @@ import pytest
 from foretouch.core.clock import monotonic
 from foretouch.core.decisions import DecisionRequest
 from foretouch.core.errors import DataError, NotReadyError
-from foretouch.serving.bench_load import Load, cpu_by_process, run_load
-from foretouch.serving.bench_serve import BARE, FRAMEWORK, MLFLOW, NAIVE, OURS, RAW, figures, targets
-from foretouch.serving.bench_servers import post, question
-from foretouch.serving.bench_world import CHANNELS, OFFERS, Size, build_world
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.settings import read_settings
+from foretouch.serving.bench.load import Load, cpu_by_process, run_load
+from foretouch.serving.bench.serve import BARE, FRAMEWORK, MLFLOW, NAIVE, OURS, RAW, figures, targets
+from foretouch.serving.bench.servers import post, question
+from foretouch.serving.bench.world import CHANNELS, OFFERS, Size, build_world
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.settings import read_settings
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def answering(parts: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
         await found["stop"].wait()
         server.close()
         until = monotonic() + 5.0
-        while len(asyncio.all_tasks()) > 1 and monotonic() < until:  # the callers have hung up: each handler ends by itself
+        while len(asyncio.all_tasks()) > 1 and monotonic() < until:  # the callers hung up: each handler ends
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.01)  # a closed transport lets go of its socket in the loop's next round
 

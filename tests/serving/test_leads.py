@@ -10,7 +10,7 @@ from foretouch.core.clock import ManualClock
 from foretouch.core.errors import ConfigError
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
-from foretouch.serving.leads import ScoredLead, checked_address, hand_off, signing_secret
+from foretouch.serving.jobs.leads import ScoredLead, checked_address, hand_off, signing_secret
 from tests.serving.receiver import Receiver, lead_data, receiving
 
 

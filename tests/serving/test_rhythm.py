@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretouch.core.bundle import ModelCard
-from foretouch.serving.rhythm import (
+from foretouch.serving.models.rhythm import (
     CELL_INPUTS,
     HOURS,
     FloatArray,

@@ -29,9 +29,9 @@ from foretouch.features.build import build_features
 from foretouch.features.initialise import initialise
 from foretouch.features.simulation import Simulation
 from foretouch.features.tables import read_table
-from foretouch.serving.leads import signing_secret
-from foretouch.serving.score_file import formula_safe, read_audience
-from foretouch.serving.scores import encode_frame, score_everyone
+from foretouch.serving.jobs.leads import signing_secret
+from foretouch.serving.jobs.score_file import formula_safe, read_audience
+from foretouch.serving.jobs.scores import encode_frame, score_everyone
 from tests.serving.receiver import lead_data, receiving
 
 INPUTS = (

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretouch.core.bundle import ModelCard
-from foretouch.serving.rhythm import HOURS, FloatArray, Rhythm, send_effect
-from foretouch.serving.send_effect import EXTRA, SendEffect, fold, lagged, multipliers
+from foretouch.serving.models.rhythm import HOURS, FloatArray, Rhythm, send_effect
+from foretouch.serving.models.send_effect import EXTRA, SendEffect, fold, lagged, multipliers
 
 UNIFORM = np.full(HOURS, 1.0 / HOURS)
 DAYTIME = np.array([9 <= hour < 21 for hour in range(24)])

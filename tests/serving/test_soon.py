@@ -13,10 +13,10 @@ import pytest
 from foretouch.core.clock import utc_now
 from foretouch.core.state.access import create_key, revoke_key
 from foretouch.core.state.db import State
-from foretouch.serving import auth
-from foretouch.serving.auth import KeyRing
-from foretouch.serving.http_soon import Wakeups, wakeups
-from foretouch.serving.problems import Problem
+from foretouch.serving.web import auth
+from foretouch.serving.web.auth import KeyRing
+from foretouch.serving.web.problems import Problem
+from foretouch.serving.web.soon import Wakeups, wakeups
 
 
 def test_every_waiter_is_woken_once_its_own_future_is_settled() -> None:

@@ -13,7 +13,7 @@ from scipy.stats import chi2
 
 from foretouch.core.policy import NewOffers, PolicySpec
 from foretouch.core.rng import derive_seed, uniform
-from foretouch.serving.policies import KINDS, Draws, check_policy, distribution, draw
+from foretouch.serving.decision.policies import KINDS, Draws, check_policy, distribution, draw
 
 EXTREME = 1e308
 VALUES = st.one_of(

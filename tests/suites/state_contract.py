@@ -28,7 +28,7 @@ from foretouch.core.state.db import State
 from foretouch.core.state.log import append_event, append_outcome, read_decision, read_decisions, read_events
 from foretouch.core.state.people import add_consents, read_consents
 from foretouch.core.state.suppressions import add_suppressions, list_suppressions, remove_suppression
-from foretouch.serving.log_write import Repeat
+from foretouch.serving.runtime.log_write import Repeat
 from tests.suites.state_desk import NOW, Desk, offer
 from tests.suites.state_stores import Store
 

@@ -17,10 +17,10 @@ from foretouch.core.state.db import State
 from foretouch.core.state.people import Person, add_consents, counter_snapshot, upsert_customers
 from foretouch.core.stored_record import StoredRecord
 from foretouch.serving.decide import DecisionInputs, decide_course
-from foretouch.serving.inputs import DEFAULT_POLICY
-from foretouch.serving.log_write import DecisionWriter, Pending, Repeat, read_counters
-from foretouch.serving.record import store_course
-from foretouch.serving.settings import ExperimentSet, PolicySet, Settings
+from foretouch.serving.decision.inputs import DEFAULT_POLICY
+from foretouch.serving.decision.record import store_course
+from foretouch.serving.runtime.log_write import DecisionWriter, Pending, Repeat, read_counters
+from foretouch.serving.runtime.settings import ExperimentSet, PolicySet, Settings
 
 NOW = datetime(2026, 5, 6, 9, 7, 30, tzinfo=UTC)
 CHANNELS = ("email", "sms")

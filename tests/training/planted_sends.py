@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from foretouch.serving.send_effect import DAY_HOURS
+from foretouch.serving.models.send_effect import DAY_HOURS
 from foretouch.training.send_effect import Sends
 from foretouch.training.send_effect_rows import slot_weights
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from foretouch.core.errors import DataError
-from foretouch.training.bench_churn import predict, run
-from foretouch.training.bench_churn_factor import believe, believed, fit_base, fit_factor, purchase_days, scale
+from foretouch.training.bench.churn import predict, run
+from foretouch.training.bench.churn_factor import believe, believed, fit_base, fit_factor, purchase_days, scale
 from foretouch.training.lifetime import BetaGeometric, summarise
 from foretouch.training.metrics import row_log_loss
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from foretouch.core.errors import DataError
-from foretouch.training.bench_design import Design, LinearDesign, linear_score, ridge_logistic
+from foretouch.training.bench.design import Design, LinearDesign, linear_score, ridge_logistic
 
 
 @pytest.fixture(name="table")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from foretouch.core.errors import DataError
-from foretouch.training.bench_lead import capture, fit_lead, run, stratified_folds
+from foretouch.training.bench.lead import capture, fit_lead, run, stratified_folds
 from foretouch.training.metrics import AUC
 from foretouch.training.task import FloatArray
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from foretouch.core.errors import DataError
-from foretouch.training.bench_send_time import COLUMNS, choose, read_activity, run, shares_of
+from foretouch.training.bench.send_time import COLUMNS, choose, read_activity, run, shares_of
 
 
 def planted(seed: int, *, zone: str = "Asia/Shanghai", customers: int = 60, days: int = 140) -> pd.DataFrame:

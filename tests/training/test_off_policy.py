@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foretouch.training.bench_ope import evaluate
-from foretouch.training.off_policy import (
+from foretouch.training.bench.ope import evaluate
+from foretouch.training.off_policy.estimators import (
     ESTIMATORS,
     Rounds,
     cross_fitted_means,

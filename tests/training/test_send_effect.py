@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foretouch.serving.send_effect import DAY_HOURS, EXTRA, SendEffect
+from foretouch.serving.models.send_effect import DAY_HOURS, EXTRA, SendEffect
 from foretouch.training.send_effect import choose, fit_effect, informative, likelihoods
 from foretouch.training.send_effect_evidence import MIN_EFFECTIVE_HOURS, MIN_RESPONSES, weigh
 from foretouch.training.send_effect_report import EVERYONE, LIFT, OWN, judge, learn

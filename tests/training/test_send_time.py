@@ -14,7 +14,7 @@ from foretouch.core.bundle import ModelCard
 from foretouch.core.config import Config
 from foretouch.core.errors import ConfigError, DataError
 from foretouch.core.workspace import Workspace
-from foretouch.serving.rhythm import HOURS, FloatArray, Rhythm, hour_distribution
+from foretouch.serving.models.rhythm import HOURS, FloatArray, Rhythm, hour_distribution
 from foretouch.training.activity import hits, later_hours, log_likelihoods, per_event, plan_times
 from foretouch.training.booster import predict_text
 from foretouch.training.send_time import TASK, Hours, counts_feature, predict_shares

@@ -9,7 +9,7 @@ import pytest
 
 from foretouch.core.errors import DataError
 from foretouch.training.task import FloatArray
-from foretouch.training.uplift_curve import Randomised, evaluate_uplift
+from foretouch.training.uplift.curve import Randomised, evaluate_uplift
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden/bench/uplift_curve.json").read_text())
 

@@ -8,10 +8,10 @@ import pytest
 
 from foretouch.core.bundle import ModelInput
 from foretouch.core.errors import DataError
-from foretouch.training.bench_uplift import fit_predict, run
+from foretouch.training.bench.uplift import fit_predict, run
 from foretouch.training.task import FloatArray
-from foretouch.training.uplift_curve import evaluate_uplift
-from foretouch.training.uplift_learners import LEARNERS, Settings, Trial, deal, fit_uplift
+from foretouch.training.uplift.curve import evaluate_uplift
+from foretouch.training.uplift.learners import LEARNERS, Settings, Trial, deal, fit_uplift
 
 NAMES = ("a", "b", "c")
 

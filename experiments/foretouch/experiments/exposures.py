@@ -11,7 +11,7 @@ from foretouch.core.state.connection import from_micros, stream
 from foretouch.core.state.opening import read_state
 from foretouch.core.stored_record import read_fields
 from foretouch.core.workspace import Workspace
-from foretouch.serving.assignment import arm_of, as_of_version, unit_of
+from foretouch.serving.decision.assignment import arm_of, as_of_version, unit_of
 
 
 @dataclass(kw_only=True)

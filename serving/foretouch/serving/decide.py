@@ -10,23 +10,23 @@ from dataclasses import replace
 from foretouch.core.decisions import DecisionRecord, DecisionRequest
 from foretouch.core.policy import PolicySpec
 from foretouch.core.rng import derive_seed, uniform
-from foretouch.serving.candidates import Key, Option, list_candidates
-from foretouch.serving.course import Course
-from foretouch.serving.customer_rhythm import SEND_TIME_MODEL, rhythm_of
-from foretouch.serving.customer_scores import score_customer
-from foretouch.serving.fallback import find_propensities
-from foretouch.serving.holdout import hold
-from foretouch.serving.inputs import DEFAULT_POLICY, DecisionInputs
-from foretouch.serving.last_resort import default_options, probes, resorts, take_default
-from foretouch.serving.placements import screen_in_turn
-from foretouch.serving.priority import Appraiser
-from foretouch.serving.propensities import Propensities
-from foretouch.serving.record import write_record
-from foretouch.serving.screening import Screened
-from foretouch.serving.selection import Lottery, select
-from foretouch.serving.send_time import NO_RHYTHM, TimetableBook
-from foretouch.serving.setting import set_out
-from foretouch.serving.touchpoint import effective_request
+from foretouch.serving.decision.candidates import Key, Option, list_candidates
+from foretouch.serving.decision.course import Course
+from foretouch.serving.decision.customer_rhythm import SEND_TIME_MODEL, rhythm_of
+from foretouch.serving.decision.customer_scores import score_customer
+from foretouch.serving.decision.fallback import find_propensities
+from foretouch.serving.decision.holdout import hold
+from foretouch.serving.decision.inputs import DEFAULT_POLICY, DecisionInputs
+from foretouch.serving.decision.last_resort import default_options, probes, resorts, take_default
+from foretouch.serving.decision.placements import screen_in_turn
+from foretouch.serving.decision.priority import Appraiser
+from foretouch.serving.decision.propensities import Propensities
+from foretouch.serving.decision.record import write_record
+from foretouch.serving.decision.screening import Screened
+from foretouch.serving.decision.selection import Lottery, select
+from foretouch.serving.decision.send_time import NO_RHYTHM, TimetableBook
+from foretouch.serving.decision.setting import set_out
+from foretouch.serving.decision.touchpoint import effective_request
 
 __all__ = ["DEFAULT_POLICY", "DecisionInputs", "decide", "decide_course", "decision_seed"]
 

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as MountedRoute
 
-from foretouch.serving.front import Front, plain_answer
-from foretouch.serving.http_api import Api
-from foretouch.serving.http_routes import ROUTES
+from foretouch.serving.web.api import Api
+from foretouch.serving.web.front import Front, plain_answer
+from foretouch.serving.web.routes import ROUTES
 
 SETTINGS: dict[str, Any] = {
     "threads": 16,
@@ -38,7 +38,7 @@ class Running:
     def start(self) -> Api:
         """Opens the workspace, loads the champions, and starts the background work."""
         if self._api is None:
-            start = import_module("foretouch.serving.start")  # the supervisor never gets here, and starts quickly
+            start = import_module("foretouch.serving.runtime.start")  # the supervisor never gets here
             self._api, self._close = start.start_or_say_why()
         return self._api
 

@@ -9,7 +9,7 @@ from foretouch.core.config import ChannelSection, Config
 from foretouch.core.decisions import CounterSnapshot, DecisionRequest, FeatureSnapshot, PastContact
 from foretouch.core.offers import Catalogue, Offer, Treatment
 from foretouch.features.catalogue import features_of
-from foretouch.serving.inputs import DecisionInputs
+from foretouch.serving.decision.inputs import DecisionInputs
 from tests.serving.decision.world import NOW, inputs
 
 CHANNELS = ("email", "sms", "push")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from foretouch.core.experiment import ExperimentSpec
-from foretouch.serving.assignment import arm_of, as_of_version, assign, in_slice, runs, strictest
+from foretouch.serving.decision.assignment import arm_of, as_of_version, assign, in_slice, runs, strictest
 from tests.serving.decision.make_assignment_vectors import FILE
 
 AT = datetime(2026, 3, 10, tzinfo=UTC)

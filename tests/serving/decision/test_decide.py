@@ -17,9 +17,9 @@ from foretouch.core.errors import ConfigError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import ContextWeight, Factors, PolicySpec, ScoreWeight
-from foretouch.serving.customer_scores import SCORE_FEATURES
 from foretouch.serving.decide import decide
-from foretouch.serving.rule_check import check_catalogue
+from foretouch.serving.decision.customer_scores import SCORE_FEATURES
+from foretouch.serving.rules.rule_check import check_catalogue
 from tests.serving.decision.world import (
     CHURN_MODEL,
     NOW,

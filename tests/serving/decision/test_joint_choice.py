@@ -16,7 +16,7 @@ from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import ContextWeight, Factors, Lever, PolicySpec, ScoreWeight
 from foretouch.serving import decide as decide_module
 from foretouch.serving.decide import DecisionInputs
-from foretouch.serving.send_time import Rhythm
+from foretouch.serving.decision.send_time import Rhythm
 from tests.serving.decision import brute_force
 from tests.serving.decision.world import (
     ALL_CONSENTS,

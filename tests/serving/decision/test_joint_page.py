@@ -16,7 +16,7 @@ from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from foretouch.serving import decide as decide_module
 from foretouch.serving.decide import decide
-from foretouch.serving.send_time import Rhythm
+from foretouch.serving.decision.send_time import Rhythm
 from tests.serving.decision.world import NOW, counters, inputs, request
 
 PAGE = (Path(__file__).parents[3] / "docs" / "arbitration.md").read_text("utf-8")

@@ -7,8 +7,8 @@ import pytest
 from foretouch.core.config import Config, TouchpointSection
 from foretouch.core.decisions import DecisionRecord, DecisionRequest
 from foretouch.core.policy import PolicySpec
-from foretouch.serving.replay import replay
-from foretouch.serving.touchpoint import effective_request
+from foretouch.serving.decision.touchpoint import effective_request
+from foretouch.serving.history.replay import replay
 from tests.serving.decision.world import counters, decided, inputs, request
 
 SECTION = {

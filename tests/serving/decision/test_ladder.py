@@ -13,8 +13,8 @@ from foretouch.core.decisions import CounterSnapshot, DecisionRecord, FeatureSna
 from foretouch.core.experiment import Arm, ExperimentSpec
 from foretouch.core.offers import CandidateRef, Catalogue, Offer
 from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight
-from foretouch.serving.bundles import ConstantScorer
-from foretouch.serving.replay import replay, replay_inputs
+from foretouch.serving.history.replay import replay, replay_inputs
+from foretouch.serving.models.bundles import ConstantScorer
 from tests.serving.decision.world import (
     ALL_CONSENTS,
     CHURN_MODEL,

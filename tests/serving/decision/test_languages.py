@@ -11,7 +11,7 @@ from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import DecisionRecord, FeatureSnapshot
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decide import decide
-from foretouch.serving.translations import SENTENCES, in_chinese, translated
+from foretouch.serving.words.translations import SENTENCES, in_chinese, translated
 from tests.serving.decision.world import NOW, inputs, request
 
 HAN = re.compile(r"[\u4e00-\u9fff]")

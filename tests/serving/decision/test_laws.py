@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 
 from foretouch.core.decisions import DecisionRecord
 from foretouch.serving.decide import DecisionInputs, decide
-from foretouch.serving.replay import replay
-from foretouch.serving.touchpoint import effective_request
+from foretouch.serving.decision.touchpoint import effective_request
+from foretouch.serving.history.replay import replay
 from tests.serving.decision import oracle
 from tests.serving.decision.world import inputs, request, total_probability
 from tests.serving.decision.worlds import CHANNELS, worlds

@@ -8,7 +8,7 @@ import pytest
 from foretouch.core.config import ClockSection
 from foretouch.core.decisions import DecisionRecord
 from foretouch.core.offers import Catalogue, Offer
-from foretouch.serving.replay import replay
+from foretouch.serving.history.replay import replay
 from tests.serving.decision.world import NOW, OFFERS, counters, decided, inputs
 
 OFFSET = ClockSection(kind="offset", offset_seconds=-280_504_950.589)

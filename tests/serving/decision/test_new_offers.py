@@ -13,9 +13,9 @@ from foretouch.core.bundle import Calibration, ModelInput, ScoreIntervals, write
 from foretouch.core.decisions import DecisionRecord
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import NewOffers, PolicySpec
-from foretouch.serving.bundles import load_scorer
-from foretouch.serving.new_offers import evidence_of, knows, members, span
-from foretouch.serving.scoring import FloatArray
+from foretouch.serving.decision.new_offers import evidence_of, knows, members, span
+from foretouch.serving.models.bundles import load_scorer
+from foretouch.serving.models.scoring import FloatArray
 from foretouch.training.booster import fit_booster, golden_rows, model_text
 from foretouch.training.ensemble import fit_members, with_members
 from tests.serving.decision.world import (

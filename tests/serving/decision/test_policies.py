@@ -7,7 +7,7 @@ import pytest
 
 from foretouch.core.errors import ConfigError
 from foretouch.core.policy import NewOffers, PolicySpec
-from foretouch.serving.policies import check_policy, distribution, draw
+from foretouch.serving.decision.policies import check_policy, distribution, draw
 from tests.suites.policies import PolicyContract, chi_square_p, frequencies
 
 

@@ -17,8 +17,8 @@ from foretouch.core.packing import pack_columns, pack_rows, pack_values, unpack_
 from foretouch.core.policy import PolicySpec
 from foretouch.core.stored_record import StoredRecord, read_fields, read_record, store, time_text
 from foretouch.serving.decide import decide, decide_course
-from foretouch.serving.inputs import DecisionInputs
-from foretouch.serving.record import store_course
+from foretouch.serving.decision.inputs import DecisionInputs
+from foretouch.serving.decision.record import store_course
 from tests.serving.decision.stored import big_inputs, big_request
 from tests.serving.decision.world import counters, decided, inputs, request
 

@@ -5,8 +5,8 @@ import pytest
 from foretouch.core.decisions import DecisionRecord
 from foretouch.core.errors import ConfigError
 from foretouch.core.policy import PolicySpec
-from foretouch.serving.inputs import DecisionInputs
-from foretouch.serving.replay import replay, replay_inputs
+from foretouch.serving.decision.inputs import DecisionInputs
+from foretouch.serving.history.replay import replay, replay_inputs
 from tests.serving.decision.world import decided, inputs
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from foretouch.core.contact import QuietHours
 from foretouch.core.decisions import Send
-from foretouch.serving.send_time import NO_RHYTHM, Rhythm, Timetable, TimetableBook, choose_slot
-from foretouch.serving.slots import hour_of_week, is_quiet, walk
+from foretouch.serving.decision.send_time import NO_RHYTHM, Rhythm, Timetable, TimetableBook, choose_slot
+from foretouch.serving.rules.slots import hour_of_week, is_quiet, walk
 from tests.serving.decision.world import counters, decided
 
 BERLIN = ZoneInfo("Europe/Berlin")

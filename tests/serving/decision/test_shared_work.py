@@ -19,22 +19,22 @@ from foretouch.core.decisions import CounterSnapshot, PastContact, PastOutcome
 from foretouch.core.engagement import EngagementPolicy, EngagementRule
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.features.crosses import pair_part
-from foretouch.serving.candidates import Option, lay_out
-from foretouch.serving.course import Course
-from foretouch.serving.customer_rhythm import Reading
-from foretouch.serving.customer_scores import score_customer
 from foretouch.serving.decide import DecisionInputs, decide
-from foretouch.serving.engagement import rule_values
-from foretouch.serving.hours import HourRule, OpenHours, open_slots
-from foretouch.serving.local_hours import hour_of_week, hours_of_week
-from foretouch.serving.pair_plan import PairPlan
-from foretouch.serving.plans import Plans
-from foretouch.serving.rhythm import Rhythm, hour_distribution, send_effect
-from foretouch.serving.score_plan import ScorePlan
-from foretouch.serving.screening import Screened, screen
-from foretouch.serving.send_time import Timetable
-from foretouch.serving.setting import set_out
-from foretouch.serving.slots import HORIZON, walk
+from foretouch.serving.decision.candidates import Option, lay_out
+from foretouch.serving.decision.course import Course
+from foretouch.serving.decision.customer_rhythm import Reading
+from foretouch.serving.decision.customer_scores import score_customer
+from foretouch.serving.decision.plans import Plans
+from foretouch.serving.decision.screening import Screened, screen
+from foretouch.serving.decision.send_time import Timetable
+from foretouch.serving.decision.setting import set_out
+from foretouch.serving.models.pair_plan import PairPlan
+from foretouch.serving.models.rhythm import Rhythm, hour_distribution, send_effect
+from foretouch.serving.models.score_plan import ScorePlan
+from foretouch.serving.rules.engagement import rule_values
+from foretouch.serving.rules.hours import HourRule, OpenHours, open_slots
+from foretouch.serving.rules.local_hours import hour_of_week, hours_of_week
+from foretouch.serving.rules.slots import HORIZON, walk
 from tests.serving.decision.world import NOW, OFFER_MODEL, inputs, request
 from tests.serving.decision.worlds import ZONES, worlds
 

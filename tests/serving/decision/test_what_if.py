@@ -9,12 +9,12 @@ from foretouch.core.decisions import Action, DecisionRecord, ShadowChoice
 from foretouch.core.errors import ConfigError
 from foretouch.core.policy import Lever, PolicySpec
 from foretouch.serving.decide import decide, decide_course
-from foretouch.serving.explained import explained
-from foretouch.serving.inputs import DecisionInputs
-from foretouch.serving.shadow import shadow_choice, wants_shadow
-from foretouch.serving.shadow_report import shadow_reports, wilson
-from foretouch.serving.what_if import Pair, Tally, decide_both
-from foretouch.serving.what_if_log import evidence_table
+from foretouch.serving.decision.inputs import DecisionInputs
+from foretouch.serving.history.shadow import shadow_choice, wants_shadow
+from foretouch.serving.history.shadow_report import shadow_reports, wilson
+from foretouch.serving.history.what_if import Pair, Tally, decide_both
+from foretouch.serving.history.what_if_log import evidence_table
+from foretouch.serving.words.explained import explained
 from tests.serving.decision.test_decide import experiment
 from tests.serving.decision.world import OFFER_MODEL, LogisticScorer, card, counters, inputs, request
 

@@ -15,7 +15,7 @@ from foretouch.core.models import ModelName
 from foretouch.core.offers import Catalogue, Offer, Treatment
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decide import DecisionInputs, decide, decision_seed
-from foretouch.serving.scoring import FloatArray
+from foretouch.serving.models.scoring import FloatArray
 
 NOW = datetime(2026, 3, 10, 14, 20, tzinfo=UTC)
 VERSIONS = Versions(

@@ -17,7 +17,7 @@ from foretouch.core.engagement import TIERS
 from foretouch.core.offers import Catalogue, OfferCaps
 from foretouch.core.policy import Factors, PolicySpec
 from foretouch.serving.decide import decide
-from foretouch.serving.translations import in_chinese
+from foretouch.serving.words.translations import in_chinese
 from tests.serving.decision.world import EVERY_PURPOSE, NOW, OFFERS, inputs, request
 
 OPEN = ContactPolicy(default_time_zone="Europe/Berlin")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from foretouch.core.contact import WEEKDAYS, QuietHours, WorkingHours
 from foretouch.core.errors import ConfigError
-from foretouch.serving.hours import HourRule, first_closed, next_open, open_slots
-from foretouch.serving.working_days import (
+from foretouch.serving.rules.hours import HourRule, first_closed, next_open, open_slots
+from foretouch.serving.rules.working_days import (
     SWAPPED_WITHIN,
     check_calendar,
     is_known,

@@ -21,8 +21,8 @@ from foretouch.features.catalogue import AGES, FEATURES
 from foretouch.features.ingest import ingest_tables
 from foretouch.features.initialise import initialise
 from foretouch.features.offers import load_catalogue
-from foretouch.serving.rule_check import check_contact_policy, check_engagement, check_touchpoints
-from foretouch.serving.settings import LOOK_SECONDS, SettingsReader, read_settings
+from foretouch.serving.rules.rule_check import check_contact_policy, check_engagement, check_touchpoints
+from foretouch.serving.runtime.settings import LOOK_SECONDS, SettingsReader, read_settings
 from tests.serving.decision.world import EVERY_PURPOSE, NOW, OFFERS, counters, decided
 
 TEA, JAM = OFFERS[0].replace(issue="thirst"), OFFERS[1].replace(issue="hunger")

@@ -11,11 +11,11 @@ from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import Cap, ContactPolicy, CoolDown
 from foretouch.core.decisions import CounterSnapshot, DecisionRequest, PastContact, PastOutcome
 from foretouch.core.offers import Offer
-from foretouch.serving.bans import allowed, free_from
-from foretouch.serving.candidates import Option
-from foretouch.serving.caps import Period, bounds_of, period_of
-from foretouch.serving.contact import Touch
-from foretouch.serving.slots import SlotMemo, allowed_slots
+from foretouch.serving.decision.candidates import Option
+from foretouch.serving.rules.bans import allowed, free_from
+from foretouch.serving.rules.caps import Period, bounds_of, period_of
+from foretouch.serving.rules.contact import Touch
+from foretouch.serving.rules.slots import SlotMemo, allowed_slots
 
 NOW = datetime(2026, 3, 28, 14, 20, tzinfo=UTC)  # the day before Europe's clocks change
 CHANNELS = ("email", "sms")
@@ -188,7 +188,9 @@ def test_a_cool_down_is_what_looking_back_from_every_slot_says(
         for last in times
         if sum(last - timedelta(days=rule.within_days) <= at <= last for at in times) >= rule.count
     ]
-    latest = sorted((item for item in contacts if item.at <= NOW and counts(item)), key=lambda item: item.at)
+    latest = sorted(
+        (item for item in contacts if item.at <= NOW and counts(item)), key=lambda item: (item.at, bool(item.answered))
+    )
     run = latest[-rule.count :]
     silent = "unanswered" in rule.after and len(run) == rule.count and not any(item.answered for item in run)
     if silent and run[-1].at - run[0].at <= timedelta(days=rule.within_days):

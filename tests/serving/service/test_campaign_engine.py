@@ -17,11 +17,11 @@ from foretouch.core.contact import ANY
 from foretouch.core.decisions import FeatureSnapshot
 from foretouch.core.workspace import Workspace
 from foretouch.features.online import OnlineFeatures
-from foretouch.serving.bundles import load_scorer
-from foretouch.serving.feature_read import OPEN_AFTER_FAILURES, FeatureReader
-from foretouch.serving.rhythm import CELL_INPUTS, HOURS, Rhythm, cell_inputs, hour_distribution
-from foretouch.serving.scores import score_everyone
-from foretouch.serving.telemetry import Telemetry
+from foretouch.serving.jobs.scores import score_everyone
+from foretouch.serving.models.bundles import load_scorer
+from foretouch.serving.models.rhythm import CELL_INPUTS, HOURS, Rhythm, cell_inputs, hour_distribution
+from foretouch.serving.runtime.feature_read import OPEN_AFTER_FAILURES, FeatureReader
+from foretouch.serving.web.telemetry import Telemetry
 from tests.serving.service.world import Reply, Service, consenting, count, treated, wait_for
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from foretouch.core.workspace import Workspace
-from foretouch.serving.http_routes import ROUTES
+from foretouch.serving.web.routes import ROUTES
 from tests.serving.service.world import Reply, Service, count, held_out, make_key, set_serving, wait_for
 
 TABLES = ("decisions", "outcomes", "events", "contacts", "quarantine", "consents", "idempotency")

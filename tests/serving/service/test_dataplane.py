@@ -20,16 +20,16 @@ from foretouch.core.offers import CandidateRef
 from foretouch.core.state.log import append_event
 from foretouch.core.workspace import Workspace
 from foretouch.serving import decide
-from foretouch.serving import settings as settings_module
-from foretouch.serving.bundles import BundleStore, check_text, load_scorer, load_scorers
-from foretouch.serving.customer_scores import CustomerScores, score_customer
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.feature_read import Breaker, FeatureReader
-from foretouch.serving.log_write import Claim
-from foretouch.serving.moment import settle_time
-from foretouch.serving.settings import Settings
-from foretouch.serving.telemetry import Telemetry
-from foretouch.serving.upkeep import catch_up
+from foretouch.serving.decision.customer_scores import CustomerScores, score_customer
+from foretouch.serving.decision.moment import settle_time
+from foretouch.serving.models.bundles import BundleStore, check_text, load_scorer, load_scorers
+from foretouch.serving.runtime import settings as settings_module
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.feature_read import Breaker, FeatureReader
+from foretouch.serving.runtime.log_write import Claim
+from foretouch.serving.runtime.settings import Settings
+from foretouch.serving.runtime.upkeep import catch_up
+from foretouch.serving.web.telemetry import Telemetry
 from tests.serving.service.world import LEAD_INPUTS, count, treated, write_model
 
 

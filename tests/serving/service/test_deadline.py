@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from foretouch.core.clock import monotonic
 from foretouch.core.decisions import DecisionRequest, FeatureSnapshot
 from foretouch.core.workspace import Workspace
-from foretouch.serving.dataplane import Dataplane
+from foretouch.serving.runtime.dataplane import Dataplane
 from tests.serving.service.world import Service, count, treated
 
 SLACK = 1.5

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from foretouch.core.decisions import DecisionRequest
-from foretouch.serving.http_query import PARAMETERS, request_fields
+from foretouch.serving.web.query import PARAMETERS, request_fields
 from tests.serving.service.world import Service, treated
 
 

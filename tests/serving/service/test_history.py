@@ -17,11 +17,11 @@ from foretouch.core.errors import ConfigError, DataError
 from foretouch.core.moments import moment_of
 from foretouch.core.state.log import count_decisions, read_decision, read_decisions, sample_decisions
 from foretouch.core.workspace import Workspace
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.export import CANDIDATE_SCHEMA, DECISION_SCHEMA, export_decisions
-from foretouch.serving.replay_log import Replayer
-from foretouch.serving.what_if_log import policy_of, what_if
-from foretouch.training.bench_ope import evaluate
+from foretouch.serving.history.export import CANDIDATE_SCHEMA, DECISION_SCHEMA, export_decisions
+from foretouch.serving.history.replay_log import Replayer
+from foretouch.serving.history.what_if_log import policy_of, what_if
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.training.bench.ope import evaluate
 from tests.serving.service.world import consenting, treated
 
 BOLD = 'name = "bold"\nkind = "greedy"\nslot_exploration = 0.0\n'
@@ -105,7 +105,7 @@ def test_what_if_on_the_log_says_what_models_and_what_outcomes_say_apart(plane: 
 def test_evidence_comes_from_outcomes_once_their_window_is_closed(
     fresh: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foretouch.serving.what_if_log.load_estimators", lambda: evaluate)
+    monkeypatch.setattr("foretouch.serving.history.what_if_log.load_estimators", lambda: evaluate)
     (fresh.root / "policies").mkdir(exist_ok=True)
     (fresh.root / "policies" / "bold.toml").write_text(BOLD, encoding="utf-8")
     with Dataplane(Workspace.open(fresh.root)) as plane:
@@ -176,7 +176,7 @@ def test_the_export_is_typed_partitioned_and_goes_on_where_it_stopped(plane: Dat
 def test_an_export_that_was_cut_off_is_finished_without_gap_or_double(
     plane: Dataplane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foretouch.serving.export.BATCH", 4)
+    monkeypatch.setattr("foretouch.serving.history.export.BATCH", 4)
     out, connection = tmp_path / "log", plane.state.read()
 
     def stop(written: int) -> None:

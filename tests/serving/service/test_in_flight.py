@@ -11,8 +11,8 @@ from foretouch.core.state.access import verify_key
 from foretouch.core.state.db import State
 from foretouch.core.state.flights import Flights
 from foretouch.core.workspace import Workspace
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.decider import InFlightError
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.decider import InFlightError
 from tests.serving.service.test_deadline import locked
 from tests.serving.service.world import Service, count, treated, wait_for
 
@@ -40,7 +40,7 @@ def test_one_call_at_a_time_over_processes_and_never_for_long(tmp_path: Path) ->
 def test_a_repeat_of_a_call_under_way_waits_and_is_then_told_to_come_again(
     fresh: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foretouch.serving.dataplane.LOG_SECONDS", 30.0)  # on a busy machine the first has time
+    monkeypatch.setattr("foretouch.serving.runtime.dataplane.LOG_SECONDS", 30.0)  # on a busy machine the first has time
     request = DecisionRequest(customer_id=treated(fresh)[0], request_id="k")
     with Dataplane(fresh) as first, Dataplane(fresh) as other, ThreadPoolExecutor(2) as pool:
         first.decide_one(DecisionRequest(customer_id=request.customer_id))

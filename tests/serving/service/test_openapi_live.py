@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from foretouch.serving.http_call import JSON
-from foretouch.serving.http_routes import ROUTES
-from foretouch.serving.problems import PROBLEM_JSON
+from foretouch.serving.web.call import JSON
+from foretouch.serving.web.problems import PROBLEM_JSON
+from foretouch.serving.web.routes import ROUTES
 from tests.serving.service.json_schema import faults
 from tests.serving.service.world import OWED_OFFER, Reply, Service, contacted, make_key, treated
 

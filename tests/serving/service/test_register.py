@@ -12,10 +12,10 @@ from foretouch.core.state.access import verify_audit
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
 from foretouch.features.offers import load_catalogue
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.http_models import OfferBody
-from foretouch.serving.register import Register
-from foretouch.serving.settings import read_settings
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.register import Register
+from foretouch.serving.runtime.settings import read_settings
+from foretouch.serving.web.models import OfferBody
 from tests.serving.service.world import Service, contacted, make_key, serving, treated, wait_for
 
 OFFER = {

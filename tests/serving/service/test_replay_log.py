@@ -11,12 +11,12 @@ from foretouch.core.errors import NotFoundError
 from foretouch.core.state.log import read_decisions
 from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.http_call import Call
-from foretouch.serving.http_decisions import get_decision
-from foretouch.serving.http_simulate import simulate
-from foretouch.serving.problems import Problem
-from foretouch.serving.replay_log import Replayer
+from foretouch.serving.history.replay_log import Replayer
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.web.call import Call
+from foretouch.serving.web.decisions import get_decision
+from foretouch.serving.web.problems import Problem
+from foretouch.serving.web.simulate import simulate
 from tests.serving.service.world import OFFER_INPUTS, consenting, write_model
 
 EDITS = (

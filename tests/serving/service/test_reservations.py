@@ -10,7 +10,7 @@ import pytest
 
 from foretouch.core.state.db import State
 from foretouch.core.workspace import Workspace
-from foretouch.serving.rewards import write_rewards
+from foretouch.serving.history.rewards import write_rewards
 from tests.serving.service.world import OWED_OFFER, Service, contacted, copy_world, serving, treated
 
 

@@ -21,9 +21,9 @@ from foretouch.core.outcomes import Outcome
 from foretouch.core.state.db import to_micros
 from foretouch.core.workspace import Workspace
 from foretouch.features.tables import connect
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.intake import Intake
-from foretouch.serving.rewards import rewards, write_rewards
+from foretouch.serving.history.rewards import rewards, write_rewards
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.intake import Intake
 from tests.serving.service.world import copy_world, treated
 
 DAYS = 40

@@ -14,7 +14,7 @@ import pytest
 
 from foretouch.core.errors import ConfigError
 from foretouch.core.workspace import Workspace
-from foretouch.serving import run as run_module
+from foretouch.serving.runtime import run as run_module
 from tests.serving.service.world import BIN, consenting, free_port, serving
 
 

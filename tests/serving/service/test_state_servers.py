@@ -21,10 +21,10 @@ from foretouch.core.workspace import Workspace
 from foretouch.experiments.exposures import logged
 from foretouch.features.people import register_people
 from foretouch.features.tables import connect
-from foretouch.serving.dataplane import Dataplane
-from foretouch.serving.intake import Intake
-from foretouch.serving.log_write import RESERVE_TRIES
-from foretouch.serving.reservations import ForbiddenError, Reservations
+from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.intake import Intake
+from foretouch.serving.runtime.log_write import RESERVE_TRIES
+from foretouch.serving.runtime.reservations import ForbiddenError, Reservations
 from tests.serving.service.world import serving, treated
 from tests.suites.state_servers import PostgresServer, RedisServer, postgres_server, redis_server
 

@@ -39,7 +39,7 @@ from foretouch.features.initialise import initialise
 from foretouch.features.online import OnlineFeatures
 from foretouch.features.simulation import Simulation
 from foretouch.features.tables import read_table
-from foretouch.serving.assignment import assign
+from foretouch.serving.decision.assignment import assign
 
 BIN = Path(sys.executable).parent
 CUSTOMERS = 60

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from foretouch.core.errors import DataError
-from foretouch.serving.rhythm import HOURS
+from foretouch.serving.models.rhythm import HOURS
 from foretouch.training.metrics import Metric
 from foretouch.training.ranking import Weighted
 from foretouch.training.splits import SplitPlan, plan_split

@@ -39,8 +39,8 @@ def lead(
 ) -> None:
     """Learn a label from one table and give its probability for every row of another."""
     from foretouch.core.terminal import waiting
-    from foretouch.training import bench_output
-    from foretouch.training.bench_lead import run
+    from foretouch.training.bench import output as bench_output
+    from foretouch.training.bench.lead import run
 
     with waiting("searching, fitting, calibrating"):
         summary = run(train, test, id_column, label, out, trials, seed)
@@ -61,8 +61,8 @@ def uplift(
 ) -> None:
     """Learn from randomised rows how much more each arm brings, for every row of another table."""
     from foretouch.core.terminal import waiting
-    from foretouch.training import bench_output
-    from foretouch.training.bench_uplift import run
+    from foretouch.training.bench import output as bench_output
+    from foretouch.training.bench.uplift import run
 
     with waiting("fitting T, X, DR and R learners"):
         summary = run(train, test, id_column, treatment, control, outcome, out, seed)
@@ -86,8 +86,8 @@ def churn(
 ) -> None:
     """Who will not buy again, how often and for how much, from a transaction log."""
     from foretouch.core.terminal import waiting
-    from foretouch.training import bench_output
-    from foretouch.training.bench_churn import run
+    from foretouch.training.bench import output as bench_output
+    from foretouch.training.bench.churn import run
 
     with waiting("fitting the purchase models"):
         summary = run(
@@ -118,8 +118,8 @@ def send_time(
 ) -> None:
     """In which local hours of the week each customer is active: 168 shares that sum to 1."""
     from foretouch.core.terminal import waiting
-    from foretouch.training import bench_output
-    from foretouch.training.bench_send_time import run
+    from foretouch.training.bench import output as bench_output
+    from foretouch.training.bench.send_time import run
 
     with waiting("learning hours"):
         summary = run(events, id_column=id_column, time=time, time_zone=time_zone, as_of=as_of, out=out)
@@ -136,8 +136,8 @@ def ope(
     json: JsonOption = False,
 ) -> None:
     """Value a policy from the log of another: eleven estimators, or a refusal with its reasons."""
-    from foretouch.training import bench_output
-    from foretouch.training.bench_ope import run
+    from foretouch.training.bench import output as bench_output
+    from foretouch.training.bench.ope import run
 
     bench_output.show_ope(run(log, policy, out), out, as_json=json)
 
@@ -153,8 +153,8 @@ def qini(
     json: JsonOption = False,
 ) -> None:
     """Qini, gain and uplift of a score, with intervals: is it better than random?"""
-    from foretouch.training import bench_output
-    from foretouch.training.bench_qini import run
+    from foretouch.training.bench import output as bench_output
+    from foretouch.training.bench.qini import run
 
     made = run(rows, score=score, treatment=treatment, outcome=outcome, out=out, seed=seed)
     bench_output.show_qini(made, out, as_json=json)
@@ -169,7 +169,7 @@ def calibration(
     json: JsonOption = False,
 ) -> None:
     """Whether probabilities can be taken at their word."""
-    from foretouch.training import bench_output
-    from foretouch.training.bench_calibration import run
+    from foretouch.training.bench import output as bench_output
+    from foretouch.training.bench.calibration import run
 
     bench_output.show_calibration(run(rows, score=score, label=label, out=out), out, as_json=json)

@@ -13,7 +13,7 @@ from foretouch.core.errors import BundleError, ConfigError
 from foretouch.core.models import MODEL_NAMES, ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import SERVICES
-from foretouch.serving.bundles import load_scorer
+from foretouch.serving.models.bundles import load_scorer
 from foretouch.training import plots, registry
 from foretouch.training.card import card_page, make_card
 from foretouch.training.data import encode

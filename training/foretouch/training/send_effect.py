@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from foretouch.core.rng import bucket
-from foretouch.serving.send_effect import DAY_HOURS, DAYS, SendEffect, lagged
+from foretouch.serving.models.send_effect import DAY_HOURS, DAYS, SendEffect, lagged
 from foretouch.training.task import FloatArray
 
 IntArray = NDArray[np.int64]

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from foretouch.serving.send_effect import DAY_HOURS
+from foretouch.serving.models.send_effect import DAY_HOURS
 from foretouch.training.send_effect import Sends, informative
 
 MIN_VARIED_SHARE: Final = 0.02

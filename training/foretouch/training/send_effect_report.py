@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretouch.core.errors import DataError, ForetouchError
-from foretouch.serving.rhythm import Rhythm
-from foretouch.serving.send_effect import DAY_HOURS, DAYS, EXTRA, SendEffect
+from foretouch.serving.models.rhythm import Rhythm
+from foretouch.serving.models.send_effect import DAY_HOURS, DAYS, EXTRA, SendEffect
 from foretouch.training.evaluation import compare
 from foretouch.training.metrics import Metric
 from foretouch.training.ranking import Weighted

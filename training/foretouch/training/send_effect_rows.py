@@ -26,8 +26,8 @@ from foretouch.core.workspace import Workspace
 from foretouch.features.offers import load_catalogue
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
-from foretouch.serving.rhythm import Rhythm, back_off, read_counts
-from foretouch.serving.send_effect import DAY_HOURS, HOURS, fold
+from foretouch.serving.models.rhythm import Rhythm, back_off, read_counts
+from foretouch.serving.models.send_effect import DAY_HOURS, HOURS, fold
 from foretouch.training.send_effect import Sends
 from foretouch.training.sends import CLOSES_AT, LABEL, accepted_by_event, closing_times
 from foretouch.training.task import FloatArray

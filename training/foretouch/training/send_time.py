@@ -28,7 +28,7 @@ from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
-from foretouch.serving.rhythm import HOURS, Rhythm, back_off, cell_inputs, cells, read_counts, refined_shares
+from foretouch.serving.models.rhythm import HOURS, Rhythm, back_off, cell_inputs, cells, read_counts, refined_shares
 from foretouch.training.activity import hits, later_hours, log_likelihoods, per_event, plan_times
 from foretouch.training.booster import fit_booster, golden_rows, predict_text
 from foretouch.training.data import dataset_hash

@@ -1,0 +1,1 @@
+"""The pure decision, step by step: candidates, screening, worth, policy, slot, and its record."""

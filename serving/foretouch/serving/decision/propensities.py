@@ -1,0 +1,107 @@
+"""What the ladder found: propensity, uplift, members and evidence per option."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from foretouch.core.decisions import Interval
+from foretouch.core.offers import Offer
+from foretouch.features.crosses import pair_row
+from foretouch.serving.decision.candidates import Key
+from foretouch.serving.models.scoring import FloatArray, Scorer
+
+NO_UPLIFT = "no offer model took part"
+DEFAULT_LEVEL = 0.95
+
+Span = tuple[float, float]
+
+
+class PairRows(Mapping[Key, Mapping[str, Any]]):
+    """The model's input values per option, put together when they are asked for.
+
+    Args:
+        customer: The customer's features by name.
+        offers: By id.
+        keys: Of the options.
+        at: The decision's time.
+    """
+
+    def __init__(
+        self, customer: Mapping[str, Any], offers: Mapping[str, Offer], keys: Sequence[Key], at: datetime
+    ) -> None:
+        self._customer = customer
+        self._offers = offers
+        self._keys = tuple(keys)
+        self._at = at
+
+    def __getitem__(self, key: Key) -> Mapping[str, Any]:
+        if key not in self._keys:
+            raise KeyError(key)
+        return pair_row(self._customer, self._offers[key[0]], self._at)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Propensities:
+    """What the ladder found.
+
+    Attributes:
+        step: The step that answered.
+        reason: Why it was not a better one; empty on the first step.
+        by_key: Calibrated propensity per option; None where nothing can say.
+        spans: Low and high end of its interval per option; None or absent where the model has none.
+        level: Of every interval.
+        rows: The model's input values per option, for reasons; empty without a model.
+        scorer: The model that took part.
+        uplift: Uplift over no contact per option; None or absent where nothing can say.
+        uplift_spans: Low and high end of its interval.
+        uplift_level: Of those intervals.
+        uplift_reason: Why uplift is null.
+        members: Propensity per option under each bootstrap member, shape (K,) each; empty where the policy asks for
+            none or the model has none.
+        evidence: Contacts of anybody ever, by offer.
+        immature: Offers with fewer contacts than the policy's ``mature_from``.
+        smoothed: Offers whose propensity is partly their prior, because the model does not know them.
+        shortfall: What the policy needs and could not have; the decision is then degraded. Empty if nothing.
+        consulted: Models whose champion before the present one was asked, whatever it said: a replay needs them.
+        notes: What the record and the caller should know besides.
+    """
+
+    step: str
+    reason: str = ""
+    by_key: Mapping[Key, float | None] = field(default_factory=dict)
+    spans: Mapping[Key, Span | None] = field(default_factory=dict)
+    level: float = DEFAULT_LEVEL
+    rows: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
+    scorer: Scorer | None = None
+    uplift: Mapping[Key, float | None] = field(default_factory=dict)
+    uplift_spans: Mapping[Key, Span | None] = field(default_factory=dict)
+    uplift_level: float = DEFAULT_LEVEL
+    uplift_reason: str = NO_UPLIFT
+    members: Mapping[Key, FloatArray] = field(default_factory=dict)
+    evidence: Mapping[str, int] = field(default_factory=dict)
+    immature: frozenset[str] = frozenset()
+    smoothed: tuple[str, ...] = ()
+    shortfall: str = ""
+    consulted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def intervals(self) -> Mapping[Key, Interval | None]:
+        """Interval per option, where the model has one."""
+        return {key: _interval(around, self.level) for key, around in self.spans.items()}
+
+    @property
+    def uplift_intervals(self) -> Mapping[Key, Interval | None]:
+        """Interval of the uplift per option, where the model has one."""
+        return {key: _interval(around, self.uplift_level) for key, around in self.uplift_spans.items()}
+
+
+def _interval(around: Span | None, level: float) -> Interval | None:
+    return None if around is None else Interval(low=around[0], high=around[1], level=level)

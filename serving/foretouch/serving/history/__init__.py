@@ -1,0 +1,1 @@
+"""What the log is good for: replay, what-if, shadows, rewards and export."""

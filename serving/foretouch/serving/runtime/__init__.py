@@ -1,0 +1,1 @@
+"""What runs between callers and the pure decision: the data plane, its transactions and its upkeep."""

@@ -1,0 +1,332 @@
+"""One decision as one transaction: counters, draw, reservation, record and idempotent answer, or nothing at all."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as LateError
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from foretouch.core.decisions import CounterSnapshot, DecisionRequest
+from foretouch.core.errors import ForetouchError
+from foretouch.core.state.access import find_answer, keep_answer
+from foretouch.core.state.caps import CapQuestion, CapsError, CapStore, SeenCaps, read_generation, tell_additions
+from foretouch.core.state.connection import Connection
+from foretouch.core.state.contacts import Contact, add_contacts, reservation_id, window_start
+from foretouch.core.state.counts import expire_contacts
+from foretouch.core.state.db import State
+from foretouch.core.state.log import append_decision, keep_artifact
+from foretouch.core.state.people import counter_snapshot, household_of
+from foretouch.core.stored_record import StoredRecord
+from foretouch.serving.runtime.settings import Settings
+
+Make = Callable[[CounterSnapshot], StoredRecord]
+"""Decides, given the counters; pure."""
+
+RESERVE_TRIES = 8
+"""How often a decision is made again because a counter moved, before nothing is sent."""
+LOG_SECONDS = 2.0
+"""How long a decision waits for the log before it is answered without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """What makes a request the same request: key id and route, the caller's key, the content's hash."""
+
+    scope: str
+    key: str
+    body_sha256: str
+
+    @property
+    def flight(self) -> tuple[str, str]:
+        """What two calls share that must not be made twice."""
+        return self.scope, self.key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """What the transaction did.
+
+    Attributes:
+        body: The answer as JSON.
+        stored: The record that was written; None when an earlier answer was found.
+    """
+
+    body: bytes
+    stored: StoredRecord | None
+
+
+class AbandonedError(ForetouchError):
+    """Nobody waits for this decision any more, so it is not made."""
+
+    code = "abandoned"
+
+
+class Claim:
+    """Settles who was first: the writer that starts a job, or the caller that stops waiting for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: str | None = None
+
+    def take(self, owner: str) -> bool:
+        """True for the first who takes it."""
+        with self._lock:
+            if self._owner is None:
+                self._owner = owner
+            return self._owner == owner
+
+
+class Pending:
+    """A decision on its way into the log.
+
+    Args:
+        future: Resolves after the commit.
+        claim: Shared with the job.
+    """
+
+    def __init__(self, future: "Future[Logged]", claim: Claim) -> None:
+        self._future = future
+        self._claim = claim
+
+    @property
+    def future(self) -> "Future[Logged]":
+        """Resolves after the commit, or when there will be none."""
+        return self._future
+
+    def result(self, seconds: float = LOG_SECONDS) -> Logged:
+        """Waits for the commit.
+
+        A job that has not begun in time is given up and will never run; one that has begun is waited for, so that
+        what is in the log is what was answered.
+
+        Raises:
+            AbandonedError: It had not begun in time.
+            StateError: It could not be committed.
+        """
+        try:
+            return self._future.result(timeout=seconds)
+        except LateError:
+            if self._claim.take("caller"):
+                raise AbandonedError("the decision log did not answer in time") from None
+            return self._future.result()
+
+
+class DecisionWriter:
+    """Writes decisions with everything that belongs to them.
+
+    Args:
+        state: The workspace's state database.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._kept: Settings | None = None
+        """The configuration that stands in the log, for sure: the last one that was committed with a decision."""
+
+    def submit(
+        self,
+        request: DecisionRequest,
+        *,
+        now: datetime,
+        settings: Settings,
+        repeat: Repeat | None,
+        make: Make,
+    ) -> Pending:
+        """Queues a decision for the writer's next group.
+
+        Args:
+            request: The touchpoint.
+            now: The decision's time.
+            settings: The configuration it is made under; kept, so that it can be replayed.
+            repeat: What makes it repeatable, if anything does.
+            make: Decides, given the counters that the transaction sees; pure.
+
+        Raises:
+            StateError: The state database is closed.
+        """
+        claim = Claim()
+
+        def job(connection: Connection) -> Logged:
+            if not claim.take("writer"):
+                raise AbandonedError("nobody waits for this decision any more")
+            if repeat is not None:
+                earlier = find_answer(connection, repeat.scope, repeat.key, repeat.body_sha256)
+                if earlier is not None:
+                    return Logged(body=earlier, stored=None)
+            expire_contacts(connection, now)
+            stored = self._decide_and_reserve(connection, request, now, settings, make)
+            if settings is not self._kept:
+                _keep_artifacts(connection, settings)
+            append_decision(connection, stored)
+            body = stored.answer_bytes
+            if repeat is not None:
+                keep_answer(
+                    connection,
+                    scope=repeat.scope,
+                    key=repeat.key,
+                    body_sha256=repeat.body_sha256,
+                    decision_id=stored.decision_id,
+                    response=body,
+                    now=now,
+                )
+            return Logged(body=body, stored=stored)
+
+        future = self._state.submit(job)
+        if settings is not self._kept:
+            future.add_done_callback(lambda done: self._note(settings, done))
+        return Pending(future, claim)
+
+    def _note(self, settings: Settings, done: "Future[Logged]") -> None:
+        """After a commit, the configuration need not be looked for any more."""
+        if not done.cancelled() and done.exception() is None and done.result().stored is not None:
+            self._kept = settings
+
+    def _decide_and_reserve(
+        self, connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, make: Make
+    ) -> StoredRecord:
+        """Decides on a snapshot of the counters and reserves what was chosen.
+
+        In the log nobody else writes meanwhile. A store of caps has other writers: it refuses if a counter has moved
+        since the snapshot, and the decision is made again on a fresh one, so that the logged probabilities are those
+        of the counters that the reservation met. What still cannot be reserved is decided as if nothing might be sent.
+        """
+        caps = self._state.caps
+        if caps is None:
+            stored = make(_snapshot(connection, request, now, settings, settled=True))
+            add_contacts(connection, reservations(stored, settings))
+            return stored
+        reason = f"the counters of caps moved {RESERVE_TRIES} times while this was decided"
+        try:
+            for _ in range(RESERVE_TRIES):
+                seen = _look(connection, request, now, settings, caps)
+                stored = make(_snapshot(connection, request, now, settings, seen=seen))
+                contacts = reservations(stored, settings)
+                if caps.reserve(seen, contacts):
+                    add_contacts(connection, contacts, mirrored=True)
+                    return stored
+        except CapsError as error:
+            reason = str(error)
+        stored = make(_snapshot(connection, request, now, settings, caps_error=reason))
+        add_contacts(connection, reservations(stored, settings))  # what no cap can stop
+        return stored
+
+
+def _keep_artifacts(connection: Connection, settings: Settings) -> None:
+    """Keeps the configuration once; asking whether it is there already is cheaper than writing it out."""
+    wanted = settings.versions
+    hashes = {wanted.policy, wanted.contact_policy, wanted.offers, wanted.experiments, wanted.config, wanted.engagement}
+    marks = ", ".join("?" * len(hashes))
+    query = f"SELECT COUNT(*) FROM artifacts WHERE sha256 IN ({marks})"  # noqa: S608 - question marks only
+    if connection.execute(query, tuple(hashes)).fetchone()[0] != len(hashes):
+        for kind, value in settings.artifacts.items():
+            keep_artifact(connection, kind, value)
+
+
+def read_counters(
+    connection: Connection,
+    request: DecisionRequest,
+    now: datetime,
+    settings: Settings,
+    *,
+    caps: CapStore | None = None,
+) -> CounterSnapshot:
+    """The counters of one request's customer; where the store of caps cannot be read, a snapshot that says so."""
+    return look_at_counters(connection, request, now, settings, caps=caps)[0]
+
+
+def look_at_counters(
+    connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, *, caps: CapStore | None
+) -> tuple[CounterSnapshot, SeenCaps | None]:
+    """The same, with what the store of caps must still know when something is reserved on these counters."""
+    if caps is None:
+        return _snapshot(connection, request, now, settings), None
+    try:
+        seen = _look(connection, request, now, settings, caps)
+    except CapsError as error:
+        return _snapshot(connection, request, now, settings, caps_error=str(error)), None
+    return _snapshot(connection, request, now, settings, seen=seen), seen
+
+
+def _look(
+    connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, caps: CapStore
+) -> SeenCaps:
+    generation = read_generation(connection)
+    if generation is None:
+        raise CapsError(f"the counters of caps at {caps.label} were never filled", hint="foretouch caps rebuild")
+    tell_additions(connection, caps, generation)
+    policy, offers = settings.contact_policy, settings.offers_by_id
+    return caps.look(
+        CapQuestion.of(
+            policy,
+            customer_id=request.customer_id,
+            household_id=household_of(connection, request.customer_id, request.household_id),
+            now=now,
+            since=window_start(policy, now),
+            offers={offer_id: offers[offer_id].caps for offer_id in settings.capped_offers},
+        ),
+        generation,
+    )
+
+
+def _snapshot(
+    connection: Connection,
+    request: DecisionRequest,
+    now: datetime,
+    settings: Settings,
+    *,
+    seen: SeenCaps | None = None,
+    caps_error: str | None = None,
+    settled: bool = False,
+) -> CounterSnapshot:
+    return counter_snapshot(
+        connection,
+        request.customer_id,
+        request.household_id,
+        now,
+        settings.contact_policy,
+        offers=settings.capped_offers,
+        evidence=_considered(request, settings),
+        seen=seen,
+        caps_error=caps_error,
+        asked=settings.asked,
+        settled=settled,
+    )
+
+
+def _considered(request: DecisionRequest, settings: Settings) -> Sequence[str]:
+    """The offers whose evidence a policy may ask for: those that the request is about."""
+    if not settings.asks_evidence:
+        return ()
+    if request.candidates is not None:
+        return tuple(sorted({item.offer_id for item in request.candidates} & settings.offers_by_id.keys()))
+    if request.collection is not None:
+        return settings.offers_by_category.get(request.collection, ())
+    return settings.offer_ids
+
+
+def reservations(stored: StoredRecord, settings: Settings) -> list[Contact]:
+    """The contacts that a decision's actions reserve; none when the caller asked for none."""
+    if not stored.reserves:
+        return []
+    hours = settings.contact_policy.reservation_hours
+    found = []
+    for action, at in zip(stored.actions, stored.sends, strict=True):
+        offer = settings.offers_by_id.get(action["offer_id"])
+        found.append(
+            Contact(
+                contact_id=reservation_id(stored.decision_id, action["rank"]),
+                customer_id=stored.customer_id,
+                household_id=stored.household_id,
+                offer_id=action["offer_id"],
+                channel=action["channel"],
+                at=at,
+                status="reserved",
+                decision_id=stored.decision_id,
+                expires_at=None if hours is None else at + timedelta(hours=hours),
+                placement=action.get("placement"),
+                category=offer.category if offer is not None else None,
+                answered=False,
+            )
+        )
+    return found
