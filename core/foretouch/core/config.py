@@ -227,6 +227,19 @@ class TrainingSection(Contract):
     """Of LightGBM."""
 
 
+class DriftSection(Contract):
+    """When a champion's inputs, scores or predictions have moved too far; see ``foretouch drift``."""
+
+    psi_watch: float = Field(default=0.1, gt=0)
+    """Population stability index from which a column is watched."""
+    psi_alarm: float = Field(default=0.25, gt=0)
+    """Population stability index from which it is an alarm."""
+    missing_alarm: Share = 0.1
+    """Change of the share of missing values from which it is an alarm."""
+    calibration_ratio: float = Field(default=1.25, gt=1)
+    """An alarm where the interval of observed over predicted lies wholly above this, or wholly below one over it."""
+
+
 class LeadAlertSection(Contract):
     """The hand-off to sales: a signed webhook when a lead's score first reaches the threshold."""
 
@@ -269,6 +282,8 @@ class Config(Contract):
     """How features are built."""
     training: TrainingSection = TrainingSection()
     """How models are trained."""
+    drift: DriftSection = DriftSection()
+    """When a model is no longer of its time."""
     serving: ServingSection = ServingSection()
     """How the service answers."""
     lead_alert: LeadAlertSection = LeadAlertSection()

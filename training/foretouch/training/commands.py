@@ -7,7 +7,7 @@ import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.core.models import MODEL_NAMES, ModelName
-from foretouch.training import commands_bench
+from foretouch.training import commands_bench, commands_drift
 
 
 class Model(StrEnum):
@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     app.command("rollback")(rollback)
     app.command("models")(models)
     commands_bench.register(app)
+    commands_drift.register(app)
 
 
 def _names(model: str) -> tuple[ModelName, ...]:

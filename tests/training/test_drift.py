@@ -1,0 +1,163 @@
+"""Drift: the index by its definition and by chance; a planted change is named, none is made up."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from foretouch.core.cli import build_app
+from foretouch.core.config import DriftSection
+from foretouch.core.workspace import Workspace
+from foretouch.features.build import build_history
+from foretouch.features.store import apply
+from foretouch.training.drift.check import Column, alarms_of, check_model, level_of
+from foretouch.training.drift.decay import decay_of
+from foretouch.training.drift.stability import category_stability, number_stability
+from foretouch.training.pipeline import train, training_run
+from foretouch.training.promotion import promote
+from tests.training.test_pipeline import START, make_workspace
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+BOUNDS = DriftSection()
+
+
+def test_the_index_is_the_sum_over_bins_worked_out_by_hand() -> None:
+    reference = ["a"] * 600 + ["b"] * 400
+    current = ["a"] * 300 + ["b"] * 600 + [None] * 100
+    found = category_stability(reference, current, units=(1000, 1000))
+    p = [(count + 0.5) / 1001.5 for count in (600, 400, 0)]
+    q = [(count + 0.5) / 1001.5 for count in (300, 600, 100)]
+    assert found.psi == pytest.approx(sum((b - a) * np.log(b / a) for a, b in zip(p, q, strict=True)))
+    assert found.missing == (0.0, 0.1)
+    assert found.most_moved.label == "missing"
+
+
+def test_bins_hold_every_row_once_and_the_same_rows_do_not_move() -> None:
+    rng = np.random.default_rng(1)
+    values = np.round(rng.gamma(1.0, 3.0, 5_000))  # many ties
+    values[rng.random(5_000) < 0.1] = np.nan
+    found = number_stability(values, values, units=(5_000, 5_000))
+    assert found.psi == 0.0
+    assert sum(item.reference for item in found.bins) == pytest.approx(1.0)
+    assert found.bins[-1].reference == pytest.approx(np.isnan(values).mean())
+
+
+def test_without_a_change_chance_is_passed_in_five_of_a_hundred() -> None:
+    rng = np.random.default_rng(2)
+    passed = 0
+    for _ in range(1_000):
+        found = number_stability(rng.normal(size=2_000), rng.normal(size=700), units=(2_000, 700))
+        passed += found.psi > found.by_chance
+    assert (
+        30 <= passed <= 75
+    )  # 5 % of 1,000, four standard errors either way; half a count per bin is a little cautious
+
+
+def test_a_column_that_is_all_missing_or_new_is_no_error() -> None:
+    nothing = np.full(50, np.nan)
+    assert number_stability(nothing, nothing, units=(50, 50)).psi == 0.0
+    arrived = number_stability(nothing, np.arange(50.0), units=(50, 50))
+    assert level_of(arrived, BOUNDS) == "alarm"
+    assert arrived.missing == (1.0, 0.0)
+
+
+def test_predictions_that_come_true_raise_no_alarm_and_those_that_do_not_do() -> None:
+    rng = np.random.default_rng(3)
+    chance = rng.uniform(0.05, 0.6, 4_000)
+    customer = np.array([f"c{index // 2}" for index in range(4_000)], dtype=object)
+    held = decay_of(chance, (rng.random(4_000) < chance).astype(float), customer, target="probability", seed=1)
+    assert held.low < 1.0 < held.high
+    assert alarms_of([], None, held, BOUNDS) == []
+    lost = decay_of(chance, (rng.random(4_000) < 0.6 * chance).astype(float), customer, target="probability", seed=1)
+    (alarm,) = alarms_of([], None, lost, BOUNDS)
+    assert (alarm.kind, alarm.bound) == ("calibration", pytest.approx(0.8))
+    assert alarm.figure == pytest.approx(0.6, abs=0.05)
+    few = decay_of(chance[:60], np.ones(60), customer[:60], target="probability", seed=1)
+    assert not few.enough
+    assert alarms_of([], None, few, BOUNDS) == []
+
+
+def test_alarms_name_predictions_first_then_scores_then_inputs_by_weight() -> None:
+    rng = np.random.default_rng(4)
+    moved = number_stability(rng.normal(size=3_000), rng.normal(1.0, size=3_000), units=(3_000, 3_000))
+    gone = number_stability(rng.normal(size=3_000), np.full(3_000, np.nan), units=(3_000, 3_000))
+    columns = [
+        Column(feature=name, stability=item, importance=0.5, level=level_of(item, BOUNDS))
+        for name, item in (("moved", moved), ("gone", gone))
+    ]
+    assert [(alarm.kind, alarm.feature) for alarm in alarms_of(columns, moved, None, BOUNDS)] == [
+        ("score", ""),
+        ("feature", "moved"),
+        ("missing", "gone"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A churn champion made on day 150; then eighty days in which two customers of three stay away from day 165 on."""
+    root = tmp_path_factory.mktemp("shop")
+    make_workspace(root)
+    _at(root, 150)
+    workspace = Workspace.open(root)
+    build_history(workspace)
+    apply(workspace)
+    train(training_run(workspace, trials=0), "churn")
+    promote(workspace, "churn", force=True)
+    events = pd.read_parquet(root / "data" / "events.parquet")
+    late = events["occurred_at"] >= pd.Timestamp(START + timedelta(days=165))
+    gone = events["customer_id"].str[1:].astype(int) % 3 != 0
+    events[~(late & gone)].to_parquet(root / "data" / "events.parquet")
+    _at(root, 230)
+    moved = Workspace.open(root)
+    build_history(moved)
+    apply(moved)
+    return moved
+
+
+def _at(root: Path, day: int) -> None:
+    (root / "clock.json").write_text(json.dumps({"now": (START + timedelta(days=day)).isoformat()}), encoding="utf-8")
+
+
+def test_a_world_that_changed_is_seen_in_inputs_and_in_predictions(shop: Workspace) -> None:
+    health = check_model(shop, "churn")
+    assert health.level == "alarm"
+    assert health.alarms[0].kind == "calibration"
+    assert health.decay is not None
+    assert health.decay.observed > 1.25 * health.decay.predicted
+    assert "rfm_recency" in [alarm.feature for alarm in health.alarms]
+    assert sum(column.importance for column in health.columns) == pytest.approx(1.0)
+
+
+def test_the_command_writes_pages_in_both_languages_and_can_fail(shop: Workspace, tmp_path: Path) -> None:
+    call = ["drift", "churn", "lead", "--workspace", str(shop.root), "--out", str(tmp_path), "--json"]
+    result = CliRunner().invoke(build_app(), call)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [item["model"] for item in found["models"]] == ["churn"]
+    assert found["not_checked"][0]["model"] == "lead"
+    alarm = found["models"][0]["alarms"][0]
+    english, chinese = (tmp_path / f"drift.{code}.html" for code in ("en", "zh"))
+    assert alarm["text_en"] in english.read_text("utf-8")
+    assert alarm["text_zh"] in chinese.read_text("utf-8")
+    assert json.loads((tmp_path / "drift.json").read_text("utf-8"))["models"] == found["models"]
+    assert CliRunner().invoke(build_app(), [*call, "--fail-on-alarm"]).exit_code == 1
+
+
+def test_a_model_without_a_champion_or_of_another_kind_says_so(shop: Workspace) -> None:
+    without = CliRunner().invoke(build_app(), ["drift", "value", "--workspace", str(shop.root)])
+    assert without.exit_code == 1
+    other = CliRunner().invoke(build_app(), ["drift", "weather", "--workspace", str(shop.root)])
+    assert other.exit_code == 2
+    assert "weather" in other.output

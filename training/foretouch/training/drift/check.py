@@ -1,0 +1,257 @@
+"""One champion's health: its inputs, its scores and its predictions, judged by the bounds of the configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+from foretouch.core import columns as c
+from foretouch.core.bundle import ModelCard, ModelInput, read_aliases, read_bundle
+from foretouch.core.config import DriftSection
+from foretouch.core.errors import NotReadyError
+from foretouch.core.models import ModelName
+from foretouch.core.workspace import Workspace
+from foretouch.serving.models.bundles import load_scorer
+from foretouch.serving.models.scoring import Scorer, calibrate
+from foretouch.training.data import encode
+from foretouch.training.drift.decay import Decay, decay_of
+from foretouch.training.drift.stability import Stability, category_stability, number_stability
+from foretouch.training.drift.windows import current_rows, matured_since, reference_rows
+from foretouch.training.task import FloatArray
+
+Level = Literal["ok", "watch", "alarm"]
+AlarmKind = Literal["feature", "missing", "score", "calibration"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One input of a model, then and now.
+
+    Attributes:
+        feature: Its name.
+        stability: How far it moved.
+        importance: Its share of the gain of all the model's splits, 0 to 1.
+        level: By the bounds of the configuration.
+    """
+
+    feature: str
+    stability: Stability
+    importance: float
+    level: Level
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """Something that moved further than a bound.
+
+    Attributes:
+        kind: What moved.
+        feature: Which input; empty for scores and predictions.
+        figure: How far: a PSI, a change of the missing share, or observed over predicted.
+        bound: The bound it passed.
+        change: The bin that moved most, with its share before and now, or predicted and observed.
+    """
+
+    kind: AlarmKind
+    feature: str
+    figure: float
+    bound: float
+    change: tuple[str, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What was found of one champion.
+
+    Attributes:
+        model: Which model.
+        version: Its champion.
+        trained_through: How far its data reach.
+        as_of: Until when the current rows are known.
+        reference_rows: Rows that it may have learnt from.
+        current_rows: Rows of now.
+        columns: Its inputs, the most important movement first; empty where there is nothing to compare with.
+        score: Its scores, then and now.
+        score_means: Mean calibrated score, then and now.
+        decay: Predictions beside outcomes; None where no label has closed since it was made.
+        alarms: The worst first.
+        notes: What could not be looked at, and why.
+    """
+
+    model: ModelName
+    version: str
+    trained_through: datetime
+    as_of: datetime
+    reference_rows: int
+    current_rows: int
+    columns: tuple[Column, ...]
+    score: Stability | None
+    score_means: tuple[float, float] | None
+    decay: Decay | None
+    alarms: tuple[Alarm, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """The worst of what was found."""
+        if self.alarms:
+            return "alarm"
+        return "watch" if any(column.level == "watch" for column in self.columns) else "ok"
+
+
+def check_model(workspace: Workspace, model: ModelName) -> Health:
+    """Looks after the champion of ``lead``, ``churn`` or ``value``.
+
+    Raises:
+        NotReadyError: There is no champion, or no feature history.
+        BundleError: Its bundle is damaged.
+    """
+    version = read_aliases(workspace.bundles, model).get("champion")
+    if version is None:
+        raise NotReadyError(
+            f"model {model} has no champion", hint=f"foretouch train {model} && foretouch promote {model}"
+        )
+    bundle, scorer = read_bundle(workspace.bundles, model, version), load_scorer(workspace.bundles, model, version)
+    card, bounds = bundle.card, workspace.config.drift
+    before, now = reference_rows(workspace, card), current_rows(workspace, card)
+    notes: list[str] = []
+    columns: tuple[Column, ...] = ()
+    score: Stability | None = None
+    means: tuple[float, float] | None = None
+    if before.empty or now.empty:
+        notes.append("nothing_to_compare")
+    else:
+        columns = compare_inputs(card, bundle.model_text, before, now, bounds)
+        scores = [_scores(scorer, rows) for rows in (before, now)]
+        score = number_stability(scores[0], scores[1], units=_units(before, now))
+        means = float(scores[0].mean()), float(scores[1].mean())
+    matured = matured_since(workspace, card)
+    decay = None
+    if matured is None or not len(matured):
+        notes.append("nothing_matured")
+    else:
+        decay = decay_of(
+            _scores(scorer, matured.frame),
+            matured.label,
+            matured.customer_id,
+            target="amount" if card.target == "amount" else "probability",
+            seed=workspace.config.training.seed,
+        )
+        if not decay.enough:
+            notes.append("too_few_matured")
+    return Health(
+        model=model,
+        version=version,
+        trained_through=card.trained_through,
+        as_of=workspace.clock.now(),
+        reference_rows=len(before),
+        current_rows=len(now),
+        columns=columns,
+        score=score,
+        score_means=means,
+        decay=decay,
+        alarms=tuple(alarms_of(columns, score, decay, bounds)),
+        notes=tuple(notes),
+    )
+
+
+def compare_inputs(
+    card: ModelCard, model_text: str, before: pd.DataFrame, now: pd.DataFrame, bounds: DriftSection
+) -> tuple[Column, ...]:
+    """Every input of a model, then and now; those whose movement weighs most in the model come first.
+
+    Args:
+        card: The model's.
+        model_text: LightGBM's, for the importance of each input.
+        before: Rows that it may have learnt from, with every input by name.
+        now: Rows of now.
+        bounds: Of the configuration.
+    """
+    units, importance = _units(before, now), importances(card.inputs, model_text)
+    columns = []
+    for item in card.inputs:
+        moved = _stability(item, before, now, units)
+        columns.append(
+            Column(
+                feature=item.name,
+                stability=moved,
+                importance=importance.get(item.name, 0.0),
+                level=level_of(moved, bounds),
+            )
+        )
+    return tuple(sorted(columns, key=lambda column: (-column.stability.psi * column.importance, column.feature)))
+
+
+def level_of(moved: Stability, bounds: DriftSection) -> Level:
+    """``alarm``, ``watch`` or ``ok``: over a bound, and by more than chance alone would move it."""
+    change = abs(moved.missing[1] - moved.missing[0])
+    beyond_chance = moved.psi > moved.by_chance
+    if beyond_chance and (moved.psi >= bounds.psi_alarm or change >= bounds.missing_alarm):
+        return "alarm"
+    return "watch" if beyond_chance and moved.psi >= bounds.psi_watch else "ok"
+
+
+def alarms_of(
+    columns: Sequence[Column], score: Stability | None, decay: Decay | None, bounds: DriftSection
+) -> list[Alarm]:
+    """What passed a bound: predictions that no longer hold first, then scores, then inputs by their weight."""
+    alarms: list[Alarm] = []
+    if decay is not None and decay.enough:
+        most = bounds.calibration_ratio
+        if decay.low > most or decay.high < 1.0 / most:
+            change = ("predicted and observed", decay.predicted, decay.observed)
+            bound = most if decay.low > most else 1.0 / most
+            alarms.append(Alarm(kind="calibration", feature="", figure=decay.ratio, bound=bound, change=change))
+    if score is not None and level_of(score, bounds) == "alarm":
+        alarms.append(_moved("score", "", score, bounds))
+    alarms += [
+        _moved("feature", column.feature, column.stability, bounds) for column in columns if column.level == "alarm"
+    ]
+    return alarms
+
+
+def _moved(kind: AlarmKind, feature: str, moved: Stability, bounds: DriftSection) -> Alarm:
+    before, now = moved.missing
+    if kind == "feature" and abs(now - before) >= bounds.missing_alarm:
+        change = ("missing", before, now)
+        return Alarm(kind="missing", feature=feature, figure=now - before, bound=bounds.missing_alarm, change=change)
+    bin_ = moved.most_moved
+    return Alarm(
+        kind=kind,
+        feature=feature,
+        figure=moved.psi,
+        bound=bounds.psi_alarm,
+        change=(bin_.label, bin_.reference, bin_.current),
+    )
+
+
+def importances(inputs: Sequence[ModelInput], model_text: str) -> dict[str, float]:
+    """Each input's share of the gain of all splits, by name; empty for a model without trees."""
+    if not model_text:
+        return {}
+    gain = np.asarray(lgb.Booster(model_str=model_text).feature_importance("gain"), dtype=np.float64)
+    total = float(gain.sum())
+    if total <= 0.0 or len(gain) != len(inputs):
+        return {}
+    return {item.name: float(value) / total for item, value in zip(inputs, gain, strict=True)}
+
+
+def _stability(item: ModelInput, before: pd.DataFrame, now: pd.DataFrame, units: tuple[int, int]) -> Stability:
+    if item.kind == "category":
+        sides = [[None if pd.isna(cell) else str(cell) for cell in rows[item.name]] for rows in (before, now)]
+        return category_stability(sides[0], sides[1], units=units)
+    numbers = [encode(rows[[item.name]], (item,))[:, 0] for rows in (before, now)]
+    return number_stability(numbers[0], numbers[1], units=units)
+
+
+def _units(before: pd.DataFrame, now: pd.DataFrame) -> tuple[int, int]:
+    return before[c.CUSTOMER_ID].nunique(), now[c.CUSTOMER_ID].nunique()
+
+
+def _scores(scorer: Scorer, rows: pd.DataFrame) -> FloatArray:
+    raw = np.asarray(scorer.predict(encode(rows, scorer.card.inputs)), dtype=np.float64)
+    return np.array([calibrate(scorer.card, float(value)) for value in raw], dtype=np.float64)

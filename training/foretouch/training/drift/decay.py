@@ -1,0 +1,90 @@
+"""Whether predictions came true: what was foretold beside what happened, with an interval by customer."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretouch.training.evaluation import cluster_weights
+from foretouch.training.metrics import AUC, LOG_LOSS, expected_calibration_error
+from foretouch.training.task import FloatArray
+
+DRAWS = 500
+LEVEL = 0.95
+MIN_CUSTOMERS, MIN_EVENTS = 100, 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decay:
+    """Predictions beside outcomes.
+
+    Attributes:
+        rows: Predictions whose outcome is known.
+        customers: Behind them.
+        predicted: Mean prediction: a probability, or an amount in the workspace's currency.
+        observed: Mean outcome.
+        ratio: Observed over predicted; 1 where predictions hold on average.
+        low: Lower end of its 95 % interval (percentile bootstrap of whole customers).
+        high: Upper end.
+        metrics: ``auc``, ``log_loss`` and ``ece`` of probabilities, ``mean_absolute_error`` of amounts.
+        enough: Whether there are customers and events enough to raise an alarm.
+    """
+
+    rows: int
+    customers: int
+    predicted: float
+    observed: float
+    ratio: float
+    low: float
+    high: float
+    metrics: dict[str, float]
+    enough: bool
+
+
+def decay_of(
+    predicted: FloatArray,
+    observed: FloatArray,
+    customer: NDArray[np.object_],
+    *,
+    target: Literal["probability", "amount"],
+    seed: int,
+) -> Decay:
+    """Compares predictions with what happened.
+
+    Args:
+        predicted: Calibrated scores, shape (n,), n > 0.
+        observed: 0/1, or amounts, shape (n,).
+        customer: Whose, shape (n,): whole customers are drawn.
+        target: What a score is.
+        seed: Of the draws.
+    """
+    ratios = [
+        float(weight @ observed) / total if (total := float(weight @ predicted)) > 0.0 else np.nan
+        for weight in cluster_weights(customer, draws=DRAWS, seed=seed)
+    ]
+    known = np.asarray([ratio for ratio in ratios if np.isfinite(ratio)] or [np.nan])
+    low, high = np.percentile(known, [50.0 * (1.0 - LEVEL), 50.0 * (1.0 + LEVEL)])
+    mean = float(predicted.mean())
+    customers = len(set(customer.tolist()))
+    events = int(min((observed > 0).sum(), (observed <= 0).sum())) if target == "probability" else len(observed)
+    return Decay(
+        rows=len(predicted),
+        customers=customers,
+        predicted=mean,
+        observed=float(observed.mean()),
+        ratio=float(observed.mean()) / mean if mean > 0.0 else float("nan"),
+        low=float(low),
+        high=float(high),
+        metrics=_metrics(predicted, observed, target),
+        enough=customers >= MIN_CUSTOMERS and events >= MIN_EVENTS,
+    )
+
+
+def _metrics(predicted: FloatArray, observed: FloatArray, target: str) -> dict[str, float]:
+    if target == "amount":
+        return {"mean_absolute_error": float(np.abs(predicted - observed).mean())}
+    figures = {"ece": expected_calibration_error(observed, predicted, bins=10, width="equal_mass")}
+    if observed.min() < observed.max():
+        figures |= {"auc": AUC(observed, predicted), "log_loss": LOG_LOSS(observed, predicted)}
+    return figures
