@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from rule_checker import Checker
+from rule_counts import Contacts
+from rule_log import Contact, Rules
 from rule_proof import run
 
 Row = dict[str, Any]
@@ -35,11 +38,13 @@ def test_the_service_breaks_no_promise(campaign: Path) -> None:
 def judged(campaign: Path, change: Callable[[Any], object]) -> set[str]:
     """The rules broken after every rule set in the log was made stricter behind the service's back."""
 
+    changed: set[int] = set()
+
     class Stricter(Checker):
-        def _rules(self, entry: Any) -> Any:
-            before = len(self.rules)
-            rules = super()._rules(entry)
-            if len(self.rules) != before:
+        def rules(self, entry: Any) -> Any:
+            rules = super().rules(entry)
+            if id(rules) not in changed:
+                changed.add(id(rules))
                 change(rules)
             return rules
 
@@ -120,6 +125,93 @@ def test_a_list_that_was_not_kept_is_found(campaign: Path, tmp_path: Path) -> No
     assert "suppression" in {violation.rule for violation in Checker(copy).run()}
 
 
+def sent(number: int, at: dt.datetime, *told: str, reserved: bool = True, after: float = 1.0) -> Contact:
+    """A contact of one customer, decided an hour before it is sent, with what was reported ``after`` hours later."""
+    reported = at + dt.timedelta(hours=after)
+    return Contact(
+        decision_id=f"d{number}",
+        rank=1,
+        customer_id="c1",
+        household_id=None,
+        offer_id=f"o{number}",
+        category="plan",
+        channel="push",
+        placement=None,
+        at=at,
+        decided_at=at - dt.timedelta(hours=1),
+        reserved=reserved,
+        outcomes=[(reported, reported, kind) for kind in told],
+    )
+
+
+NOON = dt.datetime(2025, 4, 1, 12, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+PLAIN = Rules(
+    {
+        "default_time_zone": "UTC",
+        "minimum_gap_hours": 48.0,
+        "caps": [{"rule": "one", "scope": "customer", "channels": ["*"], "limit": 1, "days": 3.0}],
+        "cool_downs": [
+            {
+                "rule": "silence",
+                "after": ["unanswered"],
+                "count": 1,
+                "days": 2.0,
+                "within_days": 9.0,
+                "scope": "customer",
+                "channels": ["*"],
+                "purposes": ["marketing"],
+            }
+        ],
+        "reservation_hours": 6.0,
+    },
+    {},
+    {"offers": []},
+    {},
+)
+EVERY = {"one", "minimum_gap", "silence"}
+
+
+def broken(*before: Contact) -> set[str]:
+    """The rules on other contacts that a contact at noon of the next day would break."""
+    contacts = Contacts(ZoneInfo)
+    for contact in before:
+        contacts.add(contact)
+    next_one = sent(99, NOON + DAY)
+    found = [*contacts.caps(next_one, PLAIN, ZoneInfo("UTC")), *contacts.gap(next_one, PLAIN)]
+    return {rule for rule, _ in [*found, *contacts.pauses(next_one, PLAIN, "marketing")]}
+
+
+@pytest.mark.parametrize(
+    ("contact", "rules"),
+    [
+        (sent(1, NOON, "delivered"), EVERY),
+        (sent(1, NOON, "delivered", reserved=False), EVERY),
+        (sent(1, NOON, "confirmed", reserved=False), EVERY),
+        (sent(1, NOON, "delivered", reserved=False, after=30.0), set()),  # nobody knew of it yet
+        (sent(1, NOON, reserved=False), set()),
+        (sent(1, NOON), set()),  # its reservation has lapsed
+        (sent(1, NOON + 0.9 * DAY), EVERY),  # reserved, and not lapsed yet
+        (sent(1, NOON + 1.1 * DAY), {"one", "minimum_gap"}),  # reserved, and due in the future
+        (sent(1, NOON, "bounced"), set()),
+        (sent(1, NOON, "bounced", "delivered"), EVERY),
+        (sent(1, NOON, "convert"), set()),  # a goal shows no delivery
+        (sent(1, NOON, "open"), {"one", "minimum_gap"}),
+        (sent(1, NOON, "machine_open"), EVERY),
+    ],
+)
+def test_a_contact_counts_from_its_reservation_or_from_its_delivery(contact: Contact, rules: set[str]) -> None:
+    assert broken(contact) == rules
+
+
+def test_of_two_contacts_at_one_moment_an_answered_one_is_the_latest_though_it_was_not_reserved() -> None:
+    silent, answered = sent(1, NOON, "delivered"), sent(2, NOON, "delivered", "click", reserved=False)
+    assert "silence" in broken(silent)
+    assert "silence" not in broken(silent, answered)
+    assert "silence" not in broken(answered, silent)
+
+
 def test_it_reads_the_log_and_nothing_that_decides() -> None:
-    text = (Path(__file__).parents[2] / "benchmarks" / "rule_checker.py").read_text(encoding="utf-8")
-    assert "foretouch.serving" not in text
+    for name in ("rule_checker", "rule_counts", "rule_log"):
+        text = (Path(__file__).parents[2] / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")
+        assert "foretouch.serving" not in text
