@@ -148,7 +148,7 @@ def write_rewards(
     return run
 
 
-def rewards(workspace: Workspace, *, as_of: datetime) -> Iterator[Reward]:
+def rewards(workspace: Workspace, *, as_of: datetime, config: Config | None = None) -> Iterator[Reward]:
     """What every logged decision earned, sorted by customer, time, decision and rank.
 
     Aliases count as the customer that they stand for.
@@ -156,6 +156,7 @@ def rewards(workspace: Workspace, *, as_of: datetime) -> Iterator[Reward]:
     Args:
         workspace: Whose log and events.
         as_of: Tz-aware; what was decided or received later is not known.
+        config: Counts by these goals and rewards; the workspace's own if absent.
     """
     state = read_state(workspace)
     if state is None:
@@ -166,7 +167,7 @@ def rewards(workspace: Workspace, *, as_of: datetime) -> Iterator[Reward]:
     with closing(state), closing(connect(workspace)) as tables:
         _load(tables, "reward_decisions", _DECIDED, _decided(state, roots, micros))
         _load(tables, "reward_outcomes", _OUTCOMES, _happened(state, roots, micros))
-        yield from _merged(tables, workspace.config, micros)
+        yield from _merged(tables, config or workspace.config, micros)
 
 
 def _merged(tables: duckdb.DuckDBPyConnection, config: Config, as_of: int) -> Iterator[Reward]:
