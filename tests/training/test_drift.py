@@ -82,7 +82,8 @@ def test_predictions_that_come_true_raise_no_alarm_and_those_that_do_not_do() ->
     assert alarms_of([], None, held, BOUNDS) == []
     lost = decay_of(chance, (rng.random(4_000) < 0.6 * chance).astype(float), customer, target="probability", seed=1)
     (alarm,) = alarms_of([], None, lost, BOUNDS)
-    assert (alarm.kind, alarm.bound) == ("calibration", pytest.approx(0.8))
+    assert alarm.kind == "calibration"
+    assert alarm.bound == pytest.approx(0.8)
     assert alarm.figure == pytest.approx(0.6, abs=0.05)
     few = decay_of(chance[:60], np.ones(60), customer[:60], target="probability", seed=1)
     assert not few.enough
