@@ -82,11 +82,13 @@ class Verdict:
         passed: True only if the rule is true; anything unknown or ill-typed is False.
         text: Why not, with the values seen; empty when it passed.
         seen: Every value that the rule names, by ``namespace.name``; None is unknown.
+        result: What the rule gave; None where it could not be decided.
     """
 
     passed: bool
     text: str
     seen: dict[str, Any]
+    result: Any = None
 
 
 class Expression:
@@ -124,11 +126,12 @@ class Expression:
         except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
             return Verdict(passed=False, text=_failure(error, seen), seen=seen)
         if result is True:
-            return Verdict(passed=True, text="", seen=seen)
+            return Verdict(passed=True, text="", seen=seen, result=True)
         if result is False:
-            return Verdict(passed=False, text=f"not met: {_listed(seen)}" if seen else "never met", seen=seen)
+            text = f"not met: {_listed(seen)}" if seen else "never met"
+            return Verdict(passed=False, text=text, seen=seen, result=False)
         text = f"the rule gives {result!r}, which is neither true nor false ({_listed(seen)})"
-        return Verdict(passed=False, text=text, seen=seen)
+        return Verdict(passed=False, text=text, seen=seen, result=result)
 
     def turns_true(self, values: Mapping[str, Mapping[str, Any]], ages: Collection[str]) -> float | None:
         """In how many days a rule that is not met now is first met, if nothing happens but time passing.

@@ -16,6 +16,7 @@ from foretouch.core.config import Config
 from foretouch.core.contact import ANY, known_zone
 from foretouch.core.engagement import TIERS
 from foretouch.core.errors import ConfigError
+from foretouch.core.expression_kinds import check_kind
 from foretouch.core.expressions import compile_expression
 from foretouch.core.offers import OfferCaps
 from foretouch.features.coerce import Faults, show
@@ -166,7 +167,9 @@ def _caps(value: str) -> object:
 
 
 def _expression(value: str) -> object:
-    return compile_expression(value)
+    rule = compile_expression(value)
+    check_kind(rule, "expression")
+    return rule
 
 
 def _purposes(value: str) -> bool:

@@ -196,6 +196,7 @@ GOOD = {"tier": "suitability", "category": "a", "offer_id": "*", "when": "offer.
             "line 16, column 9: rule 'second': issue == 'thurst' is not in the catalogue; did you",
         ),
         ({"more": "color = 1"}, "line 16, column 9: rules.1.color: "),
+        ({"when": "feature.tenure_days > 2.0 ? 1 : 2"}, "line 14, column 1: rule 'second': it gives a number, must"),
     ],
 )
 def test_a_mistake_has_its_file_line_and_column(tmp_path: Path, changes: dict[str, str], said: str) -> None:
@@ -274,10 +275,11 @@ def test_offers_with_unknown_purposes_or_rules_are_quarantined(workspace: Worksp
     bad = [
         {**row, "offer_id": "p", "purposes": "marketing;fun"},
         {**row, "offer_id": "s", "suitability": "feature."},
+        {**row, "offer_id": "n", "applicability": "feature.recency_days"},
         {**row, "offer_id": "f", "fallback": "perhaps"},
     ]
     report = ingest_tables(workspace, {"offers": pd.DataFrame(bad)})
-    assert {table.table: table.quarantined for table in report.tables}["offers"] == 3
+    assert {table.table: table.quarantined for table in report.tables}["offers"] == 4
     assert {offer.offer_id for offer in load_catalogue(workspace).offers} == {"tea", "jam"}
 
 

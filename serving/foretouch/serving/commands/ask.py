@@ -1,6 +1,6 @@
 """Asking from the command line: the same dataplane as the service, opened for one call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -53,9 +53,19 @@ def request_of(
         raise ConfigError("; ".join(lines), hint="foretouch decide --help") from error
 
 
-def ask(workspace: Workspace, request: DecisionRequest) -> DecisionRecord:
-    """Decides one touchpoint as the service would, and returns the whole record."""
+def ask(
+    workspace: Workspace, request: DecisionRequest, warn: Callable[[str], object] = lambda _: None
+) -> DecisionRecord:
+    """Decides one touchpoint as the service would, and returns the whole record.
+
+    Args:
+        workspace: Whose.
+        request: The touchpoint.
+        warn: Told of what is written in the settings and does nothing.
+    """
     with Dataplane(workspace) as plane:
+        for warning in plane.settings.current.warnings:
+            warn(warning)
         given = plane.decide_one(request)
         return given.record if given.record is not None else plane.get_decision(given.decision.decision_id)
 

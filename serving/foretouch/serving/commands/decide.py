@@ -53,7 +53,7 @@ def decide_command(
         explain=explain,
         dry_run=dry_run,
     )
-    record = ask(Workspace.open(workspace), request)
+    record = ask(Workspace.open(workspace), request, lambda text: typer.echo(f"foretouch: warning: {text}", err=True))
     if as_json:
         print_json(record)
     else:

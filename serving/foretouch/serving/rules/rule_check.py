@@ -7,14 +7,12 @@ from foretouch.core.config import Config
 from foretouch.core.contact import ANY, ContactPolicy
 from foretouch.core.engagement import TIERS, EngagementPolicy, EngagementRule
 from foretouch.core.errors import ConfigError
+from foretouch.core.expression_kinds import check_kind
 from foretouch.core.expressions import ExpressionError, compile_expression, nearest
 from foretouch.core.offers import Catalogue
-from foretouch.core.toml_places import Places, find_places
 from foretouch.serving.rules.engagement import holds_for, known_names
+from foretouch.serving.rules.toml_source import TomlSource, Where
 from foretouch.serving.rules.working_days import check_calendar
-
-MEND = "mend the file; docs/rules.md shows every rule"
-Where = tuple[str | int, ...]
 
 
 def check_catalogue(catalogue: Catalogue, known_features: Collection[str]) -> None:
@@ -25,14 +23,16 @@ def check_catalogue(catalogue: Catalogue, known_features: Collection[str]) -> No
         known_features: Names that ``feature.`` may be followed by, the scores among them.
 
     Raises:
-        ConfigError: A rule cannot be compiled or names what is not known; with offer, line and column.
+        ConfigError: A rule cannot be compiled, names what is not known, or can be neither true nor false; with offer,
+            line and column.
     """
     for offer in catalogue.offers:
         for tier in TIERS:
             rule: str = getattr(offer, tier)
             if rule:
                 known = known_names([offer], known_features)
-                compile_expression(rule, where=f"offer {offer.offer_id!r}, {tier}", known=known)
+                where = f"offer {offer.offer_id!r}, {tier}"
+                check_kind(compile_expression(rule, where=where, known=known), where)
 
 
 def check_engagement(
@@ -49,10 +49,10 @@ def check_engagement(
         file: Where the rules come from; its lines and columns are named.
 
     Raises:
-        ConfigError: A rule cannot be compiled, or names a feature, field, issue, category or offer that is not known;
-            with file, line and column, and the nearest known name.
+        ConfigError: A rule cannot be compiled, can be neither true nor false, or names a feature, field, issue,
+            category or offer that is not known; with file, line and column, and the nearest known name.
     """
-    source = _Source(file)
+    source = TomlSource(file)
     for index, rule in enumerate(policy.rules):
         where: Where = ("rules", index)
         for name, known in _names(catalogue) if catalogue.offers else ():
@@ -78,7 +78,7 @@ def check_contact_policy(policy: ContactPolicy, config: Config, file: Path | Non
         ConfigError: A rule names a channel or a calendar that there is not, or two caps or cool-downs share a name;
             with file, line and column, and the nearest known name.
     """
-    source = _Source(file)
+    source = TomlSource(file)
     for kind in ("quiet_hours", "working_hours", "caps", "cool_downs"):
         for index, rule in enumerate(getattr(policy, kind)):
             for position, channel in enumerate(rule.channels):
@@ -111,7 +111,7 @@ def check_touchpoints(config: Config, file: Path | None = None) -> None:
         ConfigError: A touchpoint, or its default action, names a channel that there is not; with file, line and column,
             and the nearest known name.
     """
-    source = _Source(file)
+    source = TomlSource(file)
     for name, section in config.touchpoints.items():
         named: list[tuple[Where, str]] = [
             (("channels", position), channel) for position, channel in enumerate(section.channels or ())
@@ -126,14 +126,14 @@ def check_touchpoints(config: Config, file: Path | None = None) -> None:
 
 
 def _check_rule(
-    rule: EngagementRule, index: int, catalogue: Catalogue, features: Collection[str], source: "_Source"
+    rule: EngagementRule, index: int, catalogue: Catalogue, features: Collection[str], source: TomlSource
 ) -> None:
     about = [offer for offer in catalogue.offers if holds_for(rule, offer)]
     known = known_names(about or catalogue.offers, features)
     if not catalogue.offers:
         known.pop("offer")
     try:
-        compile_expression(rule.when, where=f"rule {rule.rule!r}", known=known)
+        check_kind(compile_expression(rule.when, where=f"rule {rule.rule!r}", known=known), f"rule {rule.rule!r}")
     except ExpressionError as error:
         problem = f"rule {rule.rule!r}: {error.problem}"
         raise source.error_inside(("rules", index, "when"), rule.when, error, problem) from None
@@ -142,33 +142,3 @@ def _check_rule(
 def _names(catalogue: Catalogue) -> Iterable[tuple[str, frozenset[str]]]:
     for name in ("issue", "category", "offer_id"):
         yield name, frozenset(getattr(offer, name) for offer in catalogue.offers) - {""}
-
-
-class _Source:
-    """The file that rules come from, read again only to say where a mistake stands."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-
-    def error(self, where: Where, problem: str, *, hint: str | None = None) -> ConfigError:
-        places = self._places()
-        return self._made(None if places is None else places.of(where), problem, hint or MEND)
-
-    def error_inside(self, where: Where, text: str, error: ExpressionError, problem: str) -> ConfigError:
-        places = self._places()
-        if places is None:
-            return self._made((error.line, error.column), problem, MEND)
-        return self._made(places.inside(where, text, error.line, error.column), problem, MEND)
-
-    def _made(self, place: tuple[int, int] | None, problem: str, hint: str) -> ConfigError:
-        parts = [] if self._file is None else [str(self._file)]
-        parts += [] if place is None else [f"line {place[0]}, column {place[1]}"]
-        return ConfigError(": ".join([*parts, problem]), hint=hint)
-
-    def _places(self) -> Places | None:
-        if self._file is None:
-            return None
-        try:
-            return find_places(self._file.read_text(encoding="utf-8"))
-        except OSError:
-            return None

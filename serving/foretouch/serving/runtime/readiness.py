@@ -25,6 +25,7 @@ def readiness(state: State, champions: Champions, reader: SettingsReader, now: d
         "missing": list(champions.missing),
         "refused": dict(champions.refused),
         "settings_error": reader.error,
+        "settings_warnings": list(settings.warnings),
         "log_error": trouble,
         "offers": len(settings.catalogue.offers),
         "versions": settings.versions.model_dump(),

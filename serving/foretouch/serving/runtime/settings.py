@@ -1,5 +1,6 @@
 """The configuration that answers at one moment: read from the workspace's files, re-read when one of them changes."""
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from foretouch.core.canonical import canonical_json, content_hash
 from foretouch.core.clock import monotonic
-from foretouch.core.config import Config
+from foretouch.core.config import Config, load_toml
 from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import Versions
 from foretouch.core.engagement import NO_RULES, EngagementPolicy
@@ -27,6 +28,7 @@ from foretouch.serving.decision.customer_scores import SCORE_FEATURES
 from foretouch.serving.decision.inputs import DEFAULT_POLICY
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.policies import check_policy
+from foretouch.serving.rules.loose_names import loose_names
 from foretouch.serving.rules.rule_check import (
     check_catalogue,
     check_contact_policy,
@@ -35,6 +37,8 @@ from foretouch.serving.rules.rule_check import (
 )
 
 LOOK_SECONDS = 1.0
+
+log = logging.getLogger("foretouch.settings")
 
 T = TypeVar("T", bound=Contract)
 
@@ -61,6 +65,8 @@ class Settings:
     experiments: ExperimentSet
     catalogue: Catalogue
     engagement: EngagementPolicy = NO_RULES
+    warnings: tuple[str, ...] = ()
+    """What is written and does nothing, for people; no decision looks at it."""
 
     @cached_property
     def versions(self) -> Versions:
@@ -153,8 +159,7 @@ def read_settings(workspace: Workspace) -> Settings:
     policies = {DEFAULT_POLICY: workspace.policy()}
     for name in sorted(named - {DEFAULT_POLICY, "policy"}):
         policies[name] = workspace.policy(name)
-    for spec in policies.values():
-        check_policy(spec)
+    files = _every_policy(workspace)
     catalogue = load_catalogue(workspace)
     known_features = {*features_of(config), *SCORE_FEATURES}
     check_catalogue(catalogue, known_features)
@@ -169,7 +174,21 @@ def read_settings(workspace: Workspace) -> Settings:
         experiments=as_kept(experiments),
         catalogue=as_kept(catalogue),
         engagement=as_kept(engagement),
+        warnings=loose_names(config, files, catalogue, workspace.root),
     )
+
+
+def _every_policy(workspace: Workspace) -> dict[str, PolicySpec]:
+    """Every policy file, also one that nothing names yet: an experiment or a replay may name it tomorrow.
+
+    Raises:
+        ConfigError: A file breaks its contract; with file, line and column.
+    """
+    paths = [workspace.root / "policy.toml", *sorted((workspace.root / "policies").glob("*.toml"))]
+    found = {path.relative_to(workspace.root).as_posix(): load_toml(path, PolicySpec) for path in paths}
+    for spec in found.values():
+        check_policy(spec)
+    return found
 
 
 def as_kept(value: T) -> T:
@@ -193,6 +212,7 @@ class SettingsReader:
         self._lock = threading.Lock()
         self._stamps = self._look()
         self._settings = read_settings(workspace)
+        self._say()
         self._next_look = monotonic() + LOOK_SECONDS
         self.error: str | None = None
 
@@ -219,6 +239,11 @@ class SettingsReader:
             self.error = said.replace(f"{self._workspace.root}/", "")  # where it is on our disk is no caller's business
         else:
             self.error = None
+            self._say()
+
+    def _say(self) -> None:
+        for warning in self._settings.warnings:
+            log.warning("%s", warning)
 
     def _look(self) -> Mapping[Path, tuple[int, int]]:
         root = self._workspace.root
