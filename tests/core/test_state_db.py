@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,6 +48,34 @@ def test_a_failing_job_undoes_only_its_own_writes(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="no"):
             failing.result()
         assert last.result() == 2
+
+
+def test_what_a_group_does_together_comes_before_its_transaction_and_may_fail(tmp_path: Path) -> None:
+    begun, told = threading.Event(), threading.Event()
+    seen: list[list[int]] = []
+
+    def hold(_: Connection) -> None:
+        begun.set()
+        told.wait(10)
+
+    def together(handed: list[int]) -> None:
+        other = connect(tmp_path / "state.db")
+        other.execute("BEGIN IMMEDIATE")  # nobody else is writing
+        other.execute("ROLLBACK")
+        other.close()
+        seen.append(handed)
+        raise ValueError("no")
+
+    with State(tmp_path / "state.db") as state:
+        state.submit(hold)
+        begun.wait(10)
+        jobs = [
+            state.submit(lambda c: add(c, "good"), ahead=(together, number) if number else None)
+            for number in (1, 0, 2, 3)
+        ]
+        told.set()
+        assert [job.result() for job in jobs] == [1, 2, 3, 4]
+    assert seen == [[1, 2, 3]]
 
 
 def test_two_processes_share_one_file(tmp_path: Path) -> None:

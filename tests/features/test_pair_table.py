@@ -59,19 +59,21 @@ def bits(value: float | None) -> bytes:
 
 
 @settings(max_examples=400, deadline=None)
-@given(offers(), customers, st.data())
+@given(offers(), st.lists(customers, min_size=1, max_size=3), st.data())
 def test_every_number_has_the_bits_that_one_offer_alone_is_given(
-    known: tuple[Offer, ...], customer: dict[str, Any], data: st.DataObject
+    known: tuple[Offer, ...], people: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     table = PairTable(known)
-    rows = data.draw(st.lists(st.integers(0, len(known) - 1), min_size=1, max_size=8))
-    expected = [pair_part(customer, known[row], NOW) for row in rows]
+    ats = [NOW + timedelta(hours=5, microseconds=1) * index for index in range(len(people))]
+    one_pair = st.tuples(st.integers(0, len(people) - 1), st.integers(0, len(known) - 1))
+    pairs = data.draw(st.lists(one_pair, min_size=1, max_size=8))
+    who, rows = np.array(pairs).T
+    expected = [pair_part(people[person], known[row], ats[person]) for person, row in pairs]
     for name in FIXED:
         assert [bits(value) for value in table.fixed(name)[rows]] == [bits(one[name]) for one in expected], name
-    found = table.moving(customer, rows, NOW, MOVING)
+    found = table.moving(people, ats, who, rows, MOVING)
     for name in MOVING:
-        values = np.broadcast_to(found[name], (len(rows),))
-        assert [bits(value) for value in values] == [bits(one[name]) for one in expected], name
+        assert [bits(value) for value in found[name]] == [bits(one[name]) for one in expected], name
 
 
 def test_every_feature_is_fixed_moving_or_a_category() -> None:
@@ -80,5 +82,6 @@ def test_every_feature_is_fixed_moving_or_a_category() -> None:
 
 def test_only_what_is_asked_for_is_worked_out() -> None:
     table = PairTable((Offer(offer_id="a", name="a", channels=("email",), attributes={"share_food": 1.0}),))
-    assert table.moving({}, [0], NOW, ("response_rate",)).keys() == {"response_rate"}
-    assert "offer_affinity" not in table.moving({}, [0], NOW, ("offer_running_days",))
+    zero = np.zeros(1, dtype=np.int64)
+    assert table.moving([{}], [NOW], zero, zero, ("response_rate",)).keys() == {"response_rate"}
+    assert "offer_affinity" not in table.moving([{}], [NOW], zero, zero, ("offer_running_days",))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from foretouch.core.bundle import Band, Calibration, ModelCard, ModelInput, ScoreIntervals
 from foretouch.core.clock import utc_now
-from foretouch.serving.models.bundles import TreeScorer
 from foretouch.serving.models.native import NativeBooster, NativeError, native_or_none
 from foretouch.serving.models.score_plan import ScorePlan
+from foretouch.serving.models.scorers import TreeScorer
 from foretouch.serving.models.scoring import calibrate, interval, level, predict_pairs, predict_raw, score, score_one
 
 LEVELS = ("gold", "silver", "bronze")

@@ -9,8 +9,9 @@ import pytest
 
 from foretouch.core.bundle import Calibration, ModelCard, ModelInput, read_bundle, write_bundle
 from foretouch.core.errors import BundleError
-from foretouch.serving.models.bundles import EnsembleScorer, load_scorer
+from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.ensemble import Ensemble, calibrate_members
+from foretouch.serving.models.scorers import EnsembleScorer
 from foretouch.training.booster import fit_booster, golden_rows, model_text
 from foretouch.training.calibration import apply
 from foretouch.training.ensemble import MEMBERS, fit_members, join_members, predict_members, spread, with_members

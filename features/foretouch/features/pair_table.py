@@ -1,4 +1,4 @@
-"""Features of one customer with many offers, column by column: the very numbers of ``crosses.pair_part``. Pure."""
+"""Features of customers with many offers, column by column: the very numbers of ``crosses.pair_part``. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from foretouch.features.crosses import (
 )
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _NAN: Final = float("nan")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,26 +39,47 @@ class _ShareGroup:
 
     Attributes:
         names: Customer features that hold the customer's share of each, in the order of the categories.
-        place: By row of the table, the row in ``shares``.
+        place: By row of the table, the row in ``shares``; -1 for offers of another group.
+        whole: Whether all rows of the table are here.
         shares: Shape (offers, categories).
         own: Sum of squared shares by offer; NaN where it is not above 0.
     """
 
-    __slots__ = ("names", "own", "place", "shares")
+    __slots__ = ("names", "own", "place", "shares", "whole")
 
-    def __init__(self, categories: Sequence[str], rows: Sequence[int], shares: Sequence[Mapping[str, float]]) -> None:
+    def __init__(
+        self, categories: Sequence[str], rows: Sequence[int], shares: Sequence[Mapping[str, float]], count: int
+    ) -> None:
         self.names = [CUSTOMER_SHARE + name for name in categories]
-        self.place = {row: index for index, row in enumerate(rows)}
+        self.place = np.full(count, -1)
+        self.place[list(rows)] = np.arange(len(rows))
+        self.whole = len(rows) == count
         self.shares = np.array([list(one.values()) for one in shares], dtype=np.float64).reshape(len(rows), -1)
         own = np.array([float(sum(share * share for share in one.values())) for one in shares])
         self.own = np.where(own > 0.0, own, np.nan)
 
-    def among(self, rows: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Which of some rows are here: their indices among the rows, and their places in ``shares``."""
-        places = [self.place.get(row, -1) for row in rows]
-        if min(places) >= 0:
-            return list(range(len(rows))), places
-        return [index for index, place in enumerate(places) if place >= 0], [place for place in places if place >= 0]
+    def bought(self, customers: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, NDArray[np.bool_], list[int]]:
+        """The customers' shares of the categories.
+
+        Returns:
+            Shares of shape (customers, categories), 0 where one is not known; which are known, all of them False for
+            a customer who has none above 0; and each customer's favourite category.
+        """
+        amounts = np.zeros((len(customers), len(self.names)))
+        known = np.zeros(amounts.shape, dtype=bool)
+        favourites = [0] * len(customers)
+        for row, customer in enumerate(customers):
+            found = [number_of(customer.get(name)) for name in self.names]
+            some = [(share, index) for index, share in enumerate(found) if share is not None]
+            if not some or not sum([share for share, _ in some]) > 0.0:
+                continue
+            favourites[row] = max(some)[1]
+            if len(some) == len(found):
+                amounts[row], known[row] = found, True
+                continue
+            for share, index in some:
+                amounts[row, index], known[row, index] = share, True
+        return amounts, known, favourites
 
 
 class PairTable:
@@ -84,7 +106,7 @@ class PairTable:
         for row, one in enumerate(shares):
             alike.setdefault(tuple(one), []).append(row)
         self._groups = [
-            _ShareGroup(categories, rows, [shares[row] for row in rows])
+            _ShareGroup(categories, rows, [shares[row] for row in rows], len(self.offers))
             for categories, rows in alike.items()
             if categories
         ]
@@ -97,64 +119,76 @@ class PairTable:
         return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
 
     def moving(
-        self, customer: Mapping[str, Any], rows: Sequence[int], at: datetime, names: Collection[str]
-    ) -> dict[str, FloatArray | float]:
-        """Some of ``MOVING`` of one customer with some of the offers.
+        self,
+        customers: Sequence[Mapping[str, Any]],
+        ats: Sequence[datetime],
+        who: IntArray,
+        rows: IntArray,
+        names: Collection[str],
+    ) -> dict[str, FloatArray]:
+        """Some of ``MOVING`` of customers with offers, pair by pair.
 
         Args:
-            customer: Customer features by name.
-            rows: Which offers.
-            at: When they would be sent, tz-aware.
+            customers: Customer features by name.
+            ats: When each of them would be sent something, tz-aware.
+            who: The customer of each pair, as an index, shape (n,).
+            rows: The offer of each pair, shape (n,).
             names: Which of ``MOVING``; others may be among the result.
 
         Returns:
-            By name, shape (rows,), or one number for all of them; NaN is missing.
+            By name, shape (n,); NaN is missing.
         """
-        found: dict[str, FloatArray | float] = {}
+        found: dict[str, FloatArray] = {}
         if not {"offer_running_days", "offer_remaining_days", "offer_duration_days"}.isdisjoint(names):
-            running, left = self._days(rows, at)
+            running, left = self._days(ats, who, rows)
             found = {
                 "offer_running_days": running,
                 "offer_remaining_days": left,
                 "offer_duration_days": running + left,
             }
         if not {_AFFINITY, _RATIO, _FAVOURITE}.isdisjoint(names):
-            found |= self._crossed(customer, rows)
+            found |= self._crossed(customers, who, rows)
         if "response_rate" in names:
-            found["response_rate"] = response_rate(customer.get("responses_365d"), customer.get("sends_365d"))
+            rates = [response_rate(one.get("responses_365d"), one.get("sends_365d")) for one in customers]
+            found["response_rate"] = np.array(rates, dtype=np.float64)[who]
         return found
 
-    def _days(self, rows: Sequence[int], at: datetime) -> tuple[FloatArray, FloatArray]:
+    def _days(self, ats: Sequence[datetime], who: IntArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Days since each offer began, and until it ends.
 
         Microseconds since 1970 and their differences are whole numbers that floats hold exactly up to the year 2255,
         so that one division gives what ``timedelta.total_seconds`` does; where a date is later, that is asked.
         """
-        now = _micros(at)
-        if self._exact and abs(now) < _EXACT:
+        nows = np.array([_micros(at) for at in ats])
+        if self._exact and np.abs(nows).max(initial=0.0) < _EXACT:
+            now = nows[who]
             return (now - self._starts[rows]) / _MICROS / DAY, (self._ends[rows] - now) / _MICROS / DAY
-        offers = [self.offers[row] for row in rows]
+        pairs = [(ats[index], self.offers[row]) for index, row in zip(who.tolist(), rows.tolist(), strict=True)]
         return (
-            np.array([_days(offer.starts_at, at) for offer in offers]),
-            np.array([_days(at, offer.ends_at) for offer in offers]),
+            np.array([_days(offer.starts_at, at) for at, offer in pairs]),
+            np.array([_days(at, offer.ends_at) for at, offer in pairs]),
         )
 
-    def _crossed(self, customer: Mapping[str, Any], rows: Sequence[int]) -> dict[str, FloatArray | float]:
+    def _crossed(self, customers: Sequence[Mapping[str, Any]], who: IntArray, rows: IntArray) -> dict[str, FloatArray]:
         affinity, ratio, favourite = np.full((3, len(rows)), np.nan)
         for group in self._groups:
-            bought = [(number_of(customer.get(name)), index) for index, name in enumerate(group.names)]
-            known = [(share, index) for share, index in bought if share is not None]
-            if not known or not sum(share for share, _ in known) > 0.0:
-                continue
-            into, which = group.among(rows)
-            shares = group.shares[which]
-            summed = np.zeros(len(which))
+            amounts, known, favourites = group.bought(customers)
+            buys: NDArray[np.bool_] = np.asarray(known.any(axis=1))
+            places = group.place[rows]
+            into: IntArray | slice = slice(None)
+            if not (group.whole and buys.all()):
+                into = np.nonzero((places >= 0) & buys[who])[0]
+                places = places[into]
+            whose = who[into]
+            shares = group.shares[places]
+            summed = np.zeros(len(places))
             with np.errstate(all="ignore"):  # beyond the range of floats: infinite, as the sum of floats is
-                for share, index in known:
-                    summed += share * shares[:, index]
-                ratio[into] = summed / group.own[which]
+                for index in range(len(group.names)):
+                    added = amounts[whose, index] * shares[:, index]
+                    summed += added if known[:, index].all() else np.where(known[whose, index], added, 0.0)
+                ratio[into] = summed / group.own[places]
             affinity[into] = summed
-            favourite[into] = shares[:, max(known)[1]]
+            favourite[into] = shares[np.arange(len(places)), np.array(favourites)[whose]]
         return {_AFFINITY: affinity, _RATIO: ratio, _FAVOURITE: favourite}
 
 

@@ -14,6 +14,7 @@ from foretouch.serving.decision.candidates import Key, Option, list_candidates
 from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.customer_rhythm import SEND_TIME_MODEL, rhythm_of
 from foretouch.serving.decision.customer_scores import score_customer
+from foretouch.serving.decision.early_scores import EarlyScores
 from foretouch.serving.decision.fallback import find_propensities
 from foretouch.serving.decision.holdout import hold
 from foretouch.serving.decision.inputs import DEFAULT_POLICY, DecisionInputs
@@ -66,12 +67,14 @@ def decide_course(request: DecisionRequest, inputs: DecisionInputs) -> Course:
     """
     request = effective_request(request, inputs.config)
     setting = set_out(request, inputs)
+    early = _early(inputs)
     customer = score_customer(
         inputs.features,
         inputs.models,
         setting.spec,
         personalised=request.personalised,
         previous=inputs.previous,
+        reading=None if early is None else early.reading,
     )
     course = _screened(request, inputs, Course(setting=setting, customer=customer))
     if course.survivors:
@@ -79,6 +82,14 @@ def decide_course(request: DecisionRequest, inputs: DecisionInputs) -> Course:
     if course.survivors:
         course = _selected(request, inputs, course)
     return course
+
+
+def _early(inputs: DecisionInputs) -> EarlyScores | None:
+    """Scores that were worked out before, if they are of this decision."""
+    early = inputs.early
+    if early is None or not early.are_of(inputs.features, inputs.models, inputs.previous):
+        return None
+    return early
 
 
 def _screened(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
@@ -110,7 +121,7 @@ def _resort_options(request: DecisionRequest, inputs: DecisionInputs) -> tuple[O
 
 def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
     """Who decides among the survivors: a holdout, or the best step of the ladder."""
-    setting = course.setting
+    setting, early = course.setting, _early(inputs)
     if setting.holdout is not None and setting.holdout[1].kind != "random":
         return hold(course, request)
     if course.empty:
@@ -128,6 +139,7 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
             unaided=setting.unaided,
             catalogue=inputs.catalogue,
             plans=inputs.plans,
+            early=early.pairs if early is not None else (),
         )
     course = course.but(found=found, warnings=(*course.warnings, *found.notes))
     if found.step == "rules" and setting.holdout is None:

@@ -14,7 +14,7 @@ from foretouch.core.experiment import Arm, ExperimentSpec
 from foretouch.core.offers import CandidateRef, Catalogue, Offer
 from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight
 from foretouch.serving.history.replay import replay, replay_inputs
-from foretouch.serving.models.bundles import ConstantScorer
+from foretouch.serving.models.scorers import ConstantScorer
 from tests.serving.decision.world import (
     ALL_CONSENTS,
     CHURN_MODEL,

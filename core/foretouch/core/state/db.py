@@ -22,6 +22,9 @@ __all__ = ["State", "connect", "from_micros", "to_micros"]
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
+Ahead = tuple[Callable[[list[Any]], None], Any]
+"""What a group does before its transaction: a function, and what one job hands to it."""
+Queued = tuple[Job[Any], "Future[Any]", Ahead | None]
 log = logging.getLogger("foretouch.state")
 
 GROUP_SIZE = 64
@@ -76,7 +79,7 @@ class State:
         self._writer_connection: Any = None
         self._open_writer()
         self._local = threading.local()
-        self._jobs: queue.SimpleQueue[tuple[Job[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
         self._thread.start()
@@ -92,17 +95,22 @@ class State:
             return self._database.path
         raise StateError(f"{self.label} is no file")
 
-    def submit(self, job: Job[T]) -> "Future[T]":
+    def submit(self, job: Job[T], *, ahead: Ahead | None = None) -> "Future[T]":
         """Queues a function for the writer; the future resolves after its commit is durable.
 
         The function may run on a connection inside a transaction with others of its group, so it must do
         nothing but read and write through that connection and compute. If it raises, only its own writes are
         undone and the future carries its error.
+
+        Args:
+            job: The function.
+            ahead: Called by the writer once per group, outside its transaction, with what all jobs of the group hand
+                to it, so that they can share work that needs no connection. The jobs run even where it fails.
         """
         if self._closed:
             raise StateError(f"{self.label} is closed")
         future: Future[T] = Future()
-        self._jobs.put((job, future))
+        self._jobs.put((job, future, ahead))
         return future
 
     def write(self, job: Job[T]) -> T:
@@ -148,7 +156,7 @@ class State:
     def _run(self) -> None:
         open_ = True
         while open_:
-            group: list[tuple[Job[Any], Future[Any]]] = []
+            group: list[Queued] = []
             item = self._jobs.get()
             while item is not None:
                 group.append(item)
@@ -163,11 +171,12 @@ class State:
             if group:
                 self._commit(group)
 
-    def _commit(self, group: list[tuple[Job[Any], Future[Any]]]) -> None:
+    def _commit(self, group: list[Queued]) -> None:
+        _go_ahead(group)
         settled: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             connection = self._begin()
-            for job, future in group:
+            for job, future, _ in group:
                 connection.execute("SAVEPOINT job")
                 try:
                     result = job(connection)
@@ -183,7 +192,7 @@ class State:
             self._database.end()
             failure = StateError(f"{self.label} cannot be written: {error}", hint=self._database.hint)
             failure.__cause__ = error
-            settled = [(future, None, failure) for _, future in group]
+            settled = [(future, None, failure) for _, future, _ in group]
         else:
             self._database.end()
             if self.caps is not None:
@@ -233,3 +242,16 @@ class State:
             with suppress(*DATABASE_ERRORS):
                 connection.execute("ROLLBACK")
         self._database.end()
+
+
+def _go_ahead(group: list[Queued]) -> None:
+    """What jobs of a group do together before its transaction."""
+    shared: dict[Callable[[list[Any]], None], list[Any]] = {}
+    for _, _, ahead in group:
+        if ahead is not None:
+            shared.setdefault(ahead[0], []).append(ahead[1])
+    for function, handed in shared.items():
+        try:
+            function(handed)
+        except Exception:
+            log.exception("what a group does together failed; each of its jobs does it alone")

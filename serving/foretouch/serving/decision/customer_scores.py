@@ -14,6 +14,7 @@ PREFIX = "score_"
 SCORE_FEATURES = tuple(PREFIX + name for name in CUSTOMER_MODELS)
 """Rules may name them as ``feature.score_churn``, ``feature.score_value`` and ``feature.score_lead``."""
 NO_MODELS: Mapping[str, Scorer] = {}
+NO_SCORES: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,28 +40,48 @@ class CustomerScores:
     reason: str = ""
 
 
-def score_customer(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What the customer models say, whatever policy asks.
+
+    Attributes:
+        features: The customer's features with the scores among them.
+        levels: Each score on [0, 1].
+        cards: Cards of the models that took part.
+        consulted: Models whose champion before the present one scored.
+        reasons: Why the champion of a model did not score, by model.
+    """
+
+    features: FeatureSnapshot
+    levels: Mapping[str, float]
+    cards: tuple[ModelCard, ...]
+    consulted: tuple[str, ...]
+    reasons: Mapping[str, str]
+
+
+def own_values(features: FeatureSnapshot) -> dict[str, Any]:
+    """A customer's features without scores that the snapshot brings: those are always of the models given here."""
+    return {name: value for name, value in features.values.items() if not name.startswith(PREFIX)}
+
+
+def read_customer(
     features: FeatureSnapshot,
     models: Mapping[str, Scorer],
-    spec: PolicySpec,
-    *,
-    personalised: bool,
     previous: Mapping[str, Scorer] = NO_MODELS,
-) -> CustomerScores:
+    *,
+    values: Mapping[str, Any] | None = None,
+    raws: Mapping[str, float] = NO_SCORES,
+) -> Reading:
     """Scores a customer, and puts the scores among the features under ``score_<model>``.
-
-    Scores that the snapshot brings are dropped first: they are always those of the models given here.
 
     Args:
         features: The customer's.
         models: Loaded champions by model name.
-        spec: Says which scores the policy needs.
-        personalised: Without it, no feature of the customer is kept and nothing is scored.
         previous: The champions before them: one scores where the champion is missing or fails.
+        values: ``own_values`` of the features, where they are at hand.
+        raws: Raw scores that champions have given these very values already, by model name.
     """
-    if not personalised:
-        return CustomerScores(features=features.model_copy(update={"values": {}}), levels={}, cards=())
-    kept = {name: value for name, value in features.values.items() if not name.startswith(PREFIX)}
+    kept = own_values(features) if values is None else values
     readable = features.known and features.error is None
     scores: dict[str, float] = {}
     levels: dict[str, float] = {}
@@ -68,7 +89,7 @@ def score_customer(
     reasons: dict[str, str] = {}
     consulted = []
     for name in CUSTOMER_MODELS:
-        champion, why = _try(models.get(name), kept, readable=readable)
+        champion, why = _try(models.get(name), kept, readable=readable, raw=raws.get(name))
         before = _try(previous.get(name), kept, readable=readable)[0] if why else None
         found = champion or before
         if before is not None:
@@ -80,21 +101,52 @@ def score_customer(
             scores[PREFIX + name] = value
             levels[name] = plan_of(scorer).level(value)
             cards.append(scorer.card)
-    needed = {weight.model for weight in spec.score_weights} if spec.factors.value else set()
-    wanting = [name for name in CUSTOMER_MODELS if name in needed and name in reasons]
-    return CustomerScores(
+    return Reading(
         features=features.model_copy(update={"values": {**kept, **scores}}),
         levels=levels,
         cards=tuple(cards),
-        missing=tuple(name for name in wanting if name not in levels),
-        stood_in=tuple(name for name in wanting if name in levels),
         consulted=tuple(consulted),
-        reason=", ".join(reasons[name] for name in wanting),
+        reasons=reasons,
+    )
+
+
+def score_customer(
+    features: FeatureSnapshot,
+    models: Mapping[str, Scorer],
+    spec: PolicySpec,
+    *,
+    personalised: bool,
+    previous: Mapping[str, Scorer] = NO_MODELS,
+    reading: Reading | None = None,
+) -> CustomerScores:
+    """What the customer models say, and which of them the policy needs and could not have.
+
+    Args:
+        features: The customer's.
+        models: Loaded champions by model name.
+        spec: Says which scores the policy needs.
+        personalised: Without it, no feature of the customer is kept and nothing is scored.
+        previous: The champions before them: one scores where the champion is missing or fails.
+        reading: ``read_customer`` of the same features and models, where it was done before.
+    """
+    if not personalised:
+        return CustomerScores(features=features.model_copy(update={"values": {}}), levels={}, cards=())
+    found = read_customer(features, models, previous) if reading is None else reading
+    needed = {weight.model for weight in spec.score_weights} if spec.factors.value else set()
+    wanting = [name for name in CUSTOMER_MODELS if name in needed and name in found.reasons]
+    return CustomerScores(
+        features=found.features,
+        levels=found.levels,
+        cards=found.cards,
+        missing=tuple([name for name in wanting if name not in found.levels]),
+        stood_in=tuple([name for name in wanting if name in found.levels]),
+        consulted=found.consulted,
+        reason=", ".join([found.reasons[name] for name in wanting]),
     )
 
 
 def _try(
-    scorer: Scorer | None, values: Mapping[str, Any], *, readable: bool
+    scorer: Scorer | None, values: Mapping[str, Any], *, readable: bool, raw: float | None = None
 ) -> tuple[tuple[Scorer, float] | None, str]:
     """The scorer and its score, or why there is none."""
     if scorer is None:
@@ -102,6 +154,6 @@ def _try(
     if not readable:
         return None, "has no features to score"
     try:
-        return (scorer, score_one(scorer, values)), ""
+        return (scorer, score_one(scorer, values) if raw is None else plan_of(scorer).calibrated(raw)), ""
     except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
         return None, f"failed ({type(error).__name__})"

@@ -14,12 +14,13 @@ from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision import new_offers
 from foretouch.serving.decision.candidates import Key, Option
 from foretouch.serving.decision.new_offers import prior_rate
+from foretouch.serving.decision.pair_scores import PairScores, score_pairs
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.propensities import DEFAULT_LEVEL, PairRows, Propensities, Span
 from foretouch.serving.models.ensemble import Ensemble, calibrate_members
-from foretouch.serving.models.pair_plan import PairPlan
-from foretouch.serving.models.scoring import FloatArray, Scorer, plan_of, predict_vectors
+from foretouch.serving.models.scoring import FloatArray, Scorer
 
+OFFER_MODEL = "offer"
 UPLIFT_MODEL = "uplift"
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ class Asked:
         at: The decision's time, for the offers' days left.
         catalogue: Every offer; None is those asked about.
         plans: Where the catalogue's vectors are kept.
+        early: Scores that were worked out before; those of other values, times or offers are not taken.
     """
 
     options: Sequence[Option]
@@ -51,15 +53,19 @@ class Asked:
     at: datetime
     catalogue: Catalogue | None = None
     plans: Plans = field(default_factory=Plans)
+    early: Sequence[PairScores] = ()
 
-    def vectors(self, scorer: Scorer, customer: Mapping[str, Any]) -> FloatArray:
-        """What a model is given of the customer and each offer, shape (offers, inputs)."""
-        offers = tuple(self.offers.values())
-        if self.catalogue is None:
-            return PairPlan(plan_of(scorer), offers).vectors(customer, offers, self.at)
-        among = self.catalogue.offers
-        plan = self.plans.get("pairs", (scorer.card, self.catalogue), lambda: PairPlan(plan_of(scorer), among))
-        return plan.vectors(customer, offers, self.at)
+    def scores(self, scorer: Scorer, customer: Mapping[str, Any]) -> PairScores:
+        """What a model says of the customer and each offer.
+
+        Raises:
+            ValueError: The model gave a number that is not finite, or not one per offer.
+        """
+        for early in self.early:
+            found = early.among(scorer, customer, self.at, self.offers)
+            if found is not None:
+                return found
+        return score_pairs(scorer, customer, self.offers, self.at, catalogue=self.catalogue, plans=self.plans)
 
 
 def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Propensities:
@@ -73,13 +79,10 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
     Raises:
         ValueError: The model gave a number that is not finite, or not one per offer.
     """
-    offers, plan = asked.offers, plan_of(scorer)
-    vectors = asked.vectors(scorer, customer)
-    chances = dict(zip(offers, map(plan.calibrated, predict_vectors(scorer, vectors).tolist()), strict=True))
-    spans: dict[str, Span | None] = dict.fromkeys(offers)
-    if plan.has_spans:
-        spans = {offer_id: plan.span(chance) for offer_id, chance in chances.items()}
-    members, shortfall = _members(scorer, vectors, asked)
+    offers = asked.offers
+    scores = asked.scores(scorer, customer)
+    chances, spans = dict(scores.chances), dict(scores.spans)
+    members, shortfall = _members(scorer, scores.vectors, asked)
     smoothed = _smooth(scorer.card, chances, spans, members, asked)
     uplift, uplift_spans, uplift_level, why = _uplift(customer, scorer.card, asked)
     if asked.spec.propensity == "uplift" and any(value is None for value in uplift.values()):
@@ -171,13 +174,7 @@ def _uplift(
     if scorer is None:
         return unknown, {}, DEFAULT_LEVEL, uplift_reason(card)
     try:
-        raw = predict_vectors(scorer, asked.vectors(scorer, customer))
+        found = asked.scores(scorer, customer)
     except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
         return unknown, {}, DEFAULT_LEVEL, f"the uplift model failed ({type(error).__name__})"
-    plan = plan_of(scorer)
-    found: dict[str, float | None] = {}
-    spans: dict[str, Span | None] = {}
-    for offer_id, number in zip(asked.offers, raw.tolist(), strict=True):
-        value = plan.calibrated(number)
-        found[offer_id], spans[offer_id] = value, plan.span(value)
-    return found, spans, _level(scorer.card), ""
+    return dict(found.chances), dict(found.spans), _level(scorer.card), ""

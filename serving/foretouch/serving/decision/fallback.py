@@ -30,8 +30,9 @@ from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision import new_offers
 from foretouch.serving.decision.candidates import Option
-from foretouch.serving.decision.estimates import Asked, estimate, uplift_reason
+from foretouch.serving.decision.estimates import OFFER_MODEL, Asked, estimate, uplift_reason
 from foretouch.serving.decision.new_offers import prior_rate
+from foretouch.serving.decision.pair_scores import PairScores
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.propensities import NO_UPLIFT, Propensities
 from foretouch.serving.models.scoring import Scorer
@@ -51,7 +52,6 @@ STATUS: Mapping[str, Status] = {
     "rules": "fallback",
     "nothing": "fallback",
 }
-OFFER_MODEL = "offer"
 NO_MODELS: Mapping[str, Scorer] = {}
 NO_COUNTS: Mapping[str, int] = {}
 
@@ -69,6 +69,7 @@ def find_propensities(
     unaided: bool = False,
     catalogue: Catalogue | None = None,
     plans: Plans | None = None,
+    early: Sequence[PairScores] = (),
 ) -> Propensities:
     """The best step of the ladder that can say something about every option.
 
@@ -84,6 +85,7 @@ def find_propensities(
         unaided: No model may take part (the standing arm ``rules_only``).
         catalogue: Every offer; None is those of the options.
         plans: Where the catalogue's vectors are kept.
+        early: Scores that were worked out before.
     """
     spec = spec or PolicySpec()
     offers = {option.offer.offer_id: option.offer for option in options}
@@ -104,6 +106,7 @@ def find_propensities(
         at=at,
         catalogue=catalogue,
         plans=plans or Plans(),
+        early=early,
     )
     borrowed = (OFFER_MODEL,) if champion is None and before is not None else ()
     if not request.personalised:

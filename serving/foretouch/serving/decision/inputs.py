@@ -11,6 +11,7 @@ from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
+from foretouch.serving.decision.early_scores import EarlyScores
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.models.scoring import Scorer
 
@@ -41,6 +42,8 @@ class DecisionInputs:
         challengers: Loaded challengers by model name: they decide in shadow only.
         plans: What follows from the configuration alone; kept beside it by whoever holds it, it saves working it out
             for every decision.
+        early: Scores that were worked out before, with those of other decisions; taken only where they are of these
+            very features, models and offers.
     """
 
     decision_id: str
@@ -59,3 +62,4 @@ class DecisionInputs:
     previous: Mapping[str, Scorer] = field(default_factory=dict)
     challengers: Mapping[str, Scorer] = field(default_factory=dict)
     plans: Plans = field(default_factory=Plans, compare=False, repr=False)
+    early: EarlyScores | None = field(default=None, compare=False, repr=False)

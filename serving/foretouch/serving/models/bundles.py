@@ -8,24 +8,21 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-import lightgbm
 import numpy as np
 import orjson
 
-from foretouch.core.bundle import Bundle, ModelCard, read_aliases, read_bundle
+from foretouch.core.bundle import Bundle, read_aliases, read_bundle
 from foretouch.core.errors import BundleError, ForetouchError
 from foretouch.core.models import MODEL_NAMES, SERVED_NAMES
-from foretouch.serving.models.ensemble import MemberTrees
-from foretouch.serving.models.native import native_or_none
-from foretouch.serving.models.score_plan import ScorePlan
-from foretouch.serving.models.scoring import FloatArray, Scorer
+from foretouch.serving.models.scorers import EnsembleScorer, golden_vectors, make_scorer
+from foretouch.serving.models.scoring import Scorer
 
 log = logging.getLogger("foretouch.models")
 
@@ -33,128 +30,6 @@ PROBE_SECONDS = 30.0
 POLL_SECONDS = 1.0
 BESIDE = ("previous", "challenger")
 """Aliases whose versions are loaded beside the champions."""
-log = logging.getLogger("foretouch.models")
-NATIVE_ROWS = 4096
-"""Beyond that many rows the way to LightGBM costs nothing beside the trees."""
-
-
-class TreeScorer:
-    """A LightGBM model on one thread: a row costs microseconds, and threads would cost more than they bring.
-
-    Rows go straight to LightGBM's C API where that gives the very bits of ``Booster.predict``, which is tried when the
-    model is loaded; where it does not, they go through ``Booster.predict``.
-
-    Args:
-        card: What the model is.
-        text: LightGBM's own text of it.
-        examples: Vectors to try that on, shape (n, inputs).
-
-    Raises:
-        BundleError: The text does not fit the card.
-    """
-
-    def __init__(self, card: ModelCard, text: str, examples: FloatArray | None = None) -> None:
-        try:
-            self._booster = lightgbm.Booster(model_str=text)
-        except lightgbm.basic.LightGBMError as error:
-            raise BundleError(
-                f"bundle {card.model} {card.version}: the model's text cannot be read: {error}"
-            ) from error
-        self._card = card
-        if self._booster.num_feature() != len(card.inputs):
-            raise BundleError(
-                f"bundle {card.model} {card.version}: the model takes {self._booster.num_feature()} inputs,"
-                f" its card names {len(card.inputs)}"
-            )
-        self._plan = ScorePlan(card)
-        tried = np.empty((0, len(card.inputs))) if examples is None else examples
-        self._native, self.slow_because = native_or_none(self._booster, tried)
-        if self._native is None:
-            log.warning("model %s %s goes the longer way: %s", card.model, card.version, self.slow_because)
-
-    @property
-    def card(self) -> ModelCard:
-        """What the model is and how to call it."""
-        return self._card
-
-    @property
-    def plan(self) -> ScorePlan:
-        """How the card makes vectors and reads raw scores."""
-        return self._plan
-
-    def predict_one(self, vector: Sequence[float], /) -> float:
-        """The raw score of one vector."""
-        if self._native is None:
-            return float(np.asarray(self._booster.predict(np.array([vector]), num_threads=1)).ravel()[0])
-        return self._native.one(vector)
-
-    def predict(self, vectors: FloatArray, /) -> FloatArray:
-        """Raw scores, shape (n,) or (n, classes)."""
-        if self._native is not None and len(vectors) <= NATIVE_ROWS:
-            return self._native.many(vectors)
-        return np.asarray(self._booster.predict(vectors, num_threads=1), dtype=np.float64)
-
-    def contributions(self, vectors: FloatArray, /) -> FloatArray:
-        """LightGBM's own SHAP values, shape (n, inputs + 1); the last column is the base value."""
-        return np.asarray(self._booster.predict(vectors, num_threads=1, pred_contrib=True), dtype=np.float64)
-
-
-class EnsembleScorer(TreeScorer):
-    """A LightGBM model with bootstrap members.
-
-    Args:
-        card: What the model is.
-        text: LightGBM's own text of it.
-        members_text: That of its members, one output each.
-        examples: Vectors to try the short way on, shape (n, inputs).
-
-    Raises:
-        BundleError: A text does not fit the card.
-    """
-
-    def __init__(self, card: ModelCard, text: str, members_text: str, examples: FloatArray | None = None) -> None:
-        super().__init__(card, text, examples)
-        self._members = MemberTrees(card, members_text)
-
-    def members(self, vectors: FloatArray, /) -> FloatArray:
-        """Raw scores of every member, shape (K, n)."""
-        return self._members.predict(vectors)
-
-
-class ConstantScorer:
-    """A model without trees: everything it knows is in its card's extras; every raw score is NaN.
-
-    Args:
-        card: What the model is; whoever scores with it reads its extras.
-    """
-
-    def __init__(self, card: ModelCard) -> None:
-        self._card = card
-        self.plan = ScorePlan(card)
-
-    @property
-    def card(self) -> ModelCard:
-        """What the model is and how to call it."""
-        return self._card
-
-    def predict(self, vectors: FloatArray, /) -> FloatArray:
-        """NaN for every row: there is no raw score."""
-        return np.full(len(vectors), np.nan)
-
-
-def make_scorer(bundle: Bundle) -> Scorer:
-    """The scorer of a bundle that was read from disk."""
-    if bundle.members_text:
-        return EnsembleScorer(bundle.card, bundle.model_text, bundle.members_text, golden_vectors(bundle))
-    if not bundle.model_text:
-        return ConstantScorer(bundle.card)
-    return TreeScorer(bundle.card, bundle.model_text, golden_vectors(bundle))
-
-
-def golden_vectors(bundle: Bundle) -> FloatArray:
-    """The inputs of a bundle's golden rows, shape (n, inputs)."""
-    rows = [[np.nan if value is None else value for value in row] for row in bundle.golden.inputs]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1 if rows else len(bundle.card.inputs))
 
 
 def check_text(bundles: Mapping[str, Bundle]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Input vectors of one customer with the offers of a catalogue; what the offers alone say is laid out once."""
+"""Input vectors of customers with the offers of a catalogue; what the offers alone say is laid out once."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -41,6 +41,15 @@ class PairPlan:
             return self._table.fixed(name)
         return np.array([self._plan.code(index, offer.category or None) for offer in offers])
 
+    @property
+    def usual(self) -> bool:
+        """Whether the vectors of several customers can be laid out at once (``matrix``)."""
+        return self._usual
+
+    def row(self, offer: Offer) -> int:
+        """The row of one of the catalogue's own offers; -1 for any other."""
+        return self._row.get(id(offer), -1)
+
     def vectors(self, customer: Mapping[str, Any], offers: Sequence[Offer], at: datetime) -> FloatArray:
         """The encoded inputs, shape (n, inputs).
 
@@ -52,13 +61,28 @@ class PairPlan:
         rows = [self._row.get(id(offer), -1) for offer in offers]
         if not self._usual or -1 in rows:
             return self._plan.pairs(customer, [pair_part(customer, offer, at) for offer in offers])
-        base = self._plan.vector(customer)
-        matrix = np.empty((len(rows), len(base)))
-        matrix[:] = base
+        return self.matrix([customer], [at], [rows])
+
+    def matrix(
+        self, customers: Sequence[Mapping[str, Any]], ats: Sequence[datetime], rows: Sequence[Sequence[int]]
+    ) -> FloatArray:
+        """The encoded inputs of several customers, one below the other; only where ``usual``.
+
+        Args:
+            customers: Each one's values by name.
+            ats: The time of each one's decision, tz-aware.
+            rows: The offers of each, as ``row`` has them.
+
+        Returns:
+            Shape (all pairs, inputs): the offers of the first customer, then those of the second, and so on.
+        """
+        who = np.repeat(np.arange(len(customers)), [len(some) for some in rows])
+        which = np.array([row for some in rows for row in some], dtype=np.int64)
+        matrix = np.array([self._plan.vector(customer) for customer in customers], dtype=np.float64)[who]
         if self._fixed:
-            matrix[:, self._fixed] = self._values[rows]
+            matrix[:, self._fixed] = self._values[which]
         if self._moving:
-            found = self._table.moving(customer, rows, at, self._names)
+            found = self._table.moving(customers, ats, who, which, self._names)
             for index, name in self._moving:
                 matrix[:, index] = found[name]
         matrix[np.isinf(matrix)] = np.nan

@@ -31,6 +31,7 @@ class ScorePlan:
     __slots__ = (
         "_calibration",
         "_categories",
+        "_edges",
         "_high",
         "_knots",
         "_least",
@@ -48,6 +49,7 @@ class ScorePlan:
         self.probability = card.target == "probability"
         self._calibration = card.calibration
         self._knots = _knots(card)
+        self._edges = (np.array(self._knots[0]), np.array(self._knots[1]))
         self._least = _LEAST.get(card.target)
         self._names = tuple(item.name for item in card.inputs)
         self._categories = {
@@ -106,6 +108,31 @@ class ScorePlan:
         if self._least is None:
             return value
         return self._least if value < self._least else min(value, 1.0)
+
+    def all_calibrated(self, raw: FloatArray) -> FloatArray:
+        """``calibrated`` of every raw score, shape (n,), with the very same bits."""
+        x, y = self._edges
+        if len(x) < 2:
+            return np.array([self.calibrated(value) for value in raw.tolist()], dtype=np.float64)
+        low = np.clip(np.searchsorted(x, raw, side="right") - 1, 0, len(x) - 2)
+        with np.errstate(all="ignore"):  # outside the knots these are not used
+            share = (raw - x[low]) / (x[low + 1] - x[low])
+            value = y[low] + share * (y[low + 1] - y[low])
+        outside = ~((x[0] < raw) & (raw < x[-1]))
+        if outside.any():
+            value[outside] = [self._calibration.apply(one) for one in raw[outside].tolist()]
+        if self._least is None:
+            return np.asarray(value)
+        return np.where(value < self._least, self._least, np.where(value > 1.0, 1.0, value))
+
+    def all_spans(self, scores: FloatArray) -> list[tuple[float, float] | None]:
+        """``span`` of every calibrated score, shape (n,)."""
+        if not self._upper:
+            return [None] * len(scores)
+        index = np.minimum(np.searchsorted(self._upper, scores), len(self._low) - 1)
+        low, high = np.asarray(self._low)[index], np.asarray(self._high)[index]
+        low, high = np.where(scores < low, scores, low), np.where(scores > high, scores, high)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
 
     @property
     def has_spans(self) -> bool:

@@ -18,8 +18,8 @@ FloatArray = NDArray[np.float64]
 class Scorer(Protocol):
     """A loaded model: its card, and raw scores of encoded vectors.
 
-    A scorer may have more: ``plan``, its card's ``ScorePlan`` worked out once, and ``predict_one(vector)``, a shorter
-    way for one vector with the very same bits.
+    A scorer may have more: ``plan``, its card's ``ScorePlan`` worked out once; ``predict_one(vector)``, a shorter
+    way for one vector with the very same bits; and ``row_by_row``, see there.
     """
 
     @property
@@ -52,6 +52,14 @@ def plan_of(scorer: Scorer) -> ScorePlan:
     """The plan of a scorer's card: the scorer's own where it keeps one."""
     plan = getattr(scorer, "plan", None)
     return plan if isinstance(plan, ScorePlan) else ScorePlan(scorer.card)
+
+
+def row_by_row(scorer: Scorer) -> bool:
+    """Whether a vector's raw score has the same bits whichever vectors are scored beside it, as trees' have.
+
+    Only such a scorer is asked about several customers at once.
+    """
+    return bool(getattr(scorer, "row_by_row", False))
 
 
 def score(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> FloatArray:

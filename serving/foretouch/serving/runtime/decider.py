@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from foretouch.core.canonical import content_hash
@@ -15,6 +16,7 @@ from foretouch.core.state.flights import Flights
 from foretouch.core.stored_record import StoredRecord
 from foretouch.serving.decide import DecisionInputs, decide_course, decision_seed
 from foretouch.serving.decision.course import Course
+from foretouch.serving.decision.early_scores import Expected
 from foretouch.serving.decision.record import store_course
 from foretouch.serving.history.shadow import wants_shadow
 from foretouch.serving.history.shadow_run import Cast, ShadowRunner
@@ -27,6 +29,7 @@ from foretouch.serving.runtime.log_write import (
     Repeat,
     read_counters,
 )
+from foretouch.serving.runtime.scoring_turn import Turn, take_turns
 from foretouch.serving.runtime.settings import Settings, SettingsReader
 from foretouch.serving.web.telemetry import Telemetry
 from foretouch.serving.words.texts import language_of
@@ -158,21 +161,36 @@ class Decider:
             stored = self._preview(request, features)
             return replace(begun, given=Given(body=stored.answer_bytes, stored=stored))
         started, now, decision_id = monotonic(), self._clock.now(), new_id("dec")
+        turn = Turn(self._expected(request, features, settings, champions, now))
 
         def make(counters: CounterSnapshot) -> StoredRecord:
             inputs = self._inputs(
-                request, features, counters, settings, champions, decision_id=decision_id, decided_at=now
+                request,
+                features,
+                counters,
+                settings,
+                champions,
+                decision_id=decision_id,
+                decided_at=now,
+                early=turn.scores,
             )
             before = monotonic()
             inputs, course = course_or_fall_back(request, inputs)
             stored = store_course(request, inputs, course)
             after = monotonic()
             begun.made.append(Made(inputs=inputs, course=course, at=after))
-            parts = {"features": features_ms, "queue": (before - started) * 1000.0, "decide": (after - before) * 1000.0}
+            parts = {
+                "features": features_ms,
+                "queue": (before - started) * 1000.0 - turn.ms,
+                "score": turn.ms,
+                "decide": (after - before) * 1000.0,
+            }
             return stored.with_fields(latency_ms={name: round(ms, 3) for name, ms in parts.items() if ms is not None})
 
         try:
-            pending = self._writer.submit(request, now=now, settings=settings, repeat=repeat, make=make)
+            pending = self._writer.submit(
+                request, now=now, settings=settings, repeat=repeat, make=make, ahead=(take_turns, turn)
+            )
         except StateError as error:
             return replace(begun, failure=error)
         if repeat is None:
@@ -292,6 +310,21 @@ class Decider:
             "plans": settings.plans,
         }
         return DecisionInputs(**{**values, **changes})
+
+    @staticmethod
+    def _expected(
+        request: DecisionRequest, features: FeatureSnapshot, settings: Settings, champions: Champions, now: datetime
+    ) -> Expected:
+        return Expected(
+            request=request,
+            features=features,
+            models=champions.scorers,
+            previous=champions.previous,
+            catalogue=settings.catalogue,
+            config=settings.config,
+            plans=settings.plans,
+            at=now,
+        )
 
     def _unlogged(self, begun: Begun, failure: Exception) -> Given:
         """The answer when the log cannot be written: no model decides, nothing is reserved, and it says so."""

@@ -14,7 +14,7 @@ from foretouch.core.state.caps import CapQuestion, CapsError, CapStore, SeenCaps
 from foretouch.core.state.connection import Connection
 from foretouch.core.state.contacts import Contact, add_contacts, reservation_id, window_start
 from foretouch.core.state.counts import expire_contacts
-from foretouch.core.state.db import State
+from foretouch.core.state.db import Ahead, State
 from foretouch.core.state.log import append_decision, keep_artifact
 from foretouch.core.state.people import counter_snapshot, household_of
 from foretouch.core.stored_record import StoredRecord
@@ -132,6 +132,7 @@ class DecisionWriter:
         settings: Settings,
         repeat: Repeat | None,
         make: Make,
+        ahead: Ahead | None = None,
     ) -> Pending:
         """Queues a decision for the writer's next group.
 
@@ -141,6 +142,7 @@ class DecisionWriter:
             settings: The configuration it is made under; kept, so that it can be replayed.
             repeat: What makes it repeatable, if anything does.
             make: Decides, given the counters that the transaction sees; pure.
+            ahead: What the decisions of a group do together before its transaction.
 
         Raises:
             StateError: The state database is closed.
@@ -172,7 +174,7 @@ class DecisionWriter:
                 )
             return Logged(body=body, stored=stored)
 
-        future = self._state.submit(job)
+        future = self._state.submit(job, ahead=ahead)
         if settings is not self._kept:
             future.add_done_callback(lambda done: self._note(settings, done))
         return Pending(future, claim)
