@@ -225,6 +225,15 @@ class TrainingSection(Contract):
     """Tuning trials per model; 0 takes the defaults of the search space."""
     threads: int = Field(default=2, ge=1)
     """Of LightGBM."""
+    source: Literal["auto", "log", "history"] = "auto"
+    """What the offer model learns from: past touches with the features of the history, the service's own log with the
+    features that it saw, or, with ``auto``, both as soon as the log has ``log_rows`` mature rows."""
+    log_rows: int = Field(default=500, ge=1)
+    """Mature rows of the log from which it is learned from."""
+    new_rows: int = Field(default=200, ge=1)
+    """Newly matured rows that make ``foretouch train --since`` train a model again."""
+    refit: bool = True
+    """After a model was judged on later rows, the one that is served is fitted again with these rows."""
 
 
 class DriftSection(Contract):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from foretouch.core.bundle import ModelInput
+from foretouch.serving.models.scoring import Scorer, calibrate
 from foretouch.training.task import Dataset, FloatArray
 
 
@@ -36,10 +37,23 @@ def encode(frame: pd.DataFrame, inputs: Sequence[ModelInput]) -> FloatArray:
     return matrix
 
 
+def score_frame(scorer: Scorer, frame: pd.DataFrame) -> FloatArray:
+    """Calibrated scores of a loaded model on rows with its inputs by name, shape (n,): what the service would say."""
+    raw = np.asarray(scorer.predict(encode(frame, scorer.card.inputs)), dtype=np.float64)
+    return np.array([calibrate(scorer.card, float(value)) for value in raw], dtype=np.float64)
+
+
 def category_input(name: str, view: str, values: "pd.Series[str]") -> ModelInput:
     """A category with the levels seen in the fit rows, sorted; an unseen one is later encoded as NaN."""
     levels = sorted({str(cell) for cell in values.astype(object) if not _missing(cell)})
     return ModelInput(name=name, view=view, kind="category", levels=tuple(levels))
+
+
+def joined_weights(*parts: Dataset) -> FloatArray | None:
+    """The weights of several parts one after the other; None where no part has any."""
+    if all(part.weight is None for part in parts):
+        return None
+    return np.concatenate([part.weights for part in parts])
 
 
 def dataset_hash(*parts: Dataset, inputs: Sequence[ModelInput]) -> str:
@@ -52,6 +66,8 @@ def dataset_hash(*parts: Dataset, inputs: Sequence[ModelInput]) -> str:
         times = pd.to_datetime(part.as_of, utc=True).dt.as_unit("us").astype("int64").to_numpy()
         digest.update(np.ascontiguousarray(times).tobytes())
         digest.update(np.ascontiguousarray(part.label, dtype=np.float64).tobytes())
+        if part.weight is not None:
+            digest.update(np.ascontiguousarray(part.weight, dtype=np.float64).tobytes())
         digest.update(np.ascontiguousarray(encode(part.frame, inputs)).tobytes())
     return digest.hexdigest()
 

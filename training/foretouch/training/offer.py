@@ -8,7 +8,6 @@ are few; the calibration comes from five folds by customer of those rows, each s
 """
 
 from collections.abc import Mapping
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -16,22 +15,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretouch.core.bundle import Band, Calibration, ModelInput
-from foretouch.core.columns import AS_OF, CUSTOMER_ID, OFFER_ID
+from foretouch.core.columns import CUSTOMER_ID, OFFER_ID
 from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import model_features
 from foretouch.features.crosses import CATEGORY_FEATURES, CROSS_FEATURES, OFFER_FEATURES
-from foretouch.features.offers import load_catalogue
-from foretouch.features.store import training_frame
-from foretouch.features.tables import connect
 from foretouch.training.booster import fit_booster, golden_rows, model_text, predict_text
 from foretouch.training.calibration import apply, bands, calibrate_probability, probability_intervals
-from foretouch.training.data import category_input, dataset_hash, encode
+from foretouch.training.data import category_input, dataset_hash, encode, joined_weights
 from foretouch.training.ensemble import MEMBERS, fit_members, predict_members, spread, with_members
 from foretouch.training.evaluation import compare
+from foretouch.training.log.contacts import read_contacts
 from foretouch.training.metrics import AUC, AVERAGE_PRECISION, LOG_LOSS, PROBABILITY_METRICS, expected_calibration_error
-from foretouch.training.sends import CLOSES_AT, LABEL, category_rates, pair_rows, read_sends, split_sends
+from foretouch.training.sends import CLOSES_AT, LABEL, category_rates, split_sends
 from foretouch.training.task import Dataset, Evaluation, Fitted, FloatArray, Split, TrainingRun
 from foretouch.training.tuning import Attempt, read_space, tune
 
@@ -72,23 +69,22 @@ class OfferTask:
         }
 
     def load(self, run: TrainingRun) -> Split:
-        """Closed sends with the features of their moment, cut by time so that campaigns follow each other.
+        """Closed sends, past and logged, with the features of their moment, cut by time: campaigns follow each other.
 
         Raises:
             DataError: Too few closed sends or acceptances in a part.
         """
-        workspace = run.workspace
-        catalogue = load_catalogue(workspace)
-        with closing(connect(workspace)) as connection:
-            sends = read_sends(connection, catalogue, workspace.config.goals.offer)
+        contacts = read_contacts(run)
+        sends, frame = contacts.sends, contacts.frame
         parts = split_sends(sends)
-        spine = sends[[CUSTOMER_ID, AS_OF]].drop_duplicates(ignore_index=True)
         run.say(f"offer: {len(sends)} closed sends of {sends[OFFER_ID].nunique()} offers")
-        frame = pair_rows(sends, training_frame(workspace, "offer", spine), catalogue)
-        frame["randomised"] = sends["randomised"].to_numpy()
-        label = sends[LABEL].to_numpy(dtype=np.float64)
+        label, weight = sends[LABEL].to_numpy(dtype=np.float64), contacts.weight
         cut = {
-            name: Dataset(frame=frame[mask].reset_index(drop=True), label=label[mask])
+            name: Dataset(
+                frame=frame[mask].reset_index(drop=True),
+                label=label[mask],
+                weight=None if weight is None else weight[mask],
+            )
             for name, mask in (("fit", parts.fit), ("calibrate", parts.calibrate), ("test", parts.test))
         }
         closes = pd.to_datetime(sends[CLOSES_AT][parts.fit | parts.calibrate], utc=True).max()
@@ -100,6 +96,7 @@ class OfferTask:
                 **{name: _describe(part) for name, part in cut.items()},
                 "left_out_open_across_a_cut": int((~used).sum()),
                 "fit_and_calibrate_apart_by": "campaign: every label closed before the next part's first send",
+                **contacts.description,
             },
         )
 
@@ -123,6 +120,7 @@ class OfferTask:
                 valid=(second, split.calibrate.label),
                 patience=PATIENCE,
                 report=attempt.report,
+                weight=split.fit.weight,
             )
             attempt.notes["rounds"] = int(booster.best_iteration)
             return float(booster.best_score["valid_0"]["binary_logloss"])
@@ -130,6 +128,7 @@ class OfferTask:
         tuned = tune(objective, run=run, model=self.name, space=space, data_sha256=digest)
         matrix = np.concatenate([first, second])
         label = np.concatenate([split.fit.label, split.calibrate.label])
+        own = joined_weights(split.fit, split.calibrate)
         cluster = np.concatenate([split.fit.customer_id, split.calibrate.customer_id])
         rounds = max(int(tuned.notes["rounds"]), 1)
 
@@ -143,7 +142,7 @@ class OfferTask:
                     rounds=rounds,
                     seed=seed,
                     threads=threads,
-                    weight=weight,
+                    weight=weight if own is None else own[rows] * (1.0 if weight is None else weight),
                 )
             )
 

@@ -31,10 +31,13 @@ class Dataset:
         frame: One row per example, index 0…n-1: ``customer_id``, ``as_of`` (tz-aware) and every feature by name, not
             yet encoded.
         label: What happened afterwards, shape (n,); NaN is not allowed.
+        weight: How much each row counts when trees are fitted, shape (n,), e.g. ``log.weights.inverse_propensity``;
+            None is all alike.
     """
 
     frame: pd.DataFrame
     label: FloatArray
+    weight: FloatArray | None = None
 
     @property
     def customer_id(self) -> NDArray[np.object_]:
@@ -45,6 +48,11 @@ class Dataset:
     def as_of(self) -> "pd.Series[pd.Timestamp]":
         """When each row's features were known, tz-aware."""
         return self.frame["as_of"]
+
+    @property
+    def weights(self) -> FloatArray:
+        """Shape (n,): ones where no weight was given."""
+        return np.ones(len(self.frame)) if self.weight is None else self.weight
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -167,6 +175,8 @@ class Evaluation:
         label: Labels of the test rows, shape (n,), for the calibration plot and the gain chart; None for neither.
         scores: Scores on them by name: ``model`` first, then baselines, each shape (n,).
         plots: More plots by file name: each draws on the matplotlib figure that it is given.
+        notes: What the figures say, in words, for the card.
+        extras: What the card keeps besides.
     """
 
     primary: str
@@ -176,6 +186,8 @@ class Evaluation:
     label: FloatArray | None = None
     scores: Mapping[str, FloatArray] = field(default_factory=dict)
     plots: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ModelTask(Protocol):

@@ -2,8 +2,8 @@
 
 The weight of a row is 1 / p, with p the logged probability of what was done (the offer, or no contact), divided by the
 mean over the rows of the same action, so that each action's weights have mean 1: how often an action was taken is what
-its rows say anyway, and what is left is how its rows differ from the others. What is above ``MAX_WEIGHT`` is cut, and the mean made 1 again: the
-price of a finite variance (Ionides 2008, truncated importance sampling).
+its rows say anyway, and what is left is how its rows differ from the others. What is above ``MAX_WEIGHT`` is cut, and
+the mean made 1 again: the price of a finite variance (Ionides 2008, truncated importance sampling).
 """
 
 from typing import Final
