@@ -2,7 +2,7 @@
 """Reading the canonical tables: DuckDB views over Parquet, the posted events, and the merged aliases."""
 
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import duckdb
@@ -34,7 +34,8 @@ def open_duckdb(*, threads: int = 2) -> duckdb.DuckDBPyConnection:
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": True, "threads": threads}
     )
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")
+    with suppress(duckdb.InvalidInputException):  # in Jupyter without its widgets there is no bar to turn off
+        connection.execute("SET enable_progress_bar = false")
     return connection
 
 

@@ -1,5 +1,6 @@
 """Plots of a trained model: what drives it, whether its probabilities hold, what its order is worth."""
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 import matplotlib as mpl
 
-mpl.use("Agg")
+if "MPLBACKEND" not in os.environ:  # Jupyter names one; without any, no window is wanted
+    mpl.use("Agg")
 
 import lightgbm as lgb
 import matplotlib.pyplot as plt

@@ -16,12 +16,10 @@ from foretouch.core.errors import NotReadyError
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.serving.models.bundles import load_scorer
-from foretouch.serving.models.scoring import Scorer, calibrate
-from foretouch.training.data import encode
+from foretouch.training.data import encode, score_frame
 from foretouch.training.drift.decay import Decay, decay_of
 from foretouch.training.drift.stability import Stability, category_stability, number_stability
 from foretouch.training.drift.windows import current_rows, matured_since, reference_rows
-from foretouch.training.task import FloatArray
 
 Level = Literal["ok", "watch", "alarm"]
 AlarmKind = Literal["feature", "missing", "score", "calibration"]
@@ -126,7 +124,7 @@ def check_model(workspace: Workspace, model: ModelName) -> Health:
         notes.append("nothing_to_compare")
     else:
         columns = compare_inputs(card, bundle.model_text, before, now, bounds)
-        scores = [_scores(scorer, rows) for rows in (before, now)]
+        scores = [score_frame(scorer, rows) for rows in (before, now)]
         score = number_stability(scores[0], scores[1], units=_units(before, now))
         means = float(scores[0].mean()), float(scores[1].mean())
     matured = matured_since(workspace, card)
@@ -135,7 +133,7 @@ def check_model(workspace: Workspace, model: ModelName) -> Health:
         notes.append("nothing_matured")
     else:
         decay = decay_of(
-            _scores(scorer, matured.frame),
+            score_frame(scorer, matured.frame),
             matured.label,
             matured.customer_id,
             target="amount" if card.target == "amount" else "probability",
@@ -250,8 +248,3 @@ def _stability(item: ModelInput, before: pd.DataFrame, now: pd.DataFrame, units:
 
 def _units(before: pd.DataFrame, now: pd.DataFrame) -> tuple[int, int]:
     return before[c.CUSTOMER_ID].nunique(), now[c.CUSTOMER_ID].nunique()
-
-
-def _scores(scorer: Scorer, rows: pd.DataFrame) -> FloatArray:
-    raw = np.asarray(scorer.predict(encode(rows, scorer.card.inputs)), dtype=np.float64)
-    return np.array([calibrate(scorer.card, float(value)) for value in raw], dtype=np.float64)
