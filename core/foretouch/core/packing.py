@@ -1,10 +1,11 @@
 """Packing: rows as columns, repeated values once, hours of a week as integers. What is packed comes back the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 """One character per distinct value of a coded column."""
+_CODES = tuple(map(ord, DIGITS))
 _POSITION = {digit: index for index, digit in enumerate(DIGITS)}
 LONG = 24
 """Lists of at least so many numbers (hours of a day or of a week) are packed."""
@@ -42,6 +43,25 @@ def pack_columns(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
         else:
             packed[name] = list(values)
     return packed
+
+
+def pack_groups(values: Sequence[Any], at: str, known: str) -> Any:
+    """A column whose rows fall into groups of one value each, as it is kept; null where every group's value is.
+
+    Args:
+        values: Of each group, at most one per digit.
+        at: The digit of each row's group.
+        known: The same where all groups but the first are one.
+    """
+    distinct = dict.fromkeys(values)
+    if len(distinct) == 1:
+        return values[0]
+    if len(distinct) == 2 and values.count(values[0]) == 1:
+        return {"of": list(distinct), "at": known}
+    if 2 * len(distinct) > len(values):
+        return {"of": values, "at": at}
+    digits = dict(zip(distinct, DIGITS, strict=False))
+    return {"of": list(distinct), "at": at.translate(dict(zip(_CODES, map(digits.__getitem__, values), strict=False)))}
 
 
 def unpack_column(packed: Any, count: int) -> list[Any]:
@@ -84,14 +104,14 @@ def unpack_rows(packed: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def pack_values(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def pack_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Feature values by name; long lists of whole floats (hours of a week) as integers."""
-    packed: dict[str, Any] = {}
-    for name, value in values:
-        if type(value) in LISTS and len(value) >= LONG and type(value[0]) is float and set(map(type, value)) == FLOATS:
-            packed[name] = {WHOLE: list(map(int, value))} if all(map(float.is_integer, value)) else value
-        else:
-            packed[name] = value
+    packed = dict(values)
+    for name in [name for name, value in values.items() if type(value) in LISTS]:
+        value = values[name]
+        hours = len(value) >= LONG and type(value[0]) is float and set(map(type, value)) == FLOATS
+        if hours and all(map(float.is_integer, value)):
+            packed[name] = {WHOLE: list(map(int, value))}
     return packed
 
 

@@ -200,7 +200,7 @@ def test_rows_come_back_the_same(rows: list[dict[str, str]]) -> None:
 @given(st.lists(st.integers(0, 9).map(float) | st.floats(0, 9), min_size=168, max_size=168))
 def test_hours_come_back_the_same(hours: list[float]) -> None:
     for value in (hours, [round(hour) for hour in hours], [float(round(hour)) for hour in hours], hours[:3]):
-        packed = orjson.loads(orjson.dumps(pack_values([("x", value)])))
+        packed = orjson.loads(orjson.dumps(pack_values({"x": value})))
         back = unpack_values(packed)["x"]
         assert back == value
         assert [type(item) for item in back] == [type(item) for item in value]

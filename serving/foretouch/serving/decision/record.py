@@ -4,32 +4,37 @@ The service writes it straight from the course of the decision to the document t
 that document back, so that both are the same record.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from foretouch.core.bundle import ModelCard
+from foretouch.core.canonical import canonical_json
 from foretouch.core.decisions import (
     Assignment,
     DecisionRecord,
     DecisionRequest,
+    ModelRef,
     Reason,
     Send,
     Suppression,
 )
 from foretouch.core.packing import pack_rows
-from foretouch.core.state.contacts import reservation_id
-from foretouch.core.stored_record import (
+from foretouch.core.record_parts import (
     VERSION,
     Rules,
-    StoredRecord,
     ages_of,
-    pack_candidate_columns,
+    full,
     pack_counters,
     pack_features,
     pack_request,
     slim,
     time_text,
 )
+from foretouch.core.state.contacts import reservation_id
+from foretouch.core.stored_record import StoredRecord
+from foretouch.serving.decision.candidate_columns import Positions, candidate_columns
 from foretouch.serving.decision.candidates import Key
 from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.inputs import DecisionInputs
@@ -40,9 +45,6 @@ from foretouch.serving.decision.summary import summarise
 from foretouch.serving.words.reasons import choice_reasons, customer_reasons, model_reasons, no_reasons, slot_reasons
 from foretouch.serving.words.texts import dropped_text, language_of
 from foretouch.serving.words.translations import translated
-
-Positions = Callable[[Suppression], int]
-"""Where a rule's statement is kept in the document."""
 
 
 def write_record(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> DecisionRecord:
@@ -65,6 +67,10 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
     rules = Rules()
     position = _positions(rules, language)
     now = setting.touch.now
+    models, answered_models = _models(inputs, course)
+    versions = inputs.plans.get(
+        "versions", (inputs.versions,), lambda: orjson.Fragment(canonical_json(dict(vars(inputs.versions))))
+    )
     document: dict[str, Any] = {
         "schema_version": VERSION,
         "decision_id": inputs.decision_id,
@@ -80,12 +86,12 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
             _action(rank, pick, request, inputs, course, language=language)
             for rank, pick in enumerate(course.selection.picks, start=1)
         ],
-        "candidates": _candidates(course, position),
+        "candidates": candidate_columns(course, position, inputs.catalogue, inputs.plans),
         "suppressed": _suppressed(course, position),
         "rules": rules.rows,
         "experiments": [slim(Assignment, dict(assignment)) for assignment, _ in setting.assigned],
-        "models": _models(inputs, course),
-        "versions": dict(vars(inputs.versions)),
+        "models": models,
+        "versions": versions,
         "features": pack_features(customer.features),
         "counters": pack_counters(counters),
         "warnings": [
@@ -104,7 +110,11 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         reserves=_reserves(request),
         dry_run=options.dry_run,
         sends=tuple(pick.send_at for pick in course.selection.picks),
-        ages=ages_of(customer.features.as_of, now),
+        known={
+            "feature_ages": ages_of(customer.features.as_of, now),
+            "models": answered_models,
+            "versions": versions,
+        },
     )
 
 
@@ -118,91 +128,36 @@ def _confirmable(request: DecisionRequest) -> bool:
     return _reserves(request) or (request.options.defer_activation and not request.options.dry_run)
 
 
-def _models(inputs: DecisionInputs, course: Course) -> list[dict[str, Any]]:
-    """All that were there, since a replay needs them; the previous champions that were asked."""
-    refs = [_model(inputs.models[name].card) for name in sorted(inputs.models)]
+def _models(inputs: DecisionInputs, course: Course) -> tuple[orjson.Fragment | None, orjson.Fragment]:
+    """All that were there, since a replay needs them, and the previous champions that were asked.
+
+    Returns:
+        As the record keeps them (None where there are none), and as they are answered.
+    """
+    champions = [inputs.models[name].card for name in sorted(inputs.models)]
     asked = {*course.customer.consulted, *course.found.consulted} & inputs.previous.keys()
-    return refs + [{**_model(inputs.previous[name].card), "role": "previous"} for name in sorted(asked)]
+    cards = (*champions, *(inputs.previous[name].card for name in sorted(asked)))
+    return inputs.plans.get(f"models/{len(champions)}", cards, lambda: _written(cards, len(champions)))
 
 
-def _model(card: ModelCard) -> dict[str, Any]:
-    """How a decision names a model, as ``ModelRef``."""
-    return {"name": card.model, "version": card.version, "trained_through": time_text(card.trained_through)}
-
-
-def _candidates(course: Course, position: Positions) -> dict[str, Any]:
-    """Every candidate by column, "no contact" first."""
-    screened, selection, found = course.screened, course.selection, course.found
-    count = len(screened) + 1
-    keys: list[Key] = [item.option.key for item in screened]
-    drops = [item.dropped for item in screened]
-    offers, treatments, channels = zip(*keys, strict=True) if keys else ((), (), ())
-    columns: dict[str, Sequence[Any]] = {
-        "offer_id": (None, *offers),
-        "treatment_id": (None, *(name or None for name in treatments)) if any(treatments) else (),
-        "channel": (None, *channels),
-    }
-    if any(drops):
-        columns["rule"] = [None, *(None if drop is None else position(drop) for drop in drops)]
-        columns["until"] = [
-            None,
-            *(None if drop is None or drop.until is None else time_text(drop.until) for drop in drops),
-        ]
-    left = [key for key, drop in zip(keys, drops, strict=True) if drop is None and key in selection.worths]
-    rows: Sequence[int] = range(1, count)
-    if len(left) < len(keys):
-        valued = set(left)
-        rows = [row for row, key in enumerate(keys, 1) if key in valued and drops[row - 1] is None]
-
-    def column(values: Iterable[Any], first: Any = None) -> Sequence[Any]:
-        """What is known of the candidates that are left, among all."""
-        if len(left) == len(keys):
-            return (first, *values)
-        spread = [first, *[None] * len(keys)]
-        for row, value in zip(rows, values, strict=True):
-            spread[row] = value
-        return spread
-
-    worths = [selection.worths[key] for key in left]
-    columns["propensity"] = column(map(_number, map(found.by_key.get, left)))
-    columns |= _interval_columns("propensity_interval", found.spans, found.level, left, column)
-    columns["value"] = column([worth.value + 0.0 for worth in worths])
-    columns["cost"] = column([worth.cost + 0.0 for worth in worths])
-    columns["price"] = column([worth.price + 0.0 for worth in worths])
-    columns["priority"] = column([worth.priority + 0.0 for worth in worths], 0.0)
-    columns["selection_probability"] = column(
-        [selection.probabilities[key] + 0.0 for key in left], selection.probabilities[NO_CONTACT] + 0.0
-    )
-    if found.uplift:
-        columns["uplift"] = column(map(_number, map(found.uplift.get, left)))
-        columns |= _interval_columns("uplift_interval", found.uplift_spans, found.uplift_level, left, column)
-    weights = [worth.weights for worth in worths]
-    for factor in weights[0] if weights else ():
-        columns[f"weights.{factor}"] = column([weight[factor] + 0.0 for weight in weights])
-    return pack_candidate_columns(columns, count)
+def _written(cards: Sequence[ModelCard], champions: int) -> tuple[orjson.Fragment | None, orjson.Fragment]:
+    """How a decision names models, as ``ModelRef``: the champions first."""
+    refs = [
+        {
+            "name": card.model,
+            "version": card.version,
+            "trained_through": time_text(card.trained_through),
+            **({} if place < champions else {"role": "previous"}),
+        }
+        for place, card in enumerate(cards)
+    ]
+    answered = orjson.Fragment(canonical_json([full(ModelRef, ref) for ref in refs]))
+    return orjson.Fragment(canonical_json(refs)) if refs else None, answered
 
 
 def _number(value: float | None) -> float | None:
     """A number as the contract has it: no integer, no negative zero."""
     return None if value is None else value + 0.0
-
-
-def _interval_columns(
-    name: str,
-    around: Mapping[Key, Span | None],
-    level: float,
-    left: Sequence[Key],
-    column: Callable[[Iterable[Any]], Sequence[Any]],
-) -> dict[str, Sequence[Any]]:
-    """Intervals by column; no columns where there are no intervals."""
-    if not around:
-        return {}
-    spans = [around.get(key) for key in left]
-    return {
-        f"{name}.low": column([None if span is None else span[0] + 0.0 for span in spans]),
-        f"{name}.high": column([None if span is None else span[1] + 0.0 for span in spans]),
-        f"{name}.level": column([None if span is None else level for span in spans]),
-    }
 
 
 def _interval(span: Span | None, level: float) -> dict[str, Any] | None:
