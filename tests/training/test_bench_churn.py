@@ -9,7 +9,16 @@ import pytest
 
 from foretouch.core.errors import DataError
 from foretouch.training.bench.churn import predict, run
-from foretouch.training.bench.churn_factor import believe, believed, fit_base, fit_factor, purchase_days, scale
+from foretouch.training.bench.churn_factor import (
+    believe,
+    believed,
+    fit_base,
+    fit_factor,
+    purchase_days,
+    scale,
+    spread_out,
+)
+from foretouch.training.bench.purchase_regression import PurchaseRegression
 from foretouch.training.lifetime import BetaGeometric, summarise
 from foretouch.training.metrics import row_log_loss
 
@@ -119,12 +128,16 @@ def test_trees_find_what_the_purchase_models_miss() -> None:
     before = log[log["occurred_at"] < AS_OF]
     factor = fit_factor(before, AS_OF, 90.0, seed=0)
     assert factor is not None
-    assert factor.figures["deviance"] < factor.figures["deviance_of_bg_nbd"]
+    assert factor.figures["deviance"] <= factor.figures["deviance_of_bg_nbd"]
+    assert factor.figures["mae"] < factor.figures["mae_of_bg_nbd"]
     found, about = predict(before, AS_OF, 90.0)
     base = fit_base(before, AS_OF, 90.0)
     later = log[(log["occurred_at"] >= AS_OF) & (log["occurred_at"] < AS_OF + pd.Timedelta(days=90))]
-    silent = (purchase_days(later, base.customers) == 0).astype(float)
+    days = purchase_days(later, base.customers)
+    silent = (days == 0).astype(float)
     assert about["boosted"]
+    assert np.abs(days - found["expected_purchases"]).mean() < np.abs(days - base.purchases).mean()
+    assert found["expected_purchases"].sum() == pytest.approx(base.purchases.sum())
     assert row_log_loss(silent, found["p_churn"].to_numpy()).mean() < row_log_loss(silent, base.silent).mean()
 
 
@@ -144,6 +157,29 @@ def test_factors_leave_the_sum_alone() -> None:
     silent = rng.random(50)
     assert believe(silent, np.zeros(50)) == pytest.approx(silent)
     assert (believe(silent, np.full(50, 0.5)) < silent).all()
+
+
+def test_a_spread_keeps_the_sum_and_the_order_and_moves_apart() -> None:
+    expected = np.random.default_rng(7).exponential(1.0, 60)
+    found = spread_out(expected, np.zeros(60), 0.2)
+    assert found.sum() == pytest.approx(expected.sum())
+    assert (np.argsort(found) == np.argsort(expected)).all()
+    assert np.log(found).std() == pytest.approx(1.2 * np.log(expected).std())
+    assert spread_out(expected, np.zeros(60), 0.0) == pytest.approx(expected)
+
+
+def test_the_regression_finds_a_planted_factor_and_stands_at_its_optimum() -> None:
+    rng = np.random.default_rng(9)
+    rows, expected = rng.normal(2.0, 3.0, (6000, 2)), rng.exponential(1.0, 6000) + 0.05
+    count = rng.poisson(expected * np.exp(0.15 * rows[:, 0])).astype(float)
+    fitted = PurchaseRegression.fit(rows, count, expected)
+    assert fitted.beta / fitted.spread == pytest.approx([0.15, 0.0], abs=0.02)
+    loose = PurchaseRegression.fit(rows, count, expected, penalty=0.0)
+    made = believed(expected, loose.log_factor(rows))  # at the optimum without a penalty, sums agree for every column
+    made *= count.sum() / made.sum()
+    assert rows.T @ made == pytest.approx(rows.T @ count, rel=1e-6)
+    constant = PurchaseRegression.fit(np.ones((6000, 1)), count, expected)
+    assert constant.log_factor(np.ones((3, 1))) == pytest.approx(0.0)
 
 
 def test_dates_without_a_time_are_read(tmp_path: Path) -> None:

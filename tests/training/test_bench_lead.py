@@ -97,3 +97,9 @@ def test_missing_files_and_columns_are_named(tables: tuple[Path, Path, Path], tm
         run(tables[0], tables[1], "id", "label", tmp_path / "out.parquet", 0, 0)
     with pytest.raises(DataError, match="must end in"):
         run(tables[0], tables[1], "id", "y", tmp_path / "out.xlsx", 0, 0)
+    pd.read_csv(tables[1]).drop(columns=["x", "town"]).to_csv(tmp_path / "thin.csv", index=False)
+    with pytest.raises(DataError, match=r"thin\.csv lacks 2 columns of train\.parquet: x, town"):
+        run(tables[0], tmp_path / "thin.csv", "id", "y", tmp_path / "out.parquet", 0, 0)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match="is a folder"):
+        run(tables[0], tables[1], "id", "y", tmp_path / "folder.csv", 0, 0)

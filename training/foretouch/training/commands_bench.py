@@ -33,7 +33,12 @@ def lead(
     id_column: IdOption,
     label: Annotated[str, typer.Option("--label", help="Column with 0 or 1.")],
     out: OutTable,
-    trials: Annotated[int, typer.Option("--trials", min=0, help="Tuning trials; 0 takes the defaults.")] = 12,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials", min=0, help="Tuning trials; 0: none. Without it 12 from 1,000 rows of the rarer label."
+        ),
+    ] = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

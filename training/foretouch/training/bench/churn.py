@@ -1,7 +1,7 @@
 """``foretouch bench churn``: who will stay away, how often the others come, what they spend, from transactions alone.
 
 BG/NBD and Gamma-Gamma (``lifetime``), fitted on what lies before the as-of date; where the log is long enough, with a
-factor learned from its end (``bench_churn_factor``). Later rows are not looked at.
+factor learned from its end (``churn_factor``). Later rows are not looked at.
 """
 
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from foretouch.core.errors import DataError
-from foretouch.training.bench.churn_factor import believe, believed, fit_base, fit_factor, scale
-from foretouch.training.bench.tables import need_columns, numbers, read_table, write_table
+from foretouch.training.bench.churn_factor import fit_base, fit_factor
+from foretouch.training.bench.tables import need_columns, need_writable, numbers, read_table, write_table
 from foretouch.training.bench.times import known_zone, read_as_of, read_times
 
 
@@ -23,9 +23,7 @@ def predict(
     factor = fit_factor(log, as_of, horizon_days, seed=seed)
     purchases, silent = base.purchases, base.silent
     if factor is not None:
-        moved = factor.log_factor(base)
-        purchases = believed(base.purchases, factor.purchases * moved)
-        silent = believe(silent, scale(factor.silent * moved, base.purchases))
+        purchases, silent = factor.purchases_of(base), factor.silent_of(base)
     table = pd.DataFrame(
         {
             "customer_id": base.customers,
@@ -42,7 +40,13 @@ def predict(
         "bg_nbd": {"r": model.r, "alpha": model.alpha, "a": model.a, "b": model.b},
     }
     if factor is not None:
-        about |= {"power_on_purchases": factor.purchases, "power_on_churn": factor.silent, "left_out": factor.figures}
+        about |= {
+            "power_on_purchases": factor.purchases,
+            "power_on_churn": factor.silent,
+            "share_of_trees": factor.share,
+            "spread": factor.spread,
+            "left_out": factor.figures,
+        }
     return table, about
 
 
@@ -68,7 +72,8 @@ def run(
         as_of: Only rows before it are used; a date is its first moment in ``time_zone``.
         horizon_days: Length of the time predicted.
         out: Parquet or CSV: ``id_column``, ``p_churn`` (no purchase), ``expected_purchases`` (days with a purchase)
-            and ``expected_value`` (money), one row per customer in the order of ids.
+            and ``expected_value`` (money), one row per customer in the order of ids. Expected purchases sum to what
+            BG/NBD expects in all, and are as good a mean as its own by Poisson deviance (``churn_factor``).
         time_zone: Of times without an offset, and of what counts as one day.
         seed: Of the trees.
 
@@ -78,6 +83,7 @@ def run(
     Raises:
         DataError: A column is missing, a cell cannot be read, or the log is too short for a purchase model.
     """
+    need_writable(out)
     if not horizon_days > 0:
         raise DataError(f"--horizon-days == {horizon_days:g}, must be above 0")
     frame = read_table(transactions, texts=[id_column])

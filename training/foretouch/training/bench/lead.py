@@ -1,11 +1,12 @@
 """``foretouch bench lead``: the probability of a label for the rows of a second table, learned from a first.
 
-Stratified folds serve everything: the search (Optuna, defaults first), the number of rounds, the penalty of the
-linear model, the share of each in the blend, and the calibration. All of it is judged on rows left out, and at the end
-both models are fitted on every row.
+Three kinds of model are blended: trees, a linear model on drawn-in numbers, and one on steps (``steps``). Stratified
+folds serve everything: the search (Optuna, defaults first), the number of rounds, the penalties, the share of each in
+the blend, and the calibration. All of it is judged on rows left out, and at the end every model is fitted on all rows.
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,34 @@ from numpy.typing import NDArray
 from foretouch.core.canonical import content_hash
 from foretouch.core.errors import DataError
 from foretouch.core.workspace import Workspace
+from foretouch.training.bench.blend import Blend, best_of, choose
 from foretouch.training.bench.design import Design, LinearDesign, linear_score, ridge_logistic
-from foretouch.training.bench.tables import binary, need_columns, need_unique, read_table, write_table
+from foretouch.training.bench.steps import StepDesign
+from foretouch.training.bench.tables import (
+    binary,
+    listed,
+    need_columns,
+    need_unique,
+    need_writable,
+    read_table,
+    write_table,
+)
 from foretouch.training.booster import fit_booster
-from foretouch.training.metrics import AUC, LOG_LOSS, calibration_line, expected_calibration_error, row_log_loss
+from foretouch.training.metrics import AUC, LOG_LOSS, expected_calibration_error
 from foretouch.training.task import FloatArray, TrainingRun
 from foretouch.training.tuning import Attempt, Tuned, read_space, tune
 
 FOLDS = 5
 TRIALS = 12
+SEARCH_FROM = 1000
+"""Rows with the rarer label from which on a search is worth its time: with fewer, which trial wins is chance."""
 MAX_ROUNDS = 500
 PATIENCE = 40
-BAGS = 5
-PENALTIES = (1000.0, 300.0, 100.0, 30.0)
+BAGS = 8
+BAGS_LEFT_OUT = 3
+"""Trees that differ by seed, at the end and in each fold."""
+PENALTIES = {"linear": (1000.0, 300.0, 100.0, 30.0), "steps": (3000.0, 1000.0, 300.0)}
 """From strong to weak: each fit starts from the one before."""
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Shares of the trees in the blend that are tried."""
 MIN_OF_EACH = 20
 TOP = 0.2
 THREADS = 1
@@ -40,39 +53,49 @@ THREADS = 1
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line:
+    """A linear model on one of its designs.
+
+    Attributes:
+        columns: Turns encoded inputs into its columns.
+        beta: Intercept and coefficients.
+    """
+
+    columns: LinearDesign | StepDesign
+    beta: FloatArray
+
+    def score(self, matrix: FloatArray) -> FloatArray:
+        """Log-odds, shape (n,)."""
+        return linear_score(self.columns.apply(matrix), self.beta)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeadModel:
-    """Trees and a linear model on one design, blended on the log-odds and calibrated.
+    """Trees and linear models on one design, blended on the log-odds and calibrated.
 
     Attributes:
         design: Of the table.
-        linear: Of the linear model.
         boosters: LightGBM models that differ by seed; their log-odds are averaged.
-        beta: Of the linear model.
-        share: Of the trees.
-        slope: Of Platt's line on the blended log-odds.
-        intercept: Of it.
+        lines: Linear models by name.
+        blend: Shares and Platt's line.
         summary: What was chosen, and the figures on rows left out.
     """
 
     design: Design
-    linear: LinearDesign
     boosters: tuple[Any, ...]
-    beta: FloatArray
-    share: float
-    slope: float
-    intercept: float
+    lines: dict[str, Line]
+    blend: Blend
     summary: dict[str, Any]
 
     def predict(self, frame: pd.DataFrame) -> FloatArray:
         """Calibrated probabilities, shape (n,)."""
         matrix = self.design.encode(frame)
-        trees = np.mean([booster.predict(matrix, raw_score=True, num_threads=1) for booster in self.boosters], axis=0)
-        blended = self.share * trees + (1.0 - self.share) * linear_score(self.linear.apply(matrix), self.beta)
-        return _sigmoid(self.slope * blended + self.intercept)
+        scores = {"trees": _mean_score(self.boosters, matrix)}
+        return self.blend.apply(scores | {name: line.score(matrix) for name, line in self.lines.items()})
 
 
 def fit_lead(
-    train: pd.DataFrame, label: FloatArray, *, without: tuple[str, ...], trials: int = TRIALS, seed: int = 0
+    train: pd.DataFrame, label: FloatArray, *, without: tuple[str, ...], trials: int | None = None, seed: int = 0
 ) -> LeadModel:
     """Searches, blends and calibrates in cross-validation, then fits on all rows.
 
@@ -80,7 +103,7 @@ def fit_lead(
         train: Rows with any columns.
         label: 0 or 1, shape (n,).
         without: Columns that are no inputs.
-        trials: Of the search; 0 takes the defaults.
+        trials: Of the search; 0 takes the defaults. None searches ``TRIALS`` times from ``SEARCH_FROM`` rows on.
         seed: Of every draw.
 
     Raises:
@@ -89,47 +112,43 @@ def fit_lead(
     fewest = int(min(label.sum(), (1.0 - label).sum()))
     if fewest < MIN_OF_EACH:
         raise DataError(f"{fewest} rows have the rarer label, need {MIN_OF_EACH} to learn from", hint="a longer table")
+    trials = (TRIALS if fewest >= SEARCH_FROM else 0) if trials is None else trials
     design = Design.learn(train, without=without)
     matrix = design.encode(train)
     fold = stratified_folds(label, FOLDS, seed=seed)
     tuned = _search(design, matrix, label, fold, trials=trials, seed=seed)
     rounds = int(tuned.notes["rounds"])
-    trees, lines = np.empty(len(label)), np.empty((len(PENALTIES), len(label)))
+    trees = np.empty(len(label))
+    left_out = {name: np.full((len(tried), len(label)), np.nan) for name, tried in PENALTIES.items()}
     for index in range(FOLDS):
         held = fold == index
-        boosters = _fit_trees(design, matrix[~held], label[~held], tuned.parameters, rounds, seed=seed, bags=2)
-        trees[held] = np.mean([booster.predict(matrix[held], raw_score=True) for booster in boosters], axis=0)
-        linear = LinearDesign.learn(design, matrix[~held])
-        seen, unseen = linear.apply(matrix[~held]), linear.apply(matrix[held])
-        beta = None
-        for row, penalty in enumerate(PENALTIES):
-            beta = ridge_logistic(seen, label[~held], penalty=penalty, start=beta)
-            lines[row, held] = linear_score(unseen, beta)
-    penalty, share = min(
-        ((row, share) for row in range(len(PENALTIES)) for share in SHARES),
-        key=lambda choice: _loss(label, choice[1] * trees + (1.0 - choice[1]) * lines[choice[0]]),
-    )
-    blended = share * trees + (1.0 - share) * lines[penalty]
-    slope, intercept = calibration_line(label, _sigmoid(blended))
-    if not np.isfinite(slope) or slope <= 0.0:
-        slope, intercept = 1.0, 0.0
-    linear = LinearDesign.learn(design, matrix)
-    out_of_fold = _sigmoid(slope * blended + intercept)
+        seen, own = matrix[~held], label[~held]
+        boosters = _fit_trees(design, seen, own, tuned.parameters, rounds, seed=seed, bags=BAGS_LEFT_OUT)
+        trees[held] = _mean_score(boosters, matrix[held])
+        for name, columns in _linear_designs(design, seen).items():
+            for row, line in enumerate(_path(columns, seen, own, PENALTIES[name])):
+                left_out[name][row, held] = line.score(matrix[held])
+    designs = {name: made for name, made in _linear_designs(design, matrix).items() if _complete(left_out[name])}
+    chosen = {name: best_of(label, list(left_out[name])) for name in designs}
+    scores = {"trees": trees} | {name: left_out[name][row] for name, row in chosen.items()}
+    blend = choose(label, scores)
+    out_of_fold = blend.apply(scores)
     return LeadModel(
         design=design,
-        linear=linear,
         boosters=tuple(_fit_trees(design, matrix, label, tuned.parameters, rounds, seed=seed, bags=BAGS)),
-        beta=ridge_logistic(linear.apply(matrix), label, penalty=PENALTIES[penalty]),
-        share=share,
-        slope=slope,
-        intercept=intercept,
+        lines={
+            name: _path(designs[name], matrix, label, PENALTIES[name][: row + 1])[-1]
+            for name, row in chosen.items()
+            if blend.shares[name] > 0.0
+        },
+        blend=blend,
         summary={
             "rows": len(label),
             "rate": float(label.mean()),
             "columns": len(design.columns),
             "columns_dropped": list(design.dropped),
-            "share_of_trees": share,
-            "penalty": PENALTIES[penalty],
+            "shares": {name: round(share, 2) for name, share in blend.shares.items()},
+            "penalties": {name: PENALTIES[name][row] for name, row in chosen.items()},
             "rounds": rounds,
             "parameters": tuned.parameters,
             "trials": tuned.trials,
@@ -141,6 +160,32 @@ def fit_lead(
             },
         },
     )
+
+
+def _linear_designs(design: Design, matrix: FloatArray) -> dict[str, LinearDesign | StepDesign]:
+    """The linear models' columns by name; without ``steps`` where there are none."""
+    steps = StepDesign.learn(design, matrix)
+    return {"linear": LinearDesign.learn(design, matrix), **({} if steps is None else {"steps": steps})}
+
+
+def _path(
+    columns: LinearDesign | StepDesign, matrix: FloatArray, label: FloatArray, penalties: Sequence[float]
+) -> list[Line]:
+    """One linear model per penalty."""
+    made, beta, lines = columns.apply(matrix), None, []
+    for penalty in penalties:
+        beta = ridge_logistic(made, label, penalty=penalty, start=beta)
+        lines.append(Line(columns=columns, beta=beta))
+    return lines
+
+
+def _complete(scores: FloatArray) -> bool:
+    return not bool(np.isnan(scores).any())
+
+
+def _mean_score(boosters: Sequence[Any], matrix: FloatArray) -> FloatArray:
+    """Mean log-odds of several models, shape (n,)."""
+    return np.asarray(np.mean([each.predict(matrix, raw_score=True, num_threads=1) for each in boosters], axis=0))
 
 
 def stratified_folds(label: FloatArray, folds: int, *, seed: int) -> NDArray[np.int64]:
@@ -157,14 +202,6 @@ def capture(label: FloatArray, score: FloatArray, *, share: float) -> float:
     """Share of the positive labels among the top int(n share) rows by score (stable order)."""
     top = np.argsort(-score, kind="stable")[: int(len(score) * share)]
     return float(label[top].sum() / label.sum())
-
-
-def _sigmoid(log_odds: FloatArray) -> FloatArray:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))))
-
-
-def _loss(label: FloatArray, log_odds: FloatArray) -> float:
-    return float(row_log_loss(label, _sigmoid(log_odds)).mean())
 
 
 def _fit_trees(
@@ -229,18 +266,25 @@ def _search(
 
 
 def run(  # noqa: PLR0917 - the options of the command
-    train: Path, test: Path, id_column: str, label: str, out: Path, trials: int, seed: int
+    train: Path, test: Path, id_column: str, label: str, out: Path, trials: int | None, seed: int
 ) -> dict[str, Any]:
     """Reads both tables, fits, writes id and probability per test row, and returns what was done.
 
     Raises:
         DataError: A column is missing, ids repeat, labels are not 0 and 1, or there is too little of them.
     """
+    need_writable(out)
     seen = read_table(train, texts=[id_column])
     unseen = read_table(test, texts=[id_column])
     need_columns(seen, train, id=id_column, label=label)
     need_columns(unseen, test, id=id_column)
     need_unique(unseen, id_column)
+    absent = [str(name) for name in seen.columns if name not in {id_column, label} and name not in unseen.columns]
+    if absent:
+        raise DataError(
+            f"{test.name} lacks {len(absent)} columns of {train.name}: {listed(absent)}",
+            hint="both tables need the same columns; the label may be absent from --test",
+        )
     model = fit_lead(seen, binary(seen, label), without=(id_column, label), trials=trials, seed=seed)
     probability = model.predict(unseen)
     write_table(pd.DataFrame({id_column: unseen[id_column], "probability": probability}), out)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foretouch.core.errors import DataError
 from foretouch.serving.models.rhythm import HOURS, Rhythm, back_off
 from foretouch.training.activity import hits, log_likelihoods
-from foretouch.training.bench.tables import need_columns, read_table, write_table
+from foretouch.training.bench.tables import need_columns, need_writable, read_table, write_table
 from foretouch.training.bench.times import known_zone, read_as_of, read_times
 from foretouch.training.task import FloatArray
 
@@ -178,6 +178,7 @@ def run(events: Path, *, id_column: str, time: str, time_zone: str, as_of: str, 
     Raises:
         DataError: A column is missing, a time cannot be read, or nothing happened before ``as_of``.
     """
+    need_writable(out)
     frame = read_table(events, texts=[id_column])
     need_columns(frame, events, id=id_column, time=time)
     activity = read_activity(frame, id_column=id_column, time=time, time_zone=time_zone, as_of=as_of)

@@ -107,14 +107,25 @@ def need_unique(frame: pd.DataFrame, column: str) -> None:
         raise DataError(f"column {column!r}: id {ids[ids.duplicated()].iloc[0]!r} comes more than once")
 
 
+def need_writable(path: Path) -> None:
+    """Refuses a place that no table can be written to, before any work is done.
+
+    Raises:
+        DataError: Another ending than .parquet or .csv, or a folder of that name.
+    """
+    if path.suffix not in {".parquet", ".csv"}:
+        raise DataError(f"--out == {str(path)!r}, must end in .parquet or .csv")
+    if path.is_dir():
+        raise DataError(f"--out == {str(path)!r} is a folder", hint="give the name of a file")
+
+
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Writes a table whole or not at all: Parquet or CSV by the name; text in a CSV is safe in a spreadsheet.
 
     Raises:
         DataError: Another ending.
     """
-    if path.suffix not in {".parquet", ".csv"}:
-        raise DataError(f"--out == {str(path)!r}, must end in .parquet or .csv")
+    need_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.tmp")
     if path.suffix == ".parquet":
