@@ -217,3 +217,12 @@ def verify_audit(connection: Connection) -> int | None:
             return int(sequence)
         previous, expected = digest, sequence + 1
     return None
+
+
+def audit_end(connection: Connection) -> tuple[int, str]:
+    """The number of the last line of the audit and its hash, which stands for the whole chain; 0 and "" without one.
+
+    Whoever notes the hash elsewhere can tell later that no line was cut off at the end.
+    """
+    row = connection.execute("SELECT sequence, sha256 FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()
+    return (0, "") if row is None else (int(row[0]), str(row[1]))

@@ -2,10 +2,10 @@
 
 import typer
 
-from foretouch.serving.commands import bench, caps, decide, history, rewards, score, service, suppress
+from foretouch.serving.commands import bench, caps, decide, doctor, history, rewards, score, service, suppress
 
 
 def register(app: typer.Typer) -> None:
     """Adds this part's commands to the root application."""
-    for part in (bench, caps, decide, history, rewards, score, service, suppress):
+    for part in (bench, caps, decide, doctor, history, rewards, score, service, suppress):
         part.register(app)
