@@ -7,12 +7,14 @@ import time
 from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from foretouch.core.clock import utc_now
 from foretouch.core.state.access import create_key, revoke_key
 from foretouch.core.state.db import State
+from foretouch.core.state.settling import settling
 from foretouch.serving.web import auth
 from foretouch.serving.web.auth import KeyRing
 from foretouch.serving.web.problems import Problem
@@ -46,6 +48,38 @@ def test_every_waiter_is_woken_once_its_own_future_is_settled() -> None:
         return settled
 
     assert asyncio.run(main()) == [True] * 500
+
+
+def test_a_group_that_is_settled_together_wakes_the_loop_once() -> None:
+    futures: list[Future[int]] = [Future() for _ in range(50)]
+    calls: list[object] = []
+
+    def settle() -> None:
+        with settling():
+            for future in futures:
+                future.set_result(1)
+                time.sleep(0.0001)
+
+    async def main() -> list[bool]:
+        loop = asyncio.get_running_loop()
+        found = Wakeups(loop)
+        waiting = [asyncio.ensure_future(found.settled(future, 10.0)) for future in futures]
+        await asyncio.sleep(0)
+        call = loop.call_soon_threadsafe
+
+        def counted(*given: Any) -> asyncio.Handle:
+            calls.append(given)
+            return call(*given)
+
+        loop.call_soon_threadsafe = counted  # type: ignore[method-assign]
+        thread = threading.Thread(target=settle)
+        thread.start()
+        settled = await asyncio.gather(*waiting)
+        thread.join()
+        return settled
+
+    assert asyncio.run(main()) == [True] * 50
+    assert len(calls) == 1
 
 
 def test_waiting_ends_in_time_and_a_late_result_disturbs_nobody() -> None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 from foretouch.core.errors import StateError
 from foretouch.core.state.caps import CapStore, mirror_changes
 from foretouch.core.state.connection import DATABASE_ERRORS, Connection, from_micros, to_micros
+from foretouch.core.state.settling import settling
 from foretouch.core.state.sqlite import SqliteDatabase, connect
 
 __all__ = ["State", "connect", "from_micros", "to_micros"]
@@ -197,11 +198,12 @@ class State:
             self._database.end()
             if self.caps is not None:
                 self._mirror(self.caps)
-        for future, result, failed in settled:
-            if failed is not None:
-                future.set_exception(failed)
-            else:
-                future.set_result(result)
+        with settling():
+            for future, result, failed in settled:
+                if failed is not None:
+                    future.set_exception(failed)
+                else:
+                    future.set_result(result)
 
     def _begin(self) -> Connection:
         """A connection in a transaction; a connection that died while nothing was under way is replaced."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from foretouch.core.decisions import DecisionRequest
+from foretouch.core.state.settling import when_settled
 from foretouch.serving.web.api import Api, checked
 from foretouch.serving.web.call import Answer, Call
 
@@ -57,8 +58,11 @@ class Wakeups:
         self._ready.append(waiter)
         if not self._called:
             self._called = True
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._drain)
+            when_settled(self._call)
+
+    def _call(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
         self._called = False  # before looking: what comes from now on calls again
