@@ -12,7 +12,7 @@ from foretouch.core.errors import ConfigError
 from foretouch.core.events import Purpose
 from foretouch.core.offers import CandidateRef
 from foretouch.core.outcomes import OutcomeType
-from foretouch.core.schema import Amount, Contract, Cost, Days, Hours, Share
+from foretouch.core.schema import Amount, Contract, Cost, Days, Hours, Share, Time
 from foretouch.core.toml_places import Places, find_places
 
 
@@ -271,6 +271,45 @@ class ServingSection(Contract):
     """Decision routes are answered before BentoML's own layers; off: by BentoML's plain endpoints."""
 
 
+class PromotionSection(Contract):
+    """What a challenger must show before it becomes the champion."""
+
+    worse_margin: Share = 0.02
+    """How much worse than the champion, as a share of its figure, the paired interval on later rows may reach."""
+    min_rows: int = Field(default=200, ge=1)
+    """Later rows, unseen by both, that a comparison with the champion needs."""
+    slope: tuple[float, float] = (0.8, 1.2)
+    """Calibration slope of a probability: its 95 % interval must reach into this range."""
+    max_ece: float = Field(default=0.02, gt=0.0, le=1.0)
+    """Expected calibration error over ten bins of equal mass, beyond what chance makes of as many rows."""
+    mean_ratio: tuple[float, float] = (0.8, 1.25)
+    """Mean label over mean score, of everyone and of every segment: its 95 % interval must reach into this range."""
+    segments: tuple[str, ...] = ()
+    """Features in whose groups the model must hold as well; none takes the ``attribute_<name>`` features."""
+    fairness: tuple[str, ...] = ()
+    """Features of the fairness report; none takes those of ``segments``."""
+    min_selection_ratio: Share = 0.0
+    """Smallest share of a group among the top fifth over the largest group's; 0 only reports it."""
+    max_latency_ms: float = Field(default=5.0, gt=0.0)
+    """Median time of one score on this machine."""
+    max_latency_ratio: float = Field(default=3.0, ge=1.0)
+    """Median time of one score over the champion's, where it is above 0.1 ms."""
+    policy_margin: float = Field(default=0.0, gt=-1.0)
+    """By how much, as a share of what the log earned, the lower bound of an offer or uplift challenger's off-policy
+    gain must exceed 0; negative accepts a possible loss of that share."""
+    policy_rows: int = Field(default=1000, ge=1)
+    """Decisions with a closed window, later than its data, from which a challenger is judged on the log."""
+    policy_sample: int = Field(default=10_000, ge=1)
+    """Most decisions that are decided again for that."""
+
+
+class OffPolicySection(Contract):
+    """What is known of policies that are valued on the log."""
+
+    tuned_through: dict[str, Time] = Field(default_factory=dict)
+    """By policy name: outcomes up to then had a say in it; it is valued on later decisions only."""
+
+
 class Config(Contract):
     """Everything in ``foretouch.toml``."""
 
@@ -305,6 +344,10 @@ class Config(Contract):
     """Where the log, caps, consents and keys are kept."""
     shadow: ShadowSection = ShadowSection()
     """What decides beside the champion."""
+    promotion: PromotionSection = PromotionSection()
+    """What a challenger must show."""
+    off_policy: OffPolicySection = OffPolicySection()
+    """What is known of policies that are valued on the log."""
 
 
 T = TypeVar("T", bound=Contract)

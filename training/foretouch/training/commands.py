@@ -7,7 +7,7 @@ import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.core.models import MODEL_NAMES, ModelName
-from foretouch.training import commands_bench, commands_drift
+from foretouch.training import commands_bench, commands_drift, commands_policy
 
 
 class Model(StrEnum):
@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command("models")(models)
     commands_bench.register(app)
     commands_drift.register(app)
+    commands_policy.register(app)
 
 
 def _names(model: str) -> tuple[ModelName, ...]:

@@ -67,6 +67,20 @@ def decide_both(record: DecisionRecord, inputs: DecisionInputs, policy: PolicySp
     Raises:
         ConfigError: The policy cannot be followed.
     """
+    return decide_beside(record, inputs, under_policy(inputs, policy))
+
+
+def decide_beside(record: DecisionRecord, inputs: DecisionInputs, other: DecisionInputs) -> Pair | str:
+    """A logged decision as it was, and from other inputs; or why no policy had a say in it.
+
+    Args:
+        record: The decision.
+        inputs: What it was made from.
+        other: The same with another policy or other models; request, features, counters and rules are those of then.
+
+    Raises:
+        ConfigError: A policy cannot be followed.
+    """
     base = decide_course(record.request, inputs)
     if base.setting.holdout is not None:
         return "held out by an experiment"
@@ -76,7 +90,7 @@ def decide_both(record: DecisionRecord, inputs: DecisionInputs, policy: PolicySp
         return "the default action was taken"
     if not _as_logged(record, base):
         return "does not come out as it was logged"
-    return Pair(record=record, base=base, changed=decide_course(record.request, under_policy(inputs, policy)))
+    return Pair(record=record, base=base, changed=decide_course(record.request, other))
 
 
 def _as_logged(record: DecisionRecord, course: Course) -> bool:

@@ -19,7 +19,7 @@ from foretouch.training.task import FloatArray
 SUM_TOLERANCE = 1e-3
 """How far a row's probabilities may be from a sum of 1: what rounding to a few digits does."""
 OWN_ROWS = "used_by_policy"
-"""Optional column of the log: 1 in rows that were used to choose or fit the policy."""
+"""Optional column of the log: 1 in rows that were used to choose or fit the policy, 0 in rows that were not."""
 GIVEN = "given"
 _CHUNK = 1 << 16
 _CODES = {"action": "action", "reward": "reward", "pscore": "propensity"}
@@ -70,6 +70,10 @@ class PerAction:
         """Sum over actions of the number to a power, by row, shape (n,)."""
         return np.asarray((self.table**power).sum(axis=1)[self.row])
 
+    def largest(self) -> FloatArray:
+        """The largest number of any action, by row, shape (n,)."""
+        return np.asarray(self.table.max(axis=1)[self.row])
+
     def dot(self, other: "PerAction", *, power: int = 1) -> FloatArray:
         """Sum over actions of this number times the other's power, by row, shape (n,)."""
         result = np.empty(len(self.row))
@@ -92,9 +96,10 @@ class PolicyLog:
         qhat: The reward model.
         reward_model: ``given``, or how it was made.
         declared_own: Rows that the log itself marks as used to make the policy.
+        declared_unseen: Whether the log says of every row that the policy has not seen it.
     """
 
-    actions: tuple[int, ...]
+    actions: tuple[int | str, ...]
     action: IntArray
     reward: FloatArray
     pscore: FloatArray
@@ -102,6 +107,7 @@ class PolicyLog:
     qhat: PerAction
     reward_model: str
     declared_own: int
+    declared_unseen: bool = False
 
     def rounds(self) -> Rounds:
         """What the estimators see."""
@@ -150,7 +156,7 @@ def make_log(log: pd.DataFrame, policy: pd.DataFrame | None = None) -> PolicyLog
         reasons.append(Reason(code="reward_model_not_finite", text="qhat holds missing or infinite values"))
     if reasons:
         raise UnusableLog(*reasons)
-    own = int(pd.to_numeric(log[OWN_ROWS]).fillna(0).astype(bool).sum()) if OWN_ROWS in log.columns else 0
+    own, unseen = _declared(log)
     return PolicyLog(
         actions=actions,
         action=index,
@@ -160,7 +166,16 @@ def make_log(log: pd.DataFrame, policy: pd.DataFrame | None = None) -> PolicyLog
         qhat=qhat,
         reward_model=made,
         declared_own=own,
+        declared_unseen=unseen,
     )
+
+
+def _declared(log: pd.DataFrame) -> tuple[int, bool]:
+    """How many rows are marked as seen by the policy, and whether every row is marked as not seen."""
+    if OWN_ROWS not in log.columns:
+        return 0, False
+    marks = pd.to_numeric(log[OWN_ROWS], errors="coerce")
+    return int((marks.fillna(0) != 0).sum()), bool((marks == 0).all())
 
 
 def _column(frame: pd.DataFrame, name: str, code: str, reasons: list[Reason]) -> FloatArray:
