@@ -30,6 +30,7 @@ from foretouch.training.each import for_each
 from foretouch.training.pipeline import Trained, check_bundle, train, training_run
 from foretouch.training.probability import score_rows
 from foretouch.training.promotion import PromotionRefusedError, promote, rollback
+from foretouch.training.refit import judged_store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -138,14 +139,29 @@ def test_the_score_of_a_frame_is_the_score_of_the_card(workspace: Workspace, tra
     split = churn_module.TASK.load(run)
     fitted = churn_module.TASK.fit(run, split)
     scores = score_rows(fitted, split.test)
+    judged = read_bundle(judged_store(workspace, "churn", trained.card.version), "churn", trained.card.version).card
     rows = split.test.frame.head(20).astype(object).where(split.test.frame.head(20).notna(), None)
-    encoded = [trained.card.encode(dict(zip(rows.columns, row, strict=True))) for row in rows.itertuples(index=False)]
-    again = read_bundle(workspace.bundles, "churn", trained.card.version)
+    encoded = [judged.encode(dict(zip(rows.columns, row, strict=True))) for row in rows.itertuples(index=False)]
+    again = read_bundle(judged_store(workspace, "churn", trained.card.version), "churn", trained.card.version)
     assert fitted.model_text == again.model_text
     from foretouch.training.booster import predict_text
 
     raw = predict_text(again.model_text, np.array(encoded))
-    assert [trained.card.calibration.apply(float(value)) for value in raw] == list(scores[:20])
+    assert [again.card.calibration.apply(float(value)) for value in raw] == list(scores[:20])
+
+
+def test_the_served_model_is_fitted_again_with_the_rows_that_judged_it(workspace: Workspace, trained: Trained) -> None:
+    """Its own bundle, trained later, with the figures of the judged one, and the card says so."""
+    judged = read_bundle(judged_store(workspace, "churn", trained.card.version), "churn", trained.card.version)
+    served = read_bundle(workspace.bundles, "churn", trained.card.version)
+    split = churn_module.TASK.load(training_run(workspace, trials=1))
+    assert judged.card.trained_through == split.trained_through < served.card.trained_through == split.newest_through
+    assert judged.model_text != served.model_text
+    assert judged.card.metrics == served.card.metrics
+    assert served.card.extras["refit"]["judged_through"] == split.trained_through.isoformat()
+    assert any("no row is left to judge it by" in note for note in served.card.notes)
+    tuned = {name: judged.card.parameters[name] for name in ("num_leaves", "learning_rate", "min_data_in_leaf")}
+    assert tuned.items() <= served.card.parameters.items()
 
 
 def test_the_model_learns_what_was_planted(trained: Trained) -> None:

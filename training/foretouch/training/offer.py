@@ -87,11 +87,12 @@ class OfferTask:
             )
             for name, mask in (("fit", parts.fit), ("calibrate", parts.calibrate), ("test", parts.test))
         }
-        closes = pd.to_datetime(sends[CLOSES_AT][parts.fit | parts.calibrate], utc=True).max()
-        used = parts.fit | parts.calibrate | parts.test
+        closing, used = pd.to_datetime(sends[CLOSES_AT], utc=True), parts.fit | parts.calibrate | parts.test
+        closes = closing[parts.fit | parts.calibrate].max()
         return Split(
             **cut,
             trained_through=closes.to_pydatetime(),
+            newest_through=closing[used].max().to_pydatetime(),
             description={
                 **{name: _describe(part) for name, part in cut.items()},
                 "left_out_open_across_a_cut": int((~used).sum()),

@@ -14,6 +14,7 @@ from foretouch.core.workspace import Workspace
 from foretouch.training.each import Refused
 from foretouch.training.pipeline import Trained
 from foretouch.training.promotion import Moved
+from foretouch.training.schedule import BusyError, Due
 from foretouch.training.task import Comparison
 from foretouch.training.versions import VersionLine
 
@@ -33,14 +34,37 @@ def _comparison(item: Comparison) -> dict[str, object]:
     return {**asdict(item), "wins": item.wins}
 
 
-def show_trained(
-    trained: Sequence[Trained], refused: Sequence[Refused], workspace: Workspace, *, as_json: bool
-) -> None:
-    """Each model's figures on later data beside its baselines', with intervals; then what could not be trained."""
+def show_busy(error: BusyError, *, as_json: bool) -> None:
+    """Another training is at work: said on stderr, and on stdout for programs."""
     if as_json:
-        print_json([_trained(item) for item in trained] + _refusals(refused))
+        print_json([{"error": {"code": error.code, "message": error.message, "hint": error.hint}}])
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"foretouch: {error.message}", markup=False)
+    console.print(f"  next: {error.hint}", markup=False)
+
+
+def show_trained(
+    trained: Sequence[Trained],
+    refused: Sequence[Refused],
+    workspace: Workspace,
+    *,
+    as_json: bool,
+    waiting: Sequence[Due] = (),
+) -> None:
+    """Each model's figures on later data beside its baselines', with intervals; then what could not be trained.
+
+    Args:
+        trained: What was trained.
+        refused: What could not be.
+        workspace: Where.
+        as_json: For programs.
+        waiting: Models without enough new rows.
+    """
+    if as_json:
+        print_json([_trained(item) for item in trained] + [_waiting(item) for item in waiting] + _refusals(refused))
         return
     console = Console(soft_wrap=True, highlight=False)
+    _say_waiting(waiting, console)
     if trained:
         console.print("On later data, the model beside its baselines (95 % paired bootstrap):")
     for item in trained:
@@ -67,6 +91,23 @@ def show_trained(
         database = workspace.mlflow_folder / "mlflow.db"
         if database.is_file():
             console.print(f"runs: mlflow ui --backend-store-uri sqlite:///{database}", markup=False)
+
+
+def _say_waiting(waiting: Sequence[Due], console: Console) -> None:
+    for item in waiting:
+        since = "the beginning" if item.since is None else item.since.isoformat()
+        text = f"{item.model}: {item.new_rows} new rows since {since}, {item.needed} are needed: not trained"
+        console.print(text, markup=False)
+
+
+def _waiting(item: Due) -> dict[str, object]:
+    return {
+        "model": item.model,
+        "trained": False,
+        "new_rows": item.new_rows,
+        "needed": item.needed,
+        "since": None if item.since is None else item.since.isoformat(),
+    }
 
 
 def _trained(item: Trained) -> dict[str, object]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from foretouch.core.bundle import ModelCard, read_aliases, read_bundle, write_aliases, write_bundle
 from foretouch.core.clock import monotonic
 from foretouch.core.errors import BundleError, ConfigError
-from foretouch.core.models import MODEL_NAMES, ModelName
+from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import SERVICES
 from foretouch.serving.models.bundles import load_scorer
 from foretouch.training import plots, registry
 from foretouch.training.card import card_page, make_card
 from foretouch.training.data import encode
+from foretouch.training.refit import keep_judged, refit
 from foretouch.training.task import Comparison, Evaluation, Fitted, ModelTask, Split, TrainingRun
 
 TASKS: dict[ModelName, str] = {
@@ -25,6 +26,7 @@ TASKS: dict[ModelName, str] = {
     "value": "foretouch.training.value",
     "offer": "foretouch.training.offer",
     "send-time": "foretouch.training.send_time",
+    "uplift": "foretouch.training.uplift.task",
 }
 """Module of each model; its ``TASK`` is what the pipeline runs."""
 
@@ -74,7 +76,7 @@ def load_task(model: ModelName) -> ModelTask:
         ConfigError: There is no such model.
     """
     if model not in TASKS:
-        raise ConfigError(f"model == {model!r}, must be one of {', '.join(MODEL_NAMES)}")
+        raise ConfigError(f"model == {model!r}, must be one of {', '.join(TASKS)}")
     task: ModelTask = import_module(TASKS[model]).TASK
     return task
 
@@ -95,7 +97,8 @@ def train(run: TrainingRun, model: ModelName) -> Trained:
     run.say(f"{model}: later data beside the baselines")
     evaluation = task.evaluate(run, split, fitted)
     run.say(f"{model}: MLflow and bundle")
-    card, bundle, reports = _export(run, task, split, fitted, evaluation)
+    served, newest = refit(run, task, split, fitted)
+    card, bundle, reports = _export(run, task, newest, served, _Judgement(split, fitted, evaluation))
     return Trained(
         card=card,
         comparisons=evaluation.comparisons,
@@ -105,10 +108,20 @@ def train(run: TrainingRun, model: ModelName) -> Trained:
     )
 
 
+@dataclass(frozen=True)
+class _Judgement:
+    """What was judged, on which rows, and the figures."""
+
+    split: Split
+    fitted: Fitted
+    evaluation: Evaluation
+
+
 def _export(
-    run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, evaluation: Evaluation
+    run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, judgement: _Judgement
 ) -> tuple[ModelCard, Path, Path]:
-    workspace, model = run.workspace, task.name
+    """Logs, registers and writes the model that is served, with the figures of the one that was judged."""
+    workspace, model, evaluation = run.workspace, task.name, judgement.evaluation
     client = registry.connect(workspace)
     figures = registry.RunFigures(
         parameters={
@@ -123,6 +136,7 @@ def _export(
             "model_sha256": hashlib.sha256(fitted.model_text.encode()).hexdigest(),
             "feature_service": SERVICES[model],
             "trained_through": split.trained_through.isoformat(),
+            "judged_through": judgement.split.trained_through.isoformat(),
             "primary_metric": evaluation.primary,
             "data_origin": workspace.config.workspace.origin,
             **{f"split.{key}": str(value) for key, value in split.description.items()},
@@ -147,7 +161,9 @@ def _export(
         )
         check_bundle(workspace.bundles, model, version)
         reports = workspace.reports / "models" / model / version
-        pages = _reports(reports, card, split, fitted, evaluation)
+        pages = _reports(reports, card, judgement)
+        if "refit" in card.extras:
+            keep_judged(workspace, card, judgement.fitted, judgement.split)
         registry.log_files(client, run_id, sorted(folder.iterdir()), "bundle")
         registry.log_files(client, run_id, pages, "reports")
     aliases = {**read_aliases(workspace.bundles, model), "challenger": version}
@@ -181,8 +197,9 @@ def _flat_metrics(evaluation: Evaluation) -> dict[str, float]:
     return flat
 
 
-def _reports(folder: Path, card: ModelCard, split: Split, fitted: Fitted, evaluation: Evaluation) -> list[Path]:
+def _reports(folder: Path, card: ModelCard, judgement: _Judgement) -> list[Path]:
     """Writes the plots and the card's page, whole or not at all."""
+    split, fitted, evaluation = judgement.split, judgement.fitted, judgement.evaluation
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as draft_name:
         draft = Path(draft_name) / "draft"

@@ -74,6 +74,7 @@ def load_split(run: TrainingRun, model: ModelName, *, event: str, window_days: f
         calibrate=parts["calibrate"],
         test=parts["test"],
         trained_through=plan.trained_through,
+        newest_through=plan.test[-1] + window,
         description={
             **describe(plan, parts),
             "history_days_of_fit": round((plan.fit[-1] - span.start) / timedelta(days=1), 2),

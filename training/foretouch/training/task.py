@@ -68,6 +68,7 @@ class Split:
         test: Later rows, used once, for the figures on the card.
         trained_through: No row or label of ``fit`` and ``calibrate`` is later than this.
         description: As-of range, rows and customers of each part, in words for the card and MLflow.
+        newest_through: No row or label of ``test`` is later than this; None where the model is never fitted with them.
     """
 
     fit: Dataset
@@ -75,6 +76,7 @@ class Split:
     test: Dataset
     trained_through: datetime
     description: Mapping[str, Any]
+    newest_through: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,7 @@ class TrainingRun:
         trials: Optuna trials; 0 takes the defaults of the search space.
         threads: Threads of LightGBM.
         say: Receives one line per step, for people.
+        parameters: Hyper-parameters that were chosen before: nothing is tuned.
     """
 
     workspace: Workspace
@@ -94,6 +97,7 @@ class TrainingRun:
     trials: int
     threads: int
     say: Callable[[str], None] = field(default=lambda _: None)
+    parameters: Mapping[str, Any] | None = None
 
     def journal(self, model: str) -> Path:
         """Optuna's journal file of a model."""

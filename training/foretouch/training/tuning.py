@@ -125,6 +125,8 @@ def tune(
         data_sha256: Of the rows; other rows make another study.
         direction: Whether less or more is better.
     """
+    if run.parameters is not None:
+        return _as_chosen(objective, run.parameters, space)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = run.journal(model)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,6 +165,16 @@ def tune(
         trials=len(done),
         pruned=len(done) - len(complete),
         notes=dict(best.user_attrs),
+    )
+
+
+def _as_chosen(objective: Objective, chosen: Mapping[str, Any], space: SearchSpace) -> Tuned:
+    """One attempt with parameters that were chosen on other rows: only what it notes is new."""
+    own = {name: chosen.get(name, default) for name, default in space.defaults.items()}
+    attempt = Attempt({**space.fixed, **own}, None)
+    value = objective(attempt)
+    return Tuned(
+        parameters=attempt.parameters, value=value, default_value=value, trials=1, pruned=0, notes=attempt.notes
     )
 
 
