@@ -236,6 +236,22 @@ class TrainingSection(Contract):
     """After a model was judged on later rows, the one that is served is fitted again with these rows."""
 
 
+class SegmentsSection(Contract):
+    """Clusters of customers, besides RFM tier and lifecycle stage; see ``foretouch segments``."""
+
+    clusters: bool = False
+    """Whether every customer has a feature ``cluster``, for rules, audiences and reports; no model learns from it."""
+    features: tuple[str, ...] = (
+        *("recency_days", "frequency_90d", "monetary_90d", "basket_mean_365d", "gap_mean_days", "discount_share"),
+        *("coupon_share", "response_rate_365d", "weekend_share"),
+    )
+    """What customers are compared by: features that are numbers."""
+    most: int = Field(default=8, ge=2, le=20)
+    """The largest number of clusters that is tried."""
+    stability: Share = 0.8
+    """Least agreement (adjusted Rand index) of clusters made of other draws of customers."""
+
+
 class DriftSection(Contract):
     """When a champion's inputs, scores or predictions have moved too far; see ``foretouch drift``."""
 
@@ -330,6 +346,8 @@ class Config(Contract):
     """How features are built."""
     training: TrainingSection = TrainingSection()
     """How models are trained."""
+    segments: SegmentsSection = SegmentsSection()
+    """Clusters of customers."""
     drift: DriftSection = DriftSection()
     """When a model is no longer of its time."""
     serving: ServingSection = ServingSection()

@@ -112,6 +112,11 @@ class Workspace:
         return self.root / "features"
 
     @property
+    def segments_folder(self) -> Path:
+        """Clusters of customers."""
+        return self.root / "segments"
+
+    @property
     def bundles(self) -> Path:
         """The bundle store that serving loads from."""
         return self.root / "bundles"

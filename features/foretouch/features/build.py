@@ -15,11 +15,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from foretouch.core import columns as c
+from foretouch.core.clusters import ClusterModel, read_clusters
 from foretouch.core.config import Config
 from foretouch.core.errors import DataError, NotReadyError
 from foretouch.core.workspace import Workspace
 from foretouch.features import definitions_sql as sql
 from foretouch.features.catalogue import HOURS, RHYTHM, VIEWS, FeatureSpec, features_of, view_features
+from foretouch.features.clusters import add_cluster
 from foretouch.features.posted import take_over_customers
 from foretouch.features.schemas import literal, quoted
 from foretouch.features.tables import connect, first_row
@@ -51,7 +53,7 @@ def build_features(workspace: Workspace, spine: pd.DataFrame) -> pd.DataFrame:
     """
     with closing(connect(workspace)) as connection:
         set_spine(connection, spine)
-        compute(connection, workspace.config)
+        compute(connection, workspace.config, clusters=read_clusters(workspace.segments_folder))
         joins = " ".join(f"JOIN f_{view} USING (row_id)" for view in VIEWS)
         names = ", ".join(stored_column(spec) for spec in features_of(workspace.config).values())
         return connection.execute(f"SELECT customer_id, as_of, {names} FROM spine {joins} ORDER BY row_id").df()
@@ -81,13 +83,20 @@ def set_spine(connection: duckdb.DuckDBPyConnection, spine: pd.DataFrame) -> Non
     connection.unregister("given_spine")
 
 
-def compute(connection: duckdb.DuckDBPyConnection, config: Config, *, cuts: str | None = None) -> None:
+def compute(
+    connection: duckdb.DuckDBPyConnection,
+    config: Config,
+    *,
+    cuts: str | None = None,
+    clusters: ClusterModel | None = None,
+) -> None:
     """Fills one table ``f_<view>`` per feature view for the rows of ``spine``.
 
     Args:
         connection: With the views of ``tables.connect`` and the table ``spine``.
         config: The workspace's.
         cuts: A relation with the RFM cuts of every month of the spine; ``None`` computes them.
+        clusters: The workspace's, where the configuration wants a customer's cluster.
     """
     for statement in sql.preparation(config):
         connection.execute(statement)
@@ -95,6 +104,8 @@ def compute(connection: duckdb.DuckDBPyConnection, config: Config, *, cuts: str 
     for view, query in sql.view_queries(config).items():
         connection.execute(f"CREATE OR REPLACE TEMP TABLE f_{view} AS {query}")
     _rhythm(connection, config)
+    if config.segments.clusters:
+        add_cluster(connection, clusters, {spec.name: spec.view for spec in features_of(config).values()})
 
 
 def _rhythm(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
@@ -175,7 +186,7 @@ def build_history(workspace: Workspace, *, say: Say = lambda _: None) -> dict[st
                 "there are no customers to build features for", hint="foretouch ingest --customers FILE"
             )
         say(f"{rows:,} snapshots at {len(times)} times")
-        compute(connection, workspace.config)
+        compute(connection, workspace.config, clusters=read_clusters(workspace.segments_folder))
         built = literal(times[-1].isoformat())
         for view in VIEWS:
             _write_view(connection, workspace, view, built)

@@ -27,6 +27,8 @@ CAMPAIGNS, ACTIVITY, RHYTHM = "customer_campaigns", "customer_activity", "custom
 HOURS: Final = 168
 """Local hours of a week; 0 is Monday 00:00 to 01:00."""
 WINDOWS: Final = (7, 28, 90, 365)
+CLUSTER: Final = "cluster"
+"""The cluster of a customer, where the configuration wants it."""
 SEND: Final = "send"
 """The points rule's name for a touch, which is no event of the customer's."""
 
@@ -88,6 +90,7 @@ SERVICES: Final[dict[ModelName, str]] = {
     "value": "value_v1",
     "offer": "offer_v1",
     "send-time": "send_time_v1",
+    "uplift": "uplift_v1",
 }
 """The Feast FeatureService of each model: training and serving both name it."""
 SERVICE_VIEWS: Final[dict[ModelName, tuple[str, ...]]] = {
@@ -96,8 +99,9 @@ SERVICE_VIEWS: Final[dict[ModelName, tuple[str, ...]]] = {
     "value": TABULAR,
     "offer": TABULAR,
     "send-time": (RHYTHM, PURCHASES, PROFILE),
+    "uplift": (PURCHASES, PROFILE, PREFERENCES, ACTIVITY),
 }
-"""The views that make up each service."""
+"""The views that make up each service; uplift's has no earlier sends, which would tell contacts from controls."""
 
 
 def features_of(config: Config) -> dict[str, FeatureSpec]:
@@ -106,7 +110,7 @@ def features_of(config: Config) -> dict[str, FeatureSpec]:
 
 
 def model_features(model: ModelName, config: Config | None = None) -> tuple[FeatureSpec, ...]:
-    """The features that a model's service serves.
+    """The features that a model may learn from: those of its service, but no cluster, which is made of later customers.
 
     Args:
         model: Which model.
@@ -114,7 +118,7 @@ def model_features(model: ModelName, config: Config | None = None) -> tuple[Feat
     """
     views = SERVICE_VIEWS[model]
     known = FEATURES if config is None else features_of(config)
-    return tuple(spec for spec in known.values() if spec.view in views)
+    return tuple(spec for spec in known.values() if spec.view in views and spec.name != CLUSTER)
 
 
 def view_features(config: Config, view: str) -> tuple[FeatureSpec, ...]:
@@ -192,6 +196,8 @@ def _profile(config: Config) -> Iterator[FeatureSpec]:
     yield _spec(PROFILE, "value", "number", "rfm_frequency", "frequency score, 1 to 5", "购买频率得分（1–5）")
     yield _spec(PROFILE, "value", "number", "rfm_monetary", "monetary score, 1 to 5", "消费金额得分（1–5）")
     yield _spec(PROFILE, "behaviour", "category", "lifecycle_stage", "lifecycle stage", "生命周期阶段")
+    if config.segments.clusters:
+        yield _spec(PROFILE, "behaviour", "category", CLUSTER, "cluster", "客户群")
     for name in config.features.attributes:
         readable = name.replace("_", " ")
         yield _spec(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from foretouch.core import columns as c
+from foretouch.core.clusters import read_clusters
 from foretouch.core.decisions import FeatureSnapshot, Reason
 from foretouch.core.errors import StateError
 from foretouch.core.state.db import from_micros, to_micros
@@ -94,7 +95,7 @@ class OnlineFeatures:
         spine = pd.DataFrame({c.CUSTOMER_ID: list(customer_ids), c.AS_OF: pd.Timestamp(now)})
         with self._refreshing, closing(connect(self.workspace, customers=customer_ids)) as connection:
             set_spine(connection, spine)
-            compute(connection, self.workspace.config)
+            compute(connection, self.workspace.config, clusters=read_clusters(self.workspace.segments_folder))
             rows: list[FeatureRow] = []
             for view in VIEWS:
                 specs = view_features(self.workspace.config, view)

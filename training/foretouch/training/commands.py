@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
-from foretouch.core.models import MODEL_NAMES, ModelName
-from foretouch.training import commands_bench, commands_drift, commands_policy
+from foretouch.core.models import MODEL_NAMES, SERVED_NAMES, ModelName
+from foretouch.training import commands_bench, commands_drift, commands_policy, commands_segments, commands_skew
 
 
 class Model(StrEnum):
@@ -18,6 +18,7 @@ class Model(StrEnum):
     value = "value"
     offer = "offer"
     send_time = "send-time"
+    uplift = "uplift"
 
 
 class Trainable(StrEnum):
@@ -28,6 +29,7 @@ class Trainable(StrEnum):
     value = "value"
     offer = "offer"
     send_time = "send-time"
+    uplift = "uplift"
     all = "all"
 
 
@@ -44,12 +46,14 @@ def register(app: typer.Typer) -> None:
     app.command("rollback")(rollback)
     app.command("models")(models)
     commands_bench.register(app)
+    commands_skew.register(app)
     commands_drift.register(app)
+    commands_segments.register(app)
     commands_policy.register(app)
 
 
 def _names(model: str) -> tuple[ModelName, ...]:
-    return tuple(name for name in MODEL_NAMES if model in {name, "all"})
+    return MODEL_NAMES if model == "all" else tuple(name for name in SERVED_NAMES if name == model)
 
 
 def train(
@@ -57,21 +61,43 @@ def train(
     trials: Annotated[
         int | None, typer.Option("--trials", min=0, help="Tuning trials; default from foretouch.toml, 0: defaults.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="Only models with enough rows matured since: 'last' training, 7d, or a date."),
+    ] = None,
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tunes, fits, calibrates, judges on later data, logs to MLflow, registers as challenger."""
+    """Tunes, fits, calibrates, judges on later data, logs to MLflow, registers as challenger.
+
+    Exits 0 (trained, or nothing to do), 1 (could not be trained), 2 (the call is wrong), 75 (another one is at work).
+    """
+    from foretouch.core.errors import ConfigError
     from foretouch.core.workspace import Workspace
-    from foretouch.training.each import for_each
-    from foretouch.training.output import show_trained, steps
+    from foretouch.training.each import Refused, for_each
+    from foretouch.training.output import show_busy, show_trained, steps
     from foretouch.training.pipeline import train as train_model
     from foretouch.training.pipeline import training_run
+    from foretouch.training.schedule import BUSY, BusyError, Due, due_models, parse_since, training_lock
 
     opened = Workspace.open(workspace)
-    with steps() as say:
-        run = training_run(opened, trials=trials, say=say)
-        trained, refused = for_each(_names(model), lambda name: train_model(run, name))
-    show_trained(trained, refused, opened, as_json=json)
+    names, waiting = _names(model), list[Due]()
+    try:
+        moment = None if since is None else parse_since(since, opened.clock.now())
+    except ConfigError as error:
+        raise typer.BadParameter(error.message, param_hint="--since") from error
+    try:
+        with training_lock(opened), steps() as say:
+            run = training_run(opened, trials=trials, say=say)
+            lacking = list[Refused]()
+            if since is not None:
+                names, waiting, lacking = due_models(opened, names, moment)
+            trained, refused = for_each(names, lambda name: train_model(run, name))
+    except BusyError as error:
+        show_busy(error, as_json=json)
+        raise typer.Exit(BUSY) from error
+    refused = [*lacking, *refused]
+    show_trained(trained, refused, opened, as_json=json, waiting=waiting)
     if refused:
         raise typer.Exit(1)
 

@@ -1,0 +1,1 @@
+"""Segments: clusters of customers, chosen by stability and described in words."""
