@@ -96,6 +96,9 @@ def test_send_times_are_the_models_best_hours_outside_quiet_hours(with_rhythm: S
     values = OnlineFeatures(workspace).read(someone).values
     shares, support = hour_distribution(load_scorer(workspace.bundles, "send-time", "v1"), values)
     assert answer["support"] == pytest.approx(support)
+    assert not answer["identified"], "activity is no effect"
+    assert {slot["effect"] for slot in answer["slots"]} == {None}
+    assert answer["identification"] == "the model was made before effects were"
     quiet = [rule for rule in workspace.contact_policy().quiet_hours if {ANY, "email"} & set(rule.channels)]
     assert quiet
     scores = [slot["score"] for slot in answer["slots"]]

@@ -5,17 +5,18 @@ from math import nan
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pandas as pd
 
 from foretouch.core.contact import known_zone
 from foretouch.core.decisions import Candidate, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import NotFoundError
 from foretouch.core.state.people import counter_snapshot
+from foretouch.serving.decision.customer_rhythm import Reading
 from foretouch.serving.decision.moment import settle_window
+from foretouch.serving.decision.send_time import EVERY_CHANNEL, NO_RHYTHM, Rhythm
 from foretouch.serving.jobs.scores import ScoredModel, out_of_scope
-from foretouch.serving.models.rhythm import HOURS, hour_distribution
 from foretouch.serving.models.scoring import Scorer, band, interval, score
+from foretouch.serving.models.send_effect import SendEffect
 from foretouch.serving.rules.contact import in_words
 from foretouch.serving.rules.hours import hour_rules, open_slots
 from foretouch.serving.rules.slots import hour_of_week, walk
@@ -124,19 +125,32 @@ class Answers:
         )
 
     def send_times(self, body: SendTimesBody, *, deadline_ms: float | None = None) -> SendTimesAnswer:
-        """The hours within a window at which a customer is most active, outside quiet and closed hours, best first."""
+        """The hours within a window to send at, outside quiet and closed hours, best first, as a decision has them.
+
+        By the effect of sending where that is identified, then by when the customer is active, then the earlier one.
+        """
         settings, now = self._plane.settings.current, self._plane.clock.now()
         zone, warning = self._zone(body, now)
         features = self._plane.read_features(body.customer_id, deadline_ms)
         scorer = self._plane.bundles.champions.scorers.get("send-time")
-        shares, support, reason = self._shares(scorer, features)
+        rhythm, why, reason = _rhythm(scorer, features)
+        effect = rhythm.effect_on(body.channel or EVERY_CHANNEL)
         window, moved = settle_window(settings.config.clock, body.send_window, now)
         earliest = max(now, window.earliest or now)
         horizon = timedelta(hours=settings.policies.policies["default"].expires_after_hours)
         latest = window.latest or earliest + horizon
         rules = hour_rules(settings.contact_policy, body.channel, body.purpose)
-        slots = list(open_slots(walk(earliest, latest, zone), zone, rules))
-        slots.sort(key=lambda slot: (-float(shares[hour_of_week(slot, zone)]), slot))
+        slots = [
+            SendSlot(
+                send_at=slot,
+                local=slot.astimezone(zone).isoformat(),
+                score=float(rhythm.shares[hour]),
+                effect=None if effect is None else float(effect[hour]),
+            )
+            for slot in open_slots(walk(earliest, latest, zone), zone, rules)
+            for hour in [hour_of_week(slot, zone)]
+        ]
+        slots.sort(key=lambda slot: (-(slot.effect or 0.0), -slot.score, slot.send_at))
         if not slots:
             between = f"between {in_words(earliest)} and {in_words(latest)}"
             reason = f"every slot {between} is in quiet hours" if latest > earliest else f"no time is left {between}"
@@ -145,29 +159,15 @@ class Answers:
         return SendTimesAnswer(
             customer_id=body.customer_id,
             time_zone=zone.key,
-            slots=tuple(
-                SendSlot(
-                    send_at=slot,
-                    local=slot.astimezone(zone).isoformat(),
-                    score=float(shares[hour_of_week(slot, zone)]),
-                )
-                for slot in slots[: body.n]
-            ),
-            support=support,
-            basis="none" if scorer is None else "activity",
+            slots=tuple(slots[: body.n]),
+            support=rhythm.support,
+            basis="none" if scorer is None or rhythm.basis == "none" else "activity" if effect is None else "effect",
+            identified=effect is not None,
+            identification=why,
             version=None if scorer is None else scorer.card.version,
             reason=reason,
             warnings=(*moved, *filter(None, [warning])),
         )
-
-    def _shares(
-        self, scorer: Scorer | None, features: FeatureSnapshot
-    ) -> tuple["np.ndarray[tuple[int], np.dtype[np.float64]]", float, str | None]:
-        if scorer is None:
-            reason = "the send-time model is missing; next: foretouch train send-time && foretouch promote send-time"
-            return np.full(HOURS, 1.0 / HOURS), 0.0, reason
-        shares, support = hour_distribution(scorer, features.values)
-        return shares, support, features.error or (None if features.known else "unknown customer: everyone's pattern")
 
     def _zone(self, body: SendTimesBody, now: datetime) -> tuple[ZoneInfo, str | None]:
         policy = self._plane.settings.current.contact_policy
@@ -191,3 +191,13 @@ def ages(features: FeatureSnapshot, now: datetime) -> dict[str, float]:
 def _ranked(rank: int, item: Candidate) -> RankedOffer:
     shared = set(RankedOffer.model_fields) & set(Candidate.model_fields)
     return RankedOffer(rank=rank, **{name: getattr(item, name) for name in shared})
+
+
+def _rhythm(scorer: Scorer | None, features: FeatureSnapshot) -> tuple[Rhythm, str | None, str | None]:
+    """A customer's rhythm, on what its effect rests, and why there is no more to it."""
+    if scorer is None:
+        reason = "the send-time model is missing; next: foretouch train send-time && foretouch promote send-time"
+        return NO_RHYTHM, None, reason
+    why = SendEffect.from_extras(scorer.card.extras).why or None
+    rhythm = Reading(scorer.card).of(scorer, features.values)
+    return rhythm, why, features.error or (None if features.known else "unknown customer: everyone's pattern")

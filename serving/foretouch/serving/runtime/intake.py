@@ -27,6 +27,7 @@ from foretouch.serving.decision.moment import FUTURE, Moment, settle_time
 from foretouch.serving.runtime.dataplane import Dataplane
 from foretouch.serving.runtime.reservations import contact_of
 from foretouch.serving.runtime.settings import Settings
+from foretouch.serving.runtime.speech import told_about, told_of
 from foretouch.serving.web.models import ConsentsAnswer, ConsentsBody, ItemResult
 
 WITHDRAWN = {
@@ -66,12 +67,13 @@ class Intake:
         outcome = outcome.replace(occurred_at=moment.at)
         if outcome.occurred_at > now + FUTURE:
             record = read_decision(self._plane.state.read(), outcome.decision_id)
-            kept = self._quarantine("outcome", outcome.outcome_id, outcome, _future(outcome.occurred_at, now), now)
-            if outcome.type not in WITHDRAWN:
-                return kept
-            statements = withdrawals(record, outcome, now, settings.config)
-            self._plane.state.write(lambda connection: add_consents(connection, statements))
-            return kept.replace(reason=f"{kept.reason}; {_holds_from_now(statements)}")
+            reason = _future(outcome.occurred_at, now)
+            kept = self._quarantine("outcome", outcome.outcome_id, outcome, reason, now)
+            if outcome.type in WITHDRAWN:
+                statements = withdrawals(record, outcome, now, settings.config)
+                self._plane.state.write(lambda connection: add_consents(connection, statements))
+                reason = f"{reason}; {_holds_from_now(statements)}"
+            return kept.replace(reason=told_of(record, [reason])[0])
 
         def job(connection: Connection) -> tuple[DecisionRecord, frozenset[str]] | None:
             if not append_outcome(connection, outcome, now):
@@ -91,6 +93,9 @@ class Intake:
                 warnings += ("a burst of clicks on several links right after the delivery: kept as a machine's",)
             if outcome.type in GOAL_TYPES:
                 self._refresh(record.customer_id)
+        if warnings:
+            record = done[0] if done is not None else read_decision(self._plane.state.read(), outcome.decision_id)
+            warnings = told_of(record, warnings)
         status = "duplicate" if done is None else "accepted"
         self._plane.telemetry.outcomes.labels(outcome.type, status).inc()
         return ItemResult(id=outcome.outcome_id, status=status, warnings=warnings)
@@ -108,14 +113,15 @@ class Intake:
         event = event.replace(occurred_at=moment.at, received_at=received)
         for at in (event.occurred_at, event.received_at):
             if at is not None and at > now + FUTURE:
-                return self._quarantine("event", event.event_id, event, _future(at, now), now)
+                return self._refused(event, _future(at, now), now)
         if event.currency not in {None, config.workspace.currency}:
-            return self._quarantine("event", event.event_id, event, _other_currency(event.currency, config), now)
+            return self._refused(event, _other_currency(event.currency, config), now)
         new = self._plane.state.write(lambda connection: append_event(connection, event, now))
         if new:
             self._refresh(event.customer_id)
         status = "accepted" if new else "duplicate"
         self._plane.telemetry.events.labels(status).inc()
+        warnings = told_about(self._plane.state, event.customer_id, warnings)
         return ItemResult(id=event.event_id, status=status, warnings=warnings)
 
     def consents(self, customer_id: str, body: ConsentsBody) -> ConsentsAnswer:
@@ -143,9 +149,12 @@ class Intake:
             return read_consents(connection, customer_id, now)
 
         held = self._plane.state.write(job)
-        return ConsentsAnswer(
-            customer_id=customer_id, accepted=len(statements), consents=held, warnings=tuple(warnings)
-        )
+        said = told_about(self._plane.state, customer_id, warnings)
+        return ConsentsAnswer(customer_id=customer_id, accepted=len(statements), consents=held, warnings=said)
+
+    def _refused(self, event: CustomerEvent, reason: str, now: datetime) -> ItemResult:
+        kept = self._quarantine("event", event.event_id, event, reason, now)
+        return kept.replace(reason=told_about(self._plane.state, event.customer_id, [reason])[0])
 
     def _quarantine(self, kind: str, identity: str, body: Contract, reason: str, now: datetime) -> ItemResult:
         self._plane.state.write(

@@ -24,6 +24,7 @@ from foretouch.features.schemas import COLUMNS, FLAG, MOMENT, NUMBER, TEXT
 from foretouch.serving.decision.customer_scores import SCORE_FEATURES
 from foretouch.serving.rules.rule_check import check_catalogue, check_engagement
 from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.serving.runtime.speech import told_about
 from foretouch.serving.runtime.suppression_list import suppress, unsuppress
 from foretouch.serving.web.models import (
     CustomerAnswer,
@@ -81,7 +82,7 @@ class Register:
             time_zone=body.time_zone,
             language=body.language,
             attributes=dict(attributes),
-            warnings=warnings,
+            warnings=told_about(self._plane.state, customer_id, warnings),
         )
 
     def suppress(self, customer_id: str, body: SuppressionsBody, *, actor: str = "cli") -> SuppressionsAnswer:
@@ -99,7 +100,10 @@ class Register:
             if entry.channel not in {ANY, *config.channels}
         )
         return SuppressionsAnswer(
-            customer_id=customer_id, changed=len(entries), suppressions=tuple(held), warnings=warnings
+            customer_id=customer_id,
+            changed=len(entries),
+            suppressions=tuple(held),
+            warnings=told_about(self._plane.state, customer_id, warnings),
         )
 
     def unsuppress(

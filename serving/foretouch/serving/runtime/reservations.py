@@ -29,6 +29,7 @@ from foretouch.serving.decide import DecisionInputs, decide
 from foretouch.serving.runtime.dataplane import Dataplane
 from foretouch.serving.runtime.log_write import RESERVE_TRIES, look_at_counters
 from foretouch.serving.runtime.settings import Settings
+from foretouch.serving.runtime.speech import told_of
 from foretouch.serving.web.models import ReservationAnswer, ReservationStatus
 
 MOMENT = timedelta(seconds=1)
@@ -99,7 +100,9 @@ class Reservations:
                 changed = contact.status != "sent"
                 confirm_contact(connection, identity)
             _note(connection, record, action, "confirmed", now)
-            return _answer(record, action, "sent", send_at=contact.at, changed=changed, warnings=warnings)
+            return _answer(
+                record, action, "sent", send_at=contact.at, changed=changed, warnings=told_of(record, warnings)
+            )
 
         return self._plane.state.write(job)
 

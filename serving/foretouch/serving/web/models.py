@@ -175,7 +175,10 @@ class SendSlot(Contract):
     local: str
     """The same moment on the customer's clock."""
     score: float
-    """Share of the customer's activity in that hour of the week; 1/168 is uniform."""
+    """Share of the customer's activity in that hour of the week; 1/168 is uniform. No effect of sending then."""
+    effect: float | None = None
+    """What sending in that hour does to the response: 1.2 is one and a fifth times that of the average hour; null where
+    that is not identified."""
 
 
 class SendTimesAnswer(Contract):
@@ -186,8 +189,13 @@ class SendTimesAnswer(Contract):
     slots: tuple[SendSlot, ...]
     support: float
     """Number of the customer's own events behind it."""
-    basis: Literal["activity", "none"]
-    """``activity``: when the customer is active, never an effect of sending; ``none``: no model, slots by time."""
+    basis: Literal["effect", "activity", "none"]
+    """What puts them in order. ``effect``: what sending then does; ``activity``: when the customer is active, never an
+    effect of sending; ``none``: no model, slots by time."""
+    identified: bool = False
+    """Whether hours of sending were varied enough to tell what sending at an hour does, on this channel."""
+    identification: str | None = None
+    """On what that rests, or what is missing."""
     version: str | None = None
     reason: str | None = None
     """Why there is no model's score, or no slot."""

@@ -148,10 +148,13 @@ SUPPRESSED: Mapping[str, tuple[str, str]] = {
 
 def language_of(request: DecisionRequest, counters: CounterSnapshot) -> str:
     """The language of an answer: the request's, else the customer's own where we speak it, else English."""
-    if request.options.language is not None:
-        return request.options.language
-    own = (counters.language or "").lower()
-    return "zh" if own == "zh" or own.startswith(("zh-", "zh_")) else "en"
+    return request.options.language or spoken(counters.language)
+
+
+def spoken(own: str | None) -> str:
+    """The language of ours that a customer's own one is, else English."""
+    name = (own or "").lower()
+    return "zh" if name == "zh" or name.startswith(("zh-", "zh_")) else "en"
 
 
 def say(table: Mapping[str, tuple[str, str]], code: str, language: str, **values: Any) -> str:

@@ -114,6 +114,42 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "{posted} was moved to {moved}: this workspace's clock has an offset",
         "{posted} 已移至 {moved}：此工作区的时钟有偏移",
     ),
+    # --- what comes back: outcomes, events, consents, people, lists, reservations
+    (
+        "{at} is more than 5 minutes in the future (now is {now}); {more}",
+        "{at} 比当前时间（{now}）晚 5 分钟以上；{more}",
+    ),
+    (
+        "{at} is more than 5 minutes in the future (now is {now})",
+        "{at} 比当前时间（{now}）晚 5 分钟以上",
+    ),
+    (
+        "a burst of clicks on several links right after the delivery: kept as a machine's",
+        "送达后立即连续点击多个链接：按机器行为保存",
+    ),
+    (
+        "the decision has no contact of rank {rank}: {said}",
+        "该决策没有序号为 {rank} 的触达：{said}",
+    ),
+    ("nothing follows from this outcome", "此结果不产生任何影响"),
+    (
+        "consent is withdrawn from now on all the same ({channels})",
+        "同意仍自即刻起撤回（{channels}）",
+    ),
+    ("it occurred before the decision was made ({at})", "它发生在决策作出（{at}）之前"),
+    (
+        "currency == {currency}, must be the workspace's {own}: nothing is converted here",
+        "货币为 {currency}，必须是工作区的 {own}：此处不做换算",
+    ),
+    ("{said}; the withdrawal of {channel} holds from now", "{said}；{channel} 的撤回自即刻起生效"),
+    (
+        "no time_zone: the contact policy's default is used for quiet hours",
+        "没有 time_zone：免打扰时间按联系规则的默认时区计算",
+    ),
+    (
+        "the reservation had expired: others may have used up its caps in between",
+        "预留已过期：其间其他触达可能已用尽上限",
+    ),
     ("arms name several policies ({names}); the first is used", "多个实验组指定了策略（{names}）；采用第一个"),
     (
         "policy {name} of an arm is not there; the next one down is used",
