@@ -50,7 +50,7 @@ def test_every_waiter_is_woken_once_its_own_future_is_settled() -> None:
     assert asyncio.run(main()) == [True] * 500
 
 
-def test_a_group_that_is_settled_together_wakes_the_loop_once() -> None:
+def test_a_group_that_is_settled_together_wakes_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
     futures: list[Future[int]] = [Future() for _ in range(50)]
     calls: list[object] = []
 
@@ -71,7 +71,7 @@ def test_a_group_that_is_settled_together_wakes_the_loop_once() -> None:
             calls.append(given)
             return call(*given)
 
-        loop.call_soon_threadsafe = counted  # type: ignore[method-assign]
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
         thread = threading.Thread(target=settle)
         thread.start()
         settled = await asyncio.gather(*waiting)

@@ -1,5 +1,6 @@
 """Candidates by column: what is written once for an offer or a channel is what was found of each candidate."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -8,14 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foretouch.core.decisions import DecisionRequest
+from foretouch.core.offers import Catalogue
 from foretouch.core.packing import DIGITS, pack_groups, unpack_column
+from foretouch.core.policy import Lever, PolicySpec
 from foretouch.serving.decide import DecisionInputs, decide_course
 from foretouch.serving.decision.candidate_columns import candidate_columns, groups_of, layout_of
 from foretouch.serving.decision.candidates import Key
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.record import store_course
 from foretouch.serving.decision.selection import NO_CONTACT
-from tests.serving.decision.stored import big_inputs, big_request
+from tests.serving.decision.stored import big_catalogue, big_inputs, big_request, full_features
 from tests.serving.decision.world import request
 from tests.serving.decision.worlds import worlds
 
@@ -73,6 +76,22 @@ def test_the_layout_of_a_catalogue_is_kept_and_changes_nothing() -> None:
         for which in (plans, plans, Plans())
     ]
     assert written[0] == written[1] == written[2]
+
+
+def test_what_is_kept_of_a_policy_is_right_for_every_customer() -> None:
+    plans, policies = Plans(), {"default": PolicySpec(), "dear": PolicySpec(name="dear", levers=(Lever(percent=50.0),))}
+    offers = tuple(offer.replace(eligibility="") for offer in big_catalogue().offers)
+    consents = {f"{channel}/marketing": True for channel in ("email", "sms", "push")}
+    given_inputs = big_inputs(plans=plans, catalogue=Catalogue(offers=offers))
+    given_inputs = replace(given_inputs, counters=given_inputs.counters.replace(consents=consents))
+    for seed in range(4):
+        for spec in policies.values():
+            features = full_features(seed)
+            inputs = replace(given_inputs, seed=seed, features=features, policies={"default": spec})
+            course = decide_course(big_request(), inputs)
+            assert not any(item.dropped for item in course.screened)
+            check(big_request(), inputs)
+    assert sum(name == "fixed" for name, _ in plans._kept) == 2
 
 
 @SETTINGS

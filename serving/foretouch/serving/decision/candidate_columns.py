@@ -19,7 +19,7 @@ from foretouch.serving.decision.candidates import Key, Menu, lay_out
 from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.propensities import Span
-from foretouch.serving.decision.selection import NO_CONTACT
+from foretouch.serving.decision.selection import NO_CONTACT, Selection
 
 Positions = Callable[[Suppression], int]
 """Where a rule's statement is kept in the document."""
@@ -116,26 +116,34 @@ def candidate_columns(course: Course, position: Positions, catalogue: Catalogue,
         course: What the decision found.
         position: Where statements of rules are kept.
         catalogue: Every offer.
-        plans: Where the layout of the whole catalogue is kept.
+        plans: Where the layout of the whole catalogue is kept, and what a policy makes of its offers.
     """
     screened, worths = course.screened, course.selection.worths
     keys: list[Key] = [item.option.key for item in screened]
     layout = plans.get("layout", (catalogue,), lambda: _whole(catalogue, plans))
-    if keys != layout.keys:
+    whole = keys == layout.keys
+    if not whole:
         layout = layout_of(keys)
     packed: dict[str, Any] = {"count": len(keys) + 1, **layout.names}
     drops = [item.dropped for item in screened]
-    offers, channels, left = layout.offers, layout.channels, keys
+    offers, channels = layout.offers, layout.channels
     rows: Sequence[int] | None = None
     if any(drops) or len(worths) < len(keys):
         packed |= _dropped(drops, position)
         rows = [row for row, key in enumerate(keys) if drops[row] is None and key in worths]
-        offers, channels, left = offers.among(rows), channels.among(rows), [keys[row] for row in rows]
-    packed |= _of_offers(course, [NO_CONTACT if row is None else keys[row] for row in offers.first], offers)
+        offers, channels, whole = offers.among(rows), channels.among(rows), False
+    one_each = [NO_CONTACT if row is None else keys[row] for row in offers.first]
+    packed |= _of_offers(course, one_each, offers)
+    if whole:
+        packed |= plans.get(
+            "fixed", (catalogue, course.setting.spec), lambda: _as_json(_fixed(course, one_each, offers))
+        )
+    else:
+        packed |= _fixed(course, one_each, offers)
     tolls = [None if row is None else worths[keys[row]] for row in channels.first]
     packed["cost"] = channels.column([None if worth is None else worth.cost + 0.0 for worth in tolls])
     packed["price"] = channels.column([None if worth is None else worth.price + 0.0 for worth in tolls])
-    packed |= pack_columns(_of_rows(course, left, rows, len(keys)))
+    packed |= pack_columns(_of_rows(course.selection, rows, len(keys)))
     return {name: column for name, column in packed.items() if column is not None}
 
 
@@ -159,23 +167,38 @@ def _dropped(drops: Sequence[Suppression | None], position: Positions) -> dict[s
     return pack_columns({"rule": [None, *[None if drop is None else position(drop) for drop in drops]], "until": until})
 
 
-def _of_offers(course: Course, keys: Sequence[Key], offers: Groups) -> dict[str, Any]:
-    """What is the offer's, from one candidate of each; ``NO_CONTACT`` stands for an offer of which nothing is known."""
+def _as_json(columns: Mapping[str, Any]) -> dict[str, orjson.Fragment | None]:
+    return {
+        name: None if column is None else orjson.Fragment(orjson.dumps(column, option=WRITE))
+        for name, column in columns.items()
+    }
+
+
+def _fixed(course: Course, keys: Sequence[Key], offers: Groups) -> dict[str, Any]:
+    """What is the offer's under a policy, whoever the customer is."""
     worths = [course.selection.worths.get(key) for key in keys]
+    return {
+        "value": offers.column([None if worth is None else worth.value + 0.0 for worth in worths]),
+        **{
+            WEIGHT + factor: offers.column([None if worth is None else worth.weights[factor] + 0.0 for worth in worths])
+            for factor in ("lever", "offer_cost")
+        },
+    }
+
+
+def _of_offers(course: Course, keys: Sequence[Key], offers: Groups) -> dict[str, Any]:
+    """What is the offer's for this customer; ``NO_CONTACT`` stands for an offer of which nothing is known."""
     found = course.found
     packed = {"propensity": offers.column([_number(found.by_key.get(key)) for key in keys])}
     if found.spans:
         packed |= _intervals("propensity_interval", found.spans, found.level, keys, offers)
-    packed["value"] = offers.column([None if worth is None else worth.value + 0.0 for worth in worths])
     if found.uplift:
         packed["uplift"] = offers.column([_number(found.uplift.get(key)) for key in keys])
         packed |= _intervals("uplift_interval", found.uplift_spans, found.uplift_level, keys, offers)
-    weights = [None if worth is None else worth.weights for worth in worths]
-    for factor in next((weight for weight in weights if weight is not None), ()):
-        if factor in OWN_WEIGHTS:
-            packed[WEIGHT + factor] = offers.column(
-                [None if weight is None else weight[factor] + 0.0 for weight in weights]
-            )
+    worths = [course.selection.worths.get(key) for key in keys]
+    for factor in ("context", "score"):
+        values = [None if worth is None else worth.weights[factor] + 0.0 for worth in worths]
+        packed[WEIGHT + factor] = offers.column(values)
     return packed
 
 
@@ -193,17 +216,16 @@ def _intervals(
     }
 
 
-def _of_rows(course: Course, left: Sequence[Key], rows: Sequence[int] | None, count: int) -> dict[str, Sequence[Any]]:
+def _of_rows(selection: Selection, rows: Sequence[int] | None, count: int) -> dict[str, Sequence[Any]]:
     """What is each candidate's own.
 
     Args:
-        course: What the decision found.
-        left: Candidates of which something is known.
-        rows: Their places among all; None is all of them.
+        selection: Worths and probabilities, in the order of the options that no rule dropped.
+        rows: Places of those options among all; None is all of them.
         count: How many options there are.
     """
-    selection = course.selection
-    worths = [selection.worths[key] for key in left]
+    nothing, *shares = [share + 0.0 for share in selection.probabilities.values()]
+    worths = list(selection.worths.values())
 
     def spread(values: list[Any], first: Any = None) -> list[Any]:
         if rows is None:
@@ -213,10 +235,9 @@ def _of_rows(course: Course, left: Sequence[Key], rows: Sequence[int] | None, co
             column[row + 1] = value
         return column
 
-    shares = selection.probabilities
     columns: dict[str, Sequence[Any]] = {
         "priority": spread([worth.priority + 0.0 for worth in worths], 0.0),
-        "selection_probability": spread([shares[key] + 0.0 for key in left], shares[NO_CONTACT] + 0.0),
+        "selection_probability": spread(shares, nothing),
     }
     for factor in worths[0].weights if worths else ():
         if factor not in OWN_WEIGHTS:

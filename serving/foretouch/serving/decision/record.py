@@ -5,6 +5,7 @@ that document back, so that both are the same record.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -89,7 +90,7 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         "candidates": candidate_columns(course, position, inputs.catalogue, inputs.plans),
         "suppressed": _suppressed(course, position),
         "rules": rules.rows,
-        "experiments": [slim(Assignment, dict(assignment)) for assignment, _ in setting.assigned],
+        "experiments": [slim(Assignment, vars(assignment)) for assignment, _ in setting.assigned],
         "models": models,
         "versions": versions,
         "features": pack_features(customer.features),
@@ -207,14 +208,15 @@ def _action(
     key = option.key
     explored = pick.best != key and course.forced is None
     uplift = _number(found.uplift.get(key))
+    send_at = time_text(pick.send_at)
     fields = {
         "rank": rank,
         "offer_id": option.offer.offer_id,
         "treatment_id": option.treatment_id,
         "channel": option.channel,
         "placement": pick.placement,
-        "send_at": time_text(pick.send_at),
-        "send": _send(pick.send),
+        "send_at": send_at,
+        "send": _send(pick.send, pick.send_at, send_at),
         "propensity": _number(found.by_key.get(key)),
         "propensity_interval": _interval(found.spans.get(key), found.level),
         "uplift": uplift,
@@ -238,11 +240,17 @@ def _action(
     }
 
 
-def _send(send: Send) -> dict[str, Any]:
-    """How the slot was found, without defaults."""
+def _send(send: Send, send_at: datetime, written: str) -> dict[str, Any]:
+    """How the slot was found, without defaults.
+
+    Args:
+        send: How.
+        send_at: The slot.
+        written: The same as text; mostly it is the best one too.
+    """
     later = send.runner_up_at
-    times = {"best_at": time_text(send.best_at), "runner_up_at": None if later is None else time_text(later)}
-    return slim(Send, {**vars(send), **times})
+    best_at = written if send.best_at is send_at else time_text(send.best_at)
+    return slim(Send, {**vars(send), "best_at": best_at, "runner_up_at": None if later is None else time_text(later)})
 
 
 def _ref(key: Key) -> dict[str, str]:
