@@ -4,7 +4,9 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from foretouch.core.contact import Cap, ContactPolicy
 from foretouch.core.decisions import CounterSnapshot
 from foretouch.core.offers import OfferCaps
+from foretouch.core.state import redis_caps
 from foretouch.core.state.caps import CapQuestion, CapsError, SeenCaps, read_generation, rebuild_caps
 from foretouch.core.state.contacts import Contact, add_contacts, confirm_contact, reservation_id
 from foretouch.core.state.db import State
@@ -226,3 +229,43 @@ def test_writers_with_logs_of_their_own_never_exceed_a_cap_together(redis: Redis
     assert len(sent) == 31
     for state in states:
         state.close()
+
+
+def test_one_late_answer_costs_a_moment_and_a_lost_server_is_asked_once_a_second(
+    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a call that failed nobody calls for 50 ms, then 100, … up to a second; an answer begins anew."""
+    clock, calls = [100.0], 0
+    monkeypatch.setattr(redis_caps, "monotonic", lambda: clock[0])
+    store = RedisCaps(redis.url, name=tmp_path.name)
+    store.rebuild([], "g")
+    answers: Any = store._look
+
+    def look(**given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if failing:
+            raise TimeoutError("late")
+        return answers(**given)
+
+    def asked_at(seconds: float) -> bool:
+        """Whether the server was asked at a time."""
+        clock[0], before = 100.0 + seconds, calls
+        with suppress(CapsError):
+            store.look(question(), generation)
+        return calls > before
+
+    generation = f"{store._runs}:g"
+    monkeypatch.setattr(store, "_look", look)
+    failing = True
+    asked = [step / 100.0 for step in range(500) if asked_at(step / 100.0)]
+    pauses = [round(later - earlier, 2) for earlier, later in pairwise(asked)]
+    assert pauses[:4] == pytest.approx([0.06, 0.11, 0.21, 0.41], abs=0.011)
+    assert max(pauses) <= 1.01
+    failing = False
+    assert asked_at(6.0)
+    failing = True
+    assert asked_at(6.01)
+    assert not asked_at(6.05)
+    assert asked_at(6.07), "after an answer the first pause is short again"
+    store.close()

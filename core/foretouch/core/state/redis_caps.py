@@ -24,8 +24,9 @@ from foretouch.core.state.redis_scripts import APPLY, LOOK, RESERVE
 
 CALL_SECONDS = 0.05
 REBUILD_SECONDS = 5.0
-REFUSE_SECONDS = 1.0
-"""After a failed call nobody calls for so long: every decision fails closed at once instead of waiting in turn."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+"""After a failed call nobody calls for so long, twice as long after each further one: every decision fails closed at
+once instead of waiting in turn, and one late answer of a busy machine costs the decisions of a moment, not a second."""
 CHUNK = 500
 STAMP = b"#v"
 HINT = "foretouch caps rebuild"
@@ -56,6 +57,7 @@ class RedisCaps:
         self._prefix = f"foretouch:{{{name}}}:"
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._refuse_until = -1.0
+        self._failures = 0
         self._refusal = ""
         self._runs = ""
         self._url = url
@@ -187,11 +189,15 @@ class RedisCaps:
         if monotonic() < self._refuse_until:
             raise CapsError(self._refusal, hint=REACH_HINT)
         try:
-            return script(keys=[self._prefix], args=arguments)
+            found = script(keys=[self._prefix], args=arguments)
         except self._errors as error:
             self._refusal = f"the counters of caps at {self.label} cannot be read: {error}"
-            self._refuse_until = monotonic() + REFUSE_SECONDS
+            pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 16), LONGEST_PAUSE_SECONDS)
+            self._failures += 1
+            self._refuse_until = monotonic() + pause
             raise CapsError(self._refusal, hint=REACH_HINT) from error
+        self._failures = 0
+        return found
 
     def _check(self, found: str, wanted: str) -> None:
         """Refuses counters that were not made from this log, or may have lost some since."""
