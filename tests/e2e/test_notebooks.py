@@ -50,3 +50,14 @@ def test_a_notebook_runs_on_the_sample(name: str, sample_workspace: Path, tmp_pa
     shown = execute(ROOT / "notebooks" / name, workspace, tmp_path / "out.ipynb")
     assert "image/png" in shown
     assert "text/html" in shown
+
+
+def test_the_policy_evaluation_runs_on_the_log_of_the_demo(tmp_path: Path) -> None:
+    demo = ROOT / ".demo" / "simulated"
+    if not (demo / "reports" / "campaign.json").is_file():
+        pytest.skip("no decision log to read: make demo")
+    workspace = tmp_path / "workspace"
+    shutil.copytree(demo, workspace)
+    shown = execute(ROOT / "notebooks" / "read_a_policy_evaluation.py", workspace, tmp_path / "out.ipynb")
+    assert "image/png" in shown
+    assert shown.count("text/html") >= 3

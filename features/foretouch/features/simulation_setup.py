@@ -64,6 +64,9 @@ margin_rate = 0.35
 acceptance = {{ "*" = "conversion" }}
 window_days = {RESPONSE_DAYS:g}
 
+[reward]                        # a contact has earned what follows within the window
+window_days = {RESPONSE_DAYS:g}
+
 [goals.send_time]
 engagement_event = "page_view"
 
