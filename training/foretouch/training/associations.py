@@ -13,7 +13,7 @@ for counts of one multinomial table (Agresti 2013, section 16.1), whose variance
 1/both - 1/A - 1/B + (2 lift - 1)/customers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +53,7 @@ class Associations:
     customers: int
     offers: int
 
-    def score(self, accepted: "pd.Series[object]", offer: "pd.Series[object]") -> FloatArray:
+    def score(self, accepted: Sequence[Collection[str]], offer: Sequence[str]) -> FloatArray:
         """Log of the strongest shrunk lift from what a customer accepted before to an offer, shape (n,).
 
         Args:
@@ -69,8 +69,7 @@ class Associations:
         }
         best = []
         for before, wanted in zip(accepted, offer, strict=True):
-            names = before if isinstance(before, (set, frozenset, list, tuple)) else ()
-            known = [lift[key] for name in names if (key := (str(name), str(wanted))) in lift]
+            known = [lift[key] for name in sorted(before) if (key := (name, wanted)) in lift]
             best.append(max(known, key=abs) if known else 0.0)
         return np.array(best, dtype=np.float64)
 
@@ -136,8 +135,8 @@ def _figures(
     }
 
 
-def accepted_before(sends: pd.DataFrame, rows: pd.DataFrame) -> "pd.Series[object]":
-    """Offers that a customer had accepted, with a label closed, before each row's time: a frozenset per row.
+def accepted_before(sends: pd.DataFrame, rows: pd.DataFrame) -> list[frozenset[str]]:
+    """Offers that a customer had accepted, with a label closed, before each row's time.
 
     Args:
         sends: As for ``associate``, with ``closes_at``.
@@ -148,8 +147,7 @@ def accepted_before(sends: pd.DataFrame, rows: pd.DataFrame) -> "pd.Series[objec
         str(customer): list(zip(own["closes_at"], own[OFFER_ID].astype(str), strict=True))
         for customer, own in took.groupby(CUSTOMER_ID)
     }
-    found = [
+    return [
         frozenset(offer for closed, offer in by_customer.get(str(customer), ()) if closed <= as_of)
         for customer, as_of in zip(rows[CUSTOMER_ID], rows["as_of"], strict=True)
     ]
-    return pd.Series(found, index=rows.index, dtype=object)

@@ -7,7 +7,14 @@ import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.core.models import MODEL_NAMES, SERVED_NAMES, ModelName
-from foretouch.training import commands_bench, commands_drift, commands_policy, commands_segments, commands_skew
+from foretouch.training import (
+    commands_associations,
+    commands_bench,
+    commands_drift,
+    commands_policy,
+    commands_segments,
+    commands_skew,
+)
 
 
 class Model(StrEnum):
@@ -46,6 +53,7 @@ def register(app: typer.Typer) -> None:
     app.command("rollback")(rollback)
     app.command("models")(models)
     commands_bench.register(app)
+    commands_associations.register(app)
     commands_skew.register(app)
     commands_drift.register(app)
     commands_segments.register(app)

@@ -137,11 +137,10 @@ def popularity(seen: pd.DataFrame, label: FloatArray, rows: pd.DataFrame, *, pse
     table = pd.DataFrame({"offer": seen[OFFER_ID].astype(str).to_numpy(), "category": category, "label": label})
     by_category = table.groupby("category")["label"].agg(["sum", "count"])
     upper = ((by_category["sum"] + pseudo * overall) / (by_category["count"] + pseudo)).to_dict()
-    by_offer = table.groupby(["offer", "category"])["label"].agg(["sum", "count"]).reset_index()
-    own = {
-        str(line.offer): (float(line.total) + pseudo * upper[line.category]) / (float(line.rows) + pseudo)
-        for line in by_offer.rename(columns={"sum": "total", "count": "rows"}).itertuples(index=False)
-    }
+    kinds = table.groupby("offer")["category"].first().to_dict()
+    by_offer = table.groupby("offer")["label"].agg(["sum", "count"])
+    prior = np.array([upper[kinds[name]] for name in by_offer.index])
+    own = dict(zip(by_offer.index, (by_offer["sum"] + pseudo * prior) / (by_offer["count"] + pseudo), strict=True))
     wanted = rows["offer_category"].astype(object).fillna("").astype(str)
     return np.array(
         [own.get(str(offer), upper.get(kind, overall)) for offer, kind in zip(rows[OFFER_ID], wanted, strict=True)],
