@@ -15,7 +15,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -129,15 +129,17 @@ class Sent:
     at: datetime
 
 
-def read_log(place: Place) -> tuple[int, list[Sent], int]:
-    """How many decisions the log has, their contacts, and how many decisions could not read the caps."""
+def read_log(place: Place) -> tuple[int, list[Sent], Counter[str]]:
+    """How many decisions the log has, their contacts, and how many could not use the counters of caps, by cause."""
     sent: list[Sent] = []
-    decisions = unreadable = 0
+    decisions, unusable = 0, Counter[str]()
     with place.open() as state:
         for (body,) in stream(state.read(), "SELECT record FROM decisions ORDER BY sequence"):
             record = read_fields(body, candidates=False)
             decisions += 1
-            unreadable += record["counters"].get("caps_error") is not None
+            trouble = record["counters"].get("caps_error")
+            if trouble is not None:
+                unusable["moved" if "moved" in trouble else "late" if "cannot be read" in trouble else "gone"] += 1
             sent += [
                 Sent(
                     customer=record["customer_id"],
@@ -148,7 +150,7 @@ def read_log(place: Place) -> tuple[int, list[Sent], int]:
                 )
                 for action in record["action"]
             ]
-    return decisions, sent, unreadable
+    return decisions, sent, unusable
 
 
 def most(sent: Sequence[Sent], key: Callable[[Sent], object], window: timedelta | None) -> int:
@@ -215,7 +217,8 @@ def race(kind: Kind, *, writers: int, requests: int, processes: int) -> dict[str
         "decisions": decisions,
         "expected_decisions": share * processes * requests,
         "contacts": len(sent),
-        "answered_without_caps": sum(count for _, _, count in logs),
+        "answered_without_caps": sum(causes.total() for _, _, causes in logs),
+        "answered_without_caps_by_cause": dict(sum((causes for _, _, causes in logs), Counter[str]())),
         "seconds": seconds,
         "decisions_per_second": decisions / seconds,
         "wait_ms_p50_of_the_slowest_process": 1000.0 * max(half for half, _ in waits),
