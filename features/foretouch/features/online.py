@@ -38,6 +38,7 @@ class OnlineFeatures:
         self._path = online_file(workspace)
         self._max_age = timedelta(hours=workspace.config.features.max_age_hours)
         self._names = {spec.name: spec for view in VIEWS for spec in view_features(workspace.config, view)}
+        self._usual: tuple[str, ...] = ()
         self._local = threading.local()
         self._refreshing = threading.Lock()
 
@@ -57,15 +58,19 @@ class OnlineFeatures:
         values, times = packed.values, packed.times  # noqa: PD011 - no frame
         if not times:
             return FeatureSnapshot()
-        if not self._names.keys() >= values.keys():
-            values = {name: value for name, value in values.items() if name in self._names}
+        names = tuple(values)
+        if names != self._usual:  # mostly everybody has the same features in the same order
+            if not self._names.keys() >= values.keys():
+                values = {name: value for name, value in values.items() if name in self._names}
+            else:
+                self._usual = names
         oldest = to_micros(at - self._max_age)
         moments = {micros: from_micros(micros) for micros in set(times.values())}
         return FeatureSnapshot.model_construct(  # what we wrote ourselves needs no second validation
             known=True,
             values=values,
             as_of={view: moments[micros] for view, micros in times.items()},
-            stale=tuple(sorted(view for view, micros in times.items() if micros < oldest)),
+            stale=tuple(sorted([view for view, micros in times.items() if micros < oldest])),
             error=None,
             reasons={
                 name: tuple(Reason.model_construct(**reason) for reason in said)

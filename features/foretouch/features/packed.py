@@ -31,6 +31,7 @@ WHERE excluded.event_us > feature_rows.event_us
 """
 
 READ = "SELECT view, event_us, created_us, body FROM feature_rows WHERE entity = ? ORDER BY view"
+EMPTY = b"{}"
 REASONS_OF = "~"
 """Begins the name of a row that is no view's but holds what was worked out from them: it sorts after every view."""
 
@@ -119,42 +120,50 @@ class Packed:
     Args:
         values: By feature name.
         times: By view, microseconds since 1970 UTC: when its values were true.
-        basis: Names the very rows that the values are from.
+        created: The same: when they were computed.
         reasons: By ``model/version``, what was worked out beforehand from these very rows, as JSON values.
     """
 
     values: dict[str, Any]
     times: dict[str, int]
-    basis: str
+    created: dict[str, int]
     reasons: dict[str, list[dict[str, Any]]]
+
+    @property
+    def basis(self) -> str:
+        """Names the very rows that the values are from."""
+        return "|".join([f"{view}:{at}:{self.created[view]}" for view, at in self.times.items()])
 
 
 def read_packed(connection: sqlite3.Connection, entity: str, views: Container[str]) -> Packed:
     """The same read as ``read_rows`` without an object per row; a customer nobody knows has no times.
 
+    The bodies of all views are read as one JSON object, whose names stay apart: no two views share a feature's name.
+
     Args:
         connection: The online store.
         entity: The customer's id.
-        views: Only these; no two of them share a feature's name.
+        views: Only these.
     """
-    values: dict[str, Any] = {}
     times: dict[str, int] = {}
-    parts: list[str] = []
+    created: dict[str, int] = {}
+    bodies: list[bytes] = []
     ahead: list[tuple[str, bytes]] = []
-    for view, event_us, created_us, body in connection.execute(READ, (entity,)):
+    for view, event_us, created_us, body in connection.execute(READ, (entity,)).fetchall():
         if view in views:
-            values.update(orjson.loads(body))
-            times[view] = event_us
-            parts.append(f"{view}:{event_us}:{created_us}")
+            times[view], created[view] = event_us, created_us
+            if body != EMPTY:
+                bodies.append(body[1:-1])
         elif view.startswith(REASONS_OF):
             ahead.append((view[len(REASONS_OF) :], body))
-    basis = "|".join(parts)
-    reasons = {}
-    for name, body in ahead:
-        stored = orjson.loads(body)
-        if stored["basis"] == basis:  # of other values than these they would be wrong
-            reasons[name] = stored["reasons"]
-    return Packed(values, times, basis, reasons)
+    found = Packed(orjson.loads(b"{%b}" % b",".join(bodies)), times, created, {})
+    if ahead:
+        basis = found.basis
+        for name, body in ahead:
+            stored = orjson.loads(body)
+            if stored["basis"] == basis:  # of other values than these they would be wrong
+                found.reasons[name] = stored["reasons"]
+    return found
 
 
 def reasons_row(

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from foretouch.core.contact import ANY
 from foretouch.core.state.connection import Connection, marks, to_micros
@@ -122,16 +123,21 @@ def overdue(connection: Connection, now: datetime) -> Overdue:
     return Overdue(tuple(Counted(*row) for row in rows))
 
 
+@lru_cache(maxsize=64)
+def _offers_query(count: int) -> str:
+    """Reads so many offers' counters of contacts ever."""
+    return f"SELECT name, contacts FROM counters WHERE scope = 'offer' AND bucket = 0 AND name IN ({marks(count)})"  # noqa: S608 - question marks only
+
+
 def offers_ever(connection: Connection, offers: Sequence[str], late: Overdue) -> dict[str, int]:
     """Contacts of anybody with each of these offers, ever."""
     if not offers:
         return {}
-    rows = connection.execute(
-        f"SELECT name, contacts FROM counters WHERE scope = 'offer' AND bucket = 0 AND name IN ({marks(len(offers))})",  # noqa: S608 - question marks only
-        tuple(offers),
-    )
-    found = dict(rows.fetchall())
-    return {offer_id: int(found.get(offer_id, 0)) - late.of_offer(offer_id) for offer_id in offers}
+    found = dict.fromkeys(offers, 0)
+    found.update(connection.execute(_offers_query(len(offers)), tuple(offers)).fetchall())
+    if late.contacts:
+        found = {offer_id: contacts - late.of_offer(offer_id) for offer_id, contacts in found.items()}
+    return found
 
 
 def offers_between(

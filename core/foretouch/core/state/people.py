@@ -11,7 +11,7 @@ from foretouch.core.canonical import canonical_json
 from foretouch.core.contact import ContactPolicy
 from foretouch.core.decisions import CounterSnapshot, PastOutcome
 from foretouch.core.events import Consent
-from foretouch.core.state.caps import SeenCaps, local_day, window_of
+from foretouch.core.state.caps import SeenCaps, edges_of, local_day
 from foretouch.core.state.connection import DATABASE_ERRORS, EPOCH, Connection, from_micros, marks, to_micros
 from foretouch.core.state.contacts import contacts_of, contacts_of_household, offers_of, window_start
 from foretouch.core.state.counts import Overdue, contacts_after, offers_between, offers_ever, overdue
@@ -83,7 +83,8 @@ def read_consents(connection: Connection, customer_id: str, now: datetime) -> di
     A grant counts from its date on; a withdrawal counts as soon as it is on record, whatever its date.
     """
     rows = connection.execute(
-        "SELECT channel, purpose, granted FROM consents WHERE customer_id = ? AND (at <= ? OR granted = 0) ORDER BY at",
+        "SELECT channel, purpose, granted FROM consents WHERE customer_id = ? AND (at <= ? OR granted = 0)"
+        " ORDER BY channel, purpose, at",  # the order of the key: nothing is sorted
         (customer_id, to_micros(now)),
     )
     return {f"{channel}/{purpose}": bool(granted) for channel, purpose, granted in rows}
@@ -245,17 +246,26 @@ def _from_log(
             offers_between(connection, offers, *local_day(now, policy.default_time_zone), late) if offers else {}
         ),
         "offer_per_customer": offers_of(connection, customer_id, now) if asked.own_offers else {},
-        "total_contacts": _totals(connection, now, policy, late) if asked.totals else {},
+        **(_of_everyone(_totals(connection, now, policy, late)) if asked.totals else {}),
     }
 
 
-def _totals(connection: Connection, now: datetime, policy: ContactPolicy, late: Overdue) -> dict[str, int]:
+def _totals(connection: Connection, now: datetime, policy: ContactPolicy, late: Overdue) -> dict[str, tuple[int, ...]]:
     return {
-        cap.rule: contacts_after(
-            connection, cap.channels, window_of(cap.days, cap.calendar, now, policy.default_time_zone), now, late
+        cap.rule: tuple(
+            contacts_after(connection, cap.channels, edge, now, late)
+            for edge in edges_of(cap, now, policy.default_time_zone)
         )
         for cap in policy.caps
         if cap.scope == "total"
+    }
+
+
+def _of_everyone(totals: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Counts after each edge of each cap over everyone, as a snapshot has them."""
+    return {
+        "total_contacts": {rule: counts[0] for rule, counts in totals.items()},
+        "total_later": {rule: counts[1:] for rule, counts in totals.items() if len(counts) > 1},
     }
 
 
@@ -267,7 +277,7 @@ def _from_store(seen: SeenCaps, asked: Asked) -> dict[str, Any]:
         "offer_totals": dict(seen.offers_ever),
         "offer_today": dict(seen.offers_today),
         "offer_per_customer": dict(seen.own_offers) if asked.own_offers else {},
-        "total_contacts": dict(seen.totals),
+        **_of_everyone(seen.totals),
     }
 
 
