@@ -4,6 +4,7 @@ Every due person is asked about on their day, what they do is drawn from the wor
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -157,11 +158,11 @@ def logged_world(
 def set_section(workspace: Workspace, name: str, lines: Sequence[str]) -> Workspace:
     """Puts lines under a section of a workspace's configuration, before what is there, and opens it anew."""
     path = workspace.root / "foretouch.toml"
-    text, head = path.read_text(encoding="utf-8"), f"[{name}]\n"
+    text = path.read_text(encoding="utf-8")
+    head = re.search(rf"(?m)^\[{re.escape(name)}\].*\n", text)
     keys = tuple(line.split("=")[0].strip() for line in lines)
-    before, found, after = text.partition(head)
+    before, after = (text[: head.end()], text[head.end() :]) if head else (f"{text}\n[{name}]\n", "")
     own, edge, rest = after.partition("\n[")
-    kept = "\n".join(line for line in own.splitlines() if line.split("=")[0].strip() not in keys)
-    body = "\n".join([*lines, kept])
-    path.write_text(f"{before}{head}{body}{edge}{rest}" if found else f"{text}\n{head}{body}\n", encoding="utf-8")
+    kept = [line for line in own.splitlines() if line.split("=")[0].strip() not in keys]
+    path.write_text(before + "\n".join([*lines, *kept]) + "\n" + edge + rest, encoding="utf-8")
     return Workspace.open(workspace.root)

@@ -22,6 +22,7 @@ from foretouch.features.tables import connect
 from foretouch.training.booster import fit_booster
 from foretouch.training.data import category_input, dataset_hash, encode
 from foretouch.training.history import history_times
+from foretouch.training.log.snapshots import with_logged
 from foretouch.training.splits import SplitPlan, assign_parts, plan_split
 from foretouch.training.targets import LABEL, data_span, spine
 from foretouch.training.task import Dataset, FloatArray, Split, TrainingRun
@@ -67,7 +68,7 @@ def load_split(run: TrainingRun, model: ModelName, *, event: str, window_days: f
     rows["part"] = assign_parts(rows, plan)
     rows = rows[rows["part"] != ""].reset_index(drop=True)
     check_size(rows, amount=model == "value")
-    frame = training_frame(workspace, model, rows)
+    frame, logged = with_logged(workspace, model, training_frame(workspace, model, rows), plan)
     parts = {name: _part(frame, name) for name in ("fit", "calibrate", "test")}
     return Split(
         fit=parts["fit"],
@@ -77,6 +78,7 @@ def load_split(run: TrainingRun, model: ModelName, *, event: str, window_days: f
         newest_through=plan.test[-1] + window,
         description={
             **describe(plan, parts),
+            **logged,
             "history_days_of_fit": round((plan.fit[-1] - span.start) / timedelta(days=1), 2),
         },
     )

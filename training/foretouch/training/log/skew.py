@@ -6,15 +6,16 @@ for, in this order:
 * ``older``: the features are worked out again, by the one definition, from all that had been received when the logged
   value was computed, and the result is the logged value. So both are right, each for its own time: the history holds a
   snapshot every so many days, the online store one that may be hours old.
-* ``late event``: an event or a touch of that customer had happened before the decision and was received only after the
-  logged value was computed. The service could not know it.
+* ``late event``: worked out once more as if every ingested event had been received some hours after it happened (a file
+  of last night, an hour lost or doubled by a change of clocks), the result is the logged value. The service could not
+  know what the file brought later; posted events carry the time at which they truly came.
 * ``different``: neither. The same inputs gave two values, and that is a fault: another definition, another zone, a
   default, a column that moved.
 
 Ages (days since something) differ by the time between two snapshots: they are compared like all others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,7 @@ from foretouch.core.state.connection import stream, to_micros
 from foretouch.core.state.opening import read_state
 from foretouch.core.stored_record import read_fields, time_of
 from foretouch.core.workspace import Workspace
-from foretouch.features.build import build_features
+from foretouch.features.build import compute, set_spine, stored_column
 from foretouch.features.catalogue import FeatureSpec
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
@@ -41,7 +42,8 @@ MAX_DECISIONS: Final = 5_000
 """Decisions that are compared: an even sample by a hash of the id."""
 RELATIVE: Final = 1e-9
 """Numbers that differ by less, relative to the larger, are the same."""
-CAUSES: Final = ("older", "late event", "different")
+LAGS_HOURS: Final = (2, 12, 36, 84, 180)
+"""How late ingested events may have been."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +118,14 @@ def measure_skew(
     for views in _together(logged, specs):
         own = [spec for spec in specs if spec.view in views]
         moment = logged[f"at.{views[0]}"]
-        again, late = _again(workspace, logged, moment, own), _late(workspace, logged, moment)
-        lines += [_line(spec, logged[spec.name], history[spec.name], again[spec.name], late) for spec in own]
+        again = _again(workspace, logged, moment, own)
+        rest = {
+            spec.name: ~_same(spec, logged[spec.name], history[spec.name])
+            & ~_same(spec, logged[spec.name], again[spec.name])
+            for spec in own
+        }
+        late = _late(workspace, logged, moment, own, rest)
+        lines += [_line(spec, logged[spec.name], history[spec.name], again[spec.name], late[spec.name]) for spec in own]
     order = ["different", "late_event", "older", "max_difference"]
     table = pd.DataFrame(lines).sort_values([*order, "feature"], ascending=[False] * 4 + [True], ignore_index=True)
     return Skew(learner=learner, decisions=len(logged), unjoined=unjoined, features=table)
@@ -168,15 +176,46 @@ def _logged(
 
 
 def _again(
-    workspace: Workspace, logged: pd.DataFrame, moment: "pd.Series[pd.Timestamp]", specs: Sequence[FeatureSpec]
+    workspace: Workspace,
+    logged: pd.DataFrame,
+    moment: "pd.Series[pd.Timestamp]",
+    specs: Sequence[FeatureSpec],
+    *,
+    lag_hours: int = 0,
 ) -> pd.DataFrame:
-    """Features of one view by their definition, as of when the logged values were computed."""
+    """Features by their definition, as of when the logged values were computed.
+
+    Args:
+        workspace: Whose events.
+        logged: The rows.
+        moment: When each one's values were computed.
+        specs: Which features.
+        lag_hours: How long after it happened an ingested event is taken to have been received, at least.
+    """
     spine = pd.DataFrame({"customer_id": logged["customer_id"], "as_of": moment})
     distinct = spine.drop_duplicates(ignore_index=True)
-    built = build_features(workspace, distinct)
-    built["as_of"] = built["as_of"].astype("datetime64[us, UTC]")
     names = [spec.name for spec in specs]
-    return spine.merge(built[["customer_id", "as_of", *names]], on=["customer_id", "as_of"], how="left")[names]
+    with closing(connect(workspace)) as tables:
+        if lag_hours:
+            tables.execute(_LAGGED.format(lag=lag_hours))
+            tables.execute("CREATE OR REPLACE VIEW events AS SELECT * FROM lagged_events")
+        set_spine(tables, distinct)
+        compute(tables, workspace.config)
+        joins = " ".join(f"JOIN f_{view} USING (row_id)" for view in dict.fromkeys(spec.view for spec in specs))
+        listed = ", ".join(stored_column(spec) for spec in specs)
+        built = tables.execute(
+            f"SELECT customer_id, as_of, {listed} FROM spine {joins} ORDER BY row_id"  # noqa: S608 - our own names
+        ).df()
+    built["as_of"] = pd.to_datetime(built["as_of"], utc=True).astype("datetime64[us, UTC]")
+    return spine.merge(built, on=["customer_id", "as_of"], how="left")[names]
+
+
+_LAGGED: Final = """
+    CREATE OR REPLACE TEMP TABLE lagged_events AS
+    SELECT * REPLACE (CASE WHEN event_id IN (SELECT event_id FROM raw_events)
+                           THEN greatest(received_at, occurred_at + INTERVAL {lag} HOUR)
+                           ELSE received_at END AS received_at)
+    FROM events"""
 
 
 def _together(logged: pd.DataFrame, specs: Sequence[FeatureSpec]) -> list[list[str]]:
@@ -191,19 +230,24 @@ def _together(logged: pd.DataFrame, specs: Sequence[FeatureSpec]) -> list[list[s
     return groups
 
 
-def _late(workspace: Workspace, logged: pd.DataFrame, moment: "pd.Series[pd.Timestamp]") -> NDArray[np.bool_]:
-    """Whether something of the customer had happened before the decision, and was not received by its value's time."""
-    rows = pd.DataFrame({"row": np.arange(len(logged)), "customer_id": logged["customer_id"]})
-    rows["as_of"], rows["seen"] = logged["as_of"], moment
-    with closing(connect(workspace)) as tables:
-        tables.register("rows_asked", rows)
-        found = tables.execute(
-            "SELECT DISTINCT r.row FROM rows_asked r JOIN events e USING (customer_id)"
-            " WHERE e.occurred_at < r.as_of AND e.received_at > r.seen"
-            " UNION SELECT DISTINCT r.row FROM rows_asked r JOIN touches t USING (customer_id)"
-            " WHERE t.sent_at < r.as_of AND t.sent_at > r.seen"
-        ).df()
-    return np.isin(np.arange(len(logged)), found["row"].to_numpy())
+def _late(
+    workspace: Workspace,
+    logged: pd.DataFrame,
+    moment: "pd.Series[pd.Timestamp]",
+    specs: Sequence[FeatureSpec],
+    rest: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, NDArray[np.bool_]]:
+    """By feature: which of the unexplained rows (``rest``) events explain that came late."""
+    late = {spec.name: np.zeros(len(logged), dtype=bool) for spec in specs}
+    for lag in LAGS_HOURS:
+        rows = np.flatnonzero(np.any([rest[name] & ~late[name] for name in late], axis=0))
+        if not len(rows):
+            break
+        part = logged.iloc[rows].reset_index(drop=True)
+        lagged = _again(workspace, part, moment.iloc[rows].reset_index(drop=True), specs, lag_hours=lag)
+        for spec in specs:
+            late[spec.name][rows] |= rest[spec.name][rows] & _same(spec, part[spec.name], lagged[spec.name])
+    return late
 
 
 def _line(
