@@ -214,6 +214,56 @@ class StateContract:
         assert desk.counters("b", datetime(2026, 4, 1, 3, 59, tzinfo=UTC)).total_contacts == {"m": 3}
         assert desk.counters("b", datetime(2026, 4, 1, 4, tzinfo=UTC)).total_contacts == {"m": 1}
 
+    def test_of_later_periods_too_it_is_known_what_everyone_was_sent(self, state: State) -> None:
+        zone = "America/New_York"
+        caps = [Cap(rule=period, scope="total", limit=9, calendar=period) for period in ("day", "week", "month")]
+        desk = Desk(state, ContactPolicy(caps=tuple(caps), default_time_zone=zone))
+        midnight = datetime(2026, 3, 7, 5, tzinfo=UTC)  # a Saturday; the clocks change on the 8th, at two
+        hours = (-1, 0, 23, 24, 46, 47, 71, 72, 95, 119, 600, 1400)
+        state.write(
+            lambda c: add_contacts(
+                c,
+                [
+                    Contact(
+                        contact_id=f"t{n}",
+                        customer_id="a",
+                        offer_id="o1",
+                        channel="email",
+                        at=midnight + timedelta(hours=hour),
+                    )
+                    for n, hour in enumerate(hours)
+                ],
+            )
+        )
+        found = desk.counters("b", midnight + timedelta(hours=9))
+        assert found.total_contacts == {"day": 11, "week": 12, "month": 12}
+        assert found.total_later == {"day": (9, 7, 6, 4), "week": (7, 2), "month": (2, 1)}
+
+    def test_a_day_that_is_full_leaves_the_next_one(self, state: State) -> None:
+        policy = ContactPolicy(caps=(Cap(rule="d", scope="total", limit=2, calendar="day"),))
+        desk = Desk(state, policy)
+        desk.register("a", "b", "c")
+        late = datetime(2026, 5, 6, 20, tzinfo=UTC)
+        for hour in (1, 2):
+            state.write(
+                lambda c, hour=hour: add_contacts(  # type: ignore[misc]
+                    c,
+                    [
+                        Contact(
+                            contact_id=f"t{hour}",
+                            customer_id="x",
+                            offer_id="o1",
+                            channel="email",
+                            at=late - timedelta(hours=hour),
+                        )
+                    ],
+                )
+            )
+        tomorrow = datetime(2026, 5, 7, tzinfo=UTC)
+        sent = [action.send_at for name in ("a", "b", "c") for action in desk.decide(name, late).action]
+        assert len(sent) == 2, "two go out tomorrow, and then that day is full too"
+        assert all(tomorrow <= at < tomorrow + DAY for at in sent)
+
     def test_a_rolling_window_counts_to_the_microsecond(self, state: State) -> None:
         desk = Desk(state, ContactPolicy(caps=(Cap(rule="r", scope="total", limit=9, days=2.0),)))
         at = NOW - 2 * DAY

@@ -373,7 +373,10 @@ class CounterSnapshot(Contract):
     offer_today: dict[str, int] = Field(default_factory=dict)
     offer_per_customer: dict[str, int] = Field(default_factory=dict)
     total_contacts: dict[str, int] = Field(default_factory=dict)
-    """By the rule of a cap with scope ``total``: contacts of everyone, on its channels, in its window."""
+    """By the rule of a cap with scope ``total``: contacts of everyone, on its channels, in its window or planned."""
+    total_later: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """By the rule of such a cap over a calendar: those of them that lie in the next period or later, in the one after
+    that or later, and so on; empty where that was not counted."""
     outcomes: tuple[PastOutcome, ...] = ()
     """The customer's, newest first, as far back as any cool-down looks."""
     suppressions: tuple[OnList, ...] = ()

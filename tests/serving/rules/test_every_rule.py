@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from foretouch.core.contact import Cap, CoolDown, QuietHours, WorkingHours
 from foretouch.core.decisions import CounterSnapshot, OnList, PastContact, PastOutcome
 from foretouch.core.engagement import EngagementPolicy, EngagementRule
@@ -257,6 +259,40 @@ class TestTotalCap(CapContract):
         drop = at(tomorrow, expires=NOW + 3 * DAY).candidates[1].dropped_by
         assert drop is not None
         assert (drop.rule, drop.until) == ("cap", datetime(2026, 3, 10, 23, tzinfo=UTC))
+
+    @pytest.mark.parametrize(
+        ("counts", "days", "until"),
+        [
+            ((1, 0, 0, 0), {0, 1, 2}, None),
+            ((2, 0, 0, 0), {1, 2}, datetime(2026, 3, 10, 23, tzinfo=UTC)),
+            ((3, 3, 1, 0), {0, 2}, datetime(2026, 3, 11, 23, tzinfo=UTC)),  # two are planned for tomorrow
+            ((4, 2, 0, 0), {2}, datetime(2026, 3, 11, 23, tzinfo=UTC)),
+            ((6, 4, 2, 0), set(), datetime(2026, 3, 12, 23, tzinfo=UTC)),  # full as far as is known
+            ((5, 5, 5, 5), {0, 1, 2}, None),  # all of it later than is told apart
+        ],
+    )
+    def test_a_day_is_used_where_that_very_day_has_room(
+        self, counts: tuple[int, ...], days: set[int], until: datetime | None
+    ) -> None:
+        """Of a calendar the counts of later periods are known, and of nothing after them."""
+        given = self.given(days=None, calendar="day")
+        given["counters"] = given["counters"].replace(
+            total_contacts={"cap": counts[0]}, total_later={"cap": counts[1:]}
+        )
+        used = set()
+        midnight = NOW.astimezone(BERLIN).replace(hour=0, minute=0)
+        for ahead in range(5):
+            noon = midnight + timedelta(days=ahead, hours=12)
+            window = {"earliest": max(noon, NOW), "latest": noon + timedelta(hours=11)}
+            record = at(World(ask={"send_window": window}, given=given), expires=NOW + 9 * DAY)
+            if record.action:
+                used.add(ahead)
+                assert record.action[0].send_at.astimezone(BERLIN).date() == noon.date()
+            elif ahead == min(set(range(3)) - days, default=9) and until is not None:
+                drop = record.candidates[1].dropped_by
+                assert drop is not None
+                assert (drop.rule, drop.until) == ("cap", until)
+        assert used == days
 
     def test_what_was_not_counted_forbids(self) -> None:
         given = self.given(contact(DAY))

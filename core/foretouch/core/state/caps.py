@@ -7,11 +7,11 @@ moved in between, and the decision is made again. What cannot be read or has bee
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Protocol, Self
 from zoneinfo import ZoneInfo
 
-from foretouch.core.contact import ContactPolicy
+from foretouch.core.contact import Cap, ContactPolicy
 from foretouch.core.decisions import PastContact
 from foretouch.core.errors import StateError
 from foretouch.core.ids import new_id
@@ -22,6 +22,8 @@ from foretouch.core.state.contacts import Contact, contact_rows, counted_contact
 GENERATION = "caps_generation"
 """Row of ``meta``: the generation of the store that was made from this log."""
 MIRROR_SIZE = 5000
+LATER_DAYS = 4
+"""Midnights from the next one on between which contacts of everyone are told apart; later nothing is known."""
 
 
 class CapsError(StateError):
@@ -41,7 +43,8 @@ class CapQuestion:
         since: The earliest contact of theirs that any rule looks at.
         offers: Limits of the offers that are counted over everyone.
         day: Start and end of the day that daily limits count.
-        totals: By the rule of a cap over everyone: its channels, the time after which it counts, and its limit.
+        totals: By the rule of a cap over everyone: its channels, the times after which it counts (``edges_of``),
+            and its limit.
     """
 
     customer_id: str
@@ -50,7 +53,7 @@ class CapQuestion:
     since: datetime
     offers: Mapping[str, OfferCaps]
     day: tuple[datetime, datetime]
-    totals: Mapping[str, tuple[Collection[str], datetime, int]]
+    totals: Mapping[str, tuple[Collection[str], tuple[datetime, ...], int]]
 
     @classmethod
     def of(
@@ -73,7 +76,7 @@ class CapQuestion:
             offers=offers,
             day=local_day(now, zone),
             totals={
-                cap.rule: (cap.channels, window_of(cap.days, cap.calendar, now, zone), cap.limit)
+                cap.rule: (cap.channels, edges_of(cap, now, zone), cap.limit)
                 for cap in policy.caps
                 if cap.scope == "total"
             },
@@ -93,7 +96,7 @@ class SeenCaps:
         offers_ever: Contacts of anybody by offer.
         offers_today: Those of the day.
         own_offers: How often each offer was ever issued to the customer.
-        totals: By the rule of a cap over everyone.
+        totals: By the rule of a cap over everyone: contacts later than each of its edges.
     """
 
     question: CapQuestion
@@ -104,7 +107,7 @@ class SeenCaps:
     offers_ever: Mapping[str, int]
     offers_today: Mapping[str, int]
     own_offers: Mapping[str, int]
-    totals: Mapping[str, int]
+    totals: Mapping[str, tuple[int, ...]]
 
 
 class CapStore(Protocol):
@@ -163,6 +166,34 @@ def window_of(days: float | None, calendar: str | None, now: datetime, time_zone
     elif calendar == "month":
         midnight = midnight.replace(day=1)
     return midnight.astimezone(UTC) - timedelta(microseconds=1)
+
+
+def edges_of(cap: Cap, now: datetime, time_zone: str) -> tuple[datetime, ...]:
+    """The times after which (exclusive) the contacts of everyone are counted for a cap.
+
+    Of a rolling window only the one that ends now, with all that is planned: that can stand for every later window. Of
+    a calendar the beginning of the present period and of some that follow, so that each period's own count is known.
+
+    Args:
+        cap: Of scope ``total``.
+        now: The decision's time.
+        time_zone: Whose midnights begin a period.
+    """
+    first = window_of(cap.days, cap.calendar, now, time_zone)
+    if cap.calendar is None:
+        return (first,)
+    day = now.astimezone(ZoneInfo(time_zone)).date()
+    if cap.calendar == "day":
+        later = [day + timedelta(days=ahead) for ahead in range(1, LATER_DAYS + 1)]
+    elif cap.calendar == "week":
+        monday = day - timedelta(days=day.weekday())
+        later = [monday + timedelta(days=7), monday + timedelta(days=14)]
+    else:
+        following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        later = [following, (following + timedelta(days=32)).replace(day=1)]
+    zone = ZoneInfo(time_zone)
+    begin = (datetime.combine(one, time(), zone).astimezone(UTC) for one in later)
+    return (first, *(at - timedelta(microseconds=1) for at in begin))
 
 
 def read_generation(connection: Connection) -> str | None:

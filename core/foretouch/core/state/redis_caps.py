@@ -6,7 +6,7 @@ append-only file is written once a second), a flushed one has lost everything, a
 filled again from the log.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -98,11 +98,12 @@ class RedisCaps:
             *map(to_micros, question.day),
             len(offers),
             *offers,
-            len(totals),
+            sum(len(question.totals[rule][1]) for rule in totals),
         ]
         for rule in totals:
-            channels, after, _ = question.totals[rule]
-            arguments += [_channels(channels), to_micros(after)]
+            channels, edges, _ = question.totals[rule]
+            for after in edges:
+                arguments += [_channels(channels), to_micros(after)]
         found = self._call(self._look, arguments)
         self._check(found[0].decode(), generation)
         own, own_stamp, ever = _hash(found[1], question)
@@ -116,7 +117,9 @@ class RedisCaps:
             offers_ever={offer: int(row[0]) for offer, row in zip(offers, found[3], strict=True)},
             offers_today={offer: int(row[1]) for offer, row in zip(offers, found[3], strict=True)},
             own_offers=ever,
-            totals={rule: int(count) for rule, count in zip(totals, found[4], strict=True)},
+            totals={
+                rule: tuple(int(count) for count in counts) for rule, counts in _grouped(question, totals, found[4])
+            },
         )
 
     def reserve(self, seen: SeenCaps, contacts: Sequence[Contact]) -> bool:
@@ -138,9 +141,10 @@ class RedisCaps:
         for offer, limits in asked.offers.items():
             arguments += [offer, seen.offers_ever[offer], seen.offers_today[offer]]
             arguments += ["" if limit is None else limit for limit in (limits.total, limits.per_day)]
-        arguments.append(len(asked.totals))
-        for rule, (channels, after, limit) in asked.totals.items():
-            arguments += [_channels(channels), to_micros(after), seen.totals[rule], limit]
+        guards = [guard for rule in asked.totals for guard in _guards(rule, seen)]
+        arguments.append(len(guards))
+        for guard in guards:
+            arguments += guard
         for contact in contacts:
             arguments += _fields(contact)
         verdict = self._call(self._reserve, arguments).decode()
@@ -205,6 +209,27 @@ class RedisCaps:
             return
         why = "was restarted and may have lost some" if found == wanted else "was emptied, or filled from another log"
         raise CapsError(f"the counters of caps are gone: {self.label} {why}", hint=HINT)
+
+
+def _grouped(question: CapQuestion, rules: Sequence[str], counts: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Counts one after the other, as those of each rule's edges."""
+    left = iter(counts)
+    for rule in rules:
+        yield rule, list(islice(left, len(question.totals[rule][1])))
+
+
+def _guards(rule: str, seen: SeenCaps) -> Iterator[list[Any]]:
+    """What must still hold of a cap over everyone: channels, after, until, seen, limit; for each period its own.
+
+    What lies after the last of several edges was not told apart, and no decision uses it.
+    """
+    channels, edges, limit = seen.question.totals[rule]
+    counts, names = seen.totals[rule], _channels(channels)
+    if len(edges) == 1:
+        yield [names, to_micros(edges[0]), "+inf", counts[0], limit]
+    for position in range(len(edges) - 1):
+        between = (to_micros(edges[position]), to_micros(edges[position + 1]))
+        yield [names, *between, counts[position] - counts[position + 1], limit]
 
 
 def _channels(channels: Iterable[str]) -> str:

@@ -43,10 +43,10 @@ local function expire(now)
     for _, id in ipairs(late) do forget(id) end
   end
 end
-local function total(channels, after)
+local function total(channels, after, finish)
   local sum = 0
   for name in string.gmatch(channels, '[^\\n]+') do
-    sum = sum + redis.call('ZCOUNT', P..'n:'..name, '('..after, '+inf')
+    sum = sum + redis.call('ZCOUNT', P..'n:'..name, '('..after, finish)
   end
   return sum
 end
@@ -68,7 +68,7 @@ for _ = 1, tonumber(take()) do
 end
 for _ = 1, tonumber(take()) do
   local channels = take()
-  totals[#totals + 1] = total(channels, take())
+  totals[#totals + 1] = total(channels, take(), '+inf')
 end
 local ours = {}
 if household ~= '' then ours = redis.call('HGETALL', P..'h:'..household) end
@@ -102,8 +102,8 @@ for _ = 1, guards do
     or moved(today, redis.call('ZCOUNT', key, start, '('..finish), daily) then verdict = 'moved' end
 end
 for _ = 1, tonumber(take()) do
-  local channels, after, seen = take(), take(), tonumber(take())
-  if moved(seen, total(channels, after), take()) then verdict = 'moved' end
+  local channels, after, finish, seen = take(), take(), take(), tonumber(take())
+  if moved(seen, total(channels, after, finish), take()) then verdict = 'moved' end
 end
 if redis.call('EXISTS', P..'k:'..ARGV[i]) == 1 then return 'reserved' end
 if (redis.call('HGET', P..'c:'..customer, '#v') or '0') ~= version then return 'moved' end
@@ -114,8 +114,8 @@ return verdict
 """
 )
 """generation, now, customer and version, household and version, start and end of the day, n contacts, n guards,
-(offer, ever, today, limit, daily limit)…, n totals, (channels, after, seen, limit)…, contacts of eight fields each →
-``reserved``, ``moved`` or ``lost``."""
+(offer, ever, today, limit, daily limit)…, n totals, (channels, after, until, seen, limit)…, contacts of eight fields
+each → ``reserved``, ``moved`` or ``lost``."""
 
 APPLY = (
     LIBRARY

@@ -11,13 +11,14 @@ A calendar cap forbids a period that is full, on the clock of its zone.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from foretouch.core.contact import ANY, Cap
 from foretouch.core.decisions import PastContact
 from foretouch.serving.rules.bans import ALWAYS, NEVER_ENDS, Ban, Span, around
-from foretouch.serving.rules.contact import Touch
+from foretouch.serving.rules.contact import Touch, in_words
 
 Period = Literal["day", "week", "month"]
 
@@ -129,26 +130,57 @@ def _calendar(cap: Cap, period: Period, times: Sequence[datetime], now: datetime
 
 
 def _total(cap: Cap, touch: Touch) -> Ban | None:
-    """A cap over everyone: only one count is known, of the rolling window that ends now or of the present period.
+    """A cap over everyone, whose contacts the state has counted.
 
-    It counts planned contacts too, so that it can stand for every window that a later slot would lie in. Of a later
-    calendar period nothing is known, which forbids it.
+    Of a rolling window there is one count, of the window that ends now and all that is planned, so that it can stand
+    for every window that a later slot would lie in. Of a calendar there is one of the present period and of some that
+    follow; of what comes after them nothing is known, which forbids it.
     """
     counted = touch.counters.total_contacts.get(cap.rule)
     if counted is None:
         return Ban("caps", cap.rule, "the contacts of everyone were not counted", ((ALWAYS, NEVER_ENDS),))
-    chosen = sum(ANY in cap.channels or contact.channel in cap.channels for contact in touch.chosen)
-    full = counted + chosen >= cap.limit
+    mine = [contact.at for contact in touch.chosen if ANY in cap.channels or contact.channel in cap.channels]
     if cap.calendar is None:
         text = f"{counted} contacts of everyone in {cap.longest_days:g} days; {cap.limit} allowed"
+        full = counted + len(mine) >= cap.limit
         return Ban("caps", cap.rule, text, ((ALWAYS, NEVER_ENDS),)) if full else None
     zone = ZoneInfo(touch.policy.default_time_zone)
+    later = touch.counters.total_later.get(cap.rule, ())
+    if later:
+        return _periods(cap, (counted, *later), mine, now=touch.now, zone=zone)
     _, ends = bounds_of(touch.now.astimezone(zone).date(), cap.calendar, zone)
-    if full:
+    if counted + len(mine) >= cap.limit:
         text = f"{counted} contacts of everyone this {cap.calendar}; {cap.limit} allowed"
         return Ban("caps", cap.rule, text, ((ALWAYS, NEVER_ENDS),), ask_again=ends)
     text = f"the contacts of everyone are known for this {cap.calendar} only"
     return Ban("caps", cap.rule, text, ((ends, NEVER_ENDS),), ask_again=ends)
+
+
+def _periods(cap: Cap, counts: Sequence[int], mine: Sequence[datetime], *, now: datetime, zone: ZoneInfo) -> Ban:
+    """The full ones of the periods whose contacts are known, and everything after them.
+
+    Args:
+        cap: Over everyone, with a calendar.
+        counts: Contacts from the present period on, from the next one on, and so on.
+        mine: Times of the contacts that this answer has chosen already.
+        now: The decision's time.
+        zone: Of the periods' midnights.
+    """
+    period: Period = cap.calendar or "day"
+    spans: list[Span] = []
+    most = 0
+    start, end = bounds_of(now.astimezone(zone).date(), period, zone)
+    for from_here, from_next in pairwise(counts):
+        held = from_here - from_next + sum(start <= at < end for at in mine)
+        if held >= cap.limit:
+            spans.append((start, end))
+            most = max(most, held)
+        start, end = bounds_of(end.astimezone(zone).date(), period, zone)
+    text = f"the contacts of everyone are known until {in_words(start)} only"
+    if spans:
+        text = f"{most} contacts of everyone in one {period} ({zone.key}); {cap.limit} allowed"
+    some_left = 0 < len(spans) < len(counts) - 1
+    return Ban("caps", cap.rule, text, (*spans, (start, NEVER_ENDS)), ask_again=None if some_left else start)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -57,6 +57,11 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "{count} contacts of everyone this {period}; {limit} allowed",
         "本{period}对所有客户共有 {count} 次触达，上限 {limit} 次",
     ),
+    (
+        "{count} contacts of everyone in one {period} ({zone}); {limit} allowed",
+        "同一{period}（{zone}）内对所有客户共有 {count} 次触达，上限 {limit} 次",
+    ),
+    ("the contacts of everyone are known until {at} only", "对所有客户的触达次数仅知至 {at}"),
     ("the contacts of everyone are known for this {period} only", "对所有客户的触达次数仅本{period}已知"),
     ("the contacts of everyone were not counted", "未统计对所有客户的触达次数"),
     ("{said}; pause of {days} days", "{said}；冷静期 {days} 天"),
