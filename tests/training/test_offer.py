@@ -67,7 +67,13 @@ def world(*, effect: float, offers: int = 6, sends: int = 400, randomised: bool 
             ("test", range(offers - 2, offers)),
         )
     }
-    split = Split(**parts, trained_through=START + timedelta(days=28 * (offers - 2)), description={})
+    split = Split(
+        fit=parts["fit"],
+        calibrate=parts["calibrate"],
+        test=parts["test"],
+        trained_through=START + timedelta(days=28 * (offers - 2)),
+        description={},
+    )
     return split, np.concatenate(truths[-2:])
 
 
@@ -78,7 +84,16 @@ def test_who_accepts_is_found_on_later_campaigns(run: TrainingRun) -> None:
     decisive = [item for item in evaluation.comparisons if item.decisive]
     assert {item.metric for item in decisive} == {"log_loss", "auc", "average_precision"}
     assert all(item.wins for item in decisive)
-    assert [item.cluster for item in evaluation.comparisons if not item.decisive] == ["offer_id"]
+    aside = [item for item in evaluation.comparisons if not item.decisive]
+    assert [item.cluster for item in aside if item.metric == "log_loss"] == ["offer_id"]
+    assert {(item.baseline, item.metric) for item in aside if item.metric != "log_loss"} == {
+        (order, metric) for order in ("popularity", "association_rules") for metric in ("ndcg", "hit_rate_1")
+    }
+    assert evaluation.metrics["hit_rate_1"] > evaluation.baselines["popularity"]["hit_rate_1"]
+    later = evaluation.extras["offers_later"]
+    assert sum(item["sends"] for item in later) == len(split.test)
+    assert sum(item["accepted"] for item in later) == split.test.label.sum()
+    assert all(item["low"] < item["ratio_shrunk"] < item["high"] for item in later)
     assert np.corrcoef(evaluation.scores["model"], truth)[0, 1] > 0.85
     assert np.abs(evaluation.scores["model"] - truth).mean() < 0.5 * np.abs(evaluation.scores[BASELINE] - truth).mean()
     assert evaluation.scores["model"].mean() == pytest.approx(truth.mean(), abs=0.04)

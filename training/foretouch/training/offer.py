@@ -21,6 +21,7 @@ from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import model_features
 from foretouch.features.crosses import CATEGORY_FEATURES, CROSS_FEATURES, OFFER_FEATURES
+from foretouch.training.associations import associate
 from foretouch.training.booster import fit_booster, golden_rows, model_text, predict_text
 from foretouch.training.calibration import apply, bands, calibrate_probability, probability_intervals
 from foretouch.training.data import category_input, dataset_hash, encode, joined_weights
@@ -28,11 +29,15 @@ from foretouch.training.ensemble import MEMBERS, fit_members, predict_members, s
 from foretouch.training.evaluation import compare
 from foretouch.training.log.contacts import read_contacts
 from foretouch.training.metrics import AUC, AVERAGE_PRECISION, LOG_LOSS, PROBABILITY_METRICS, expected_calibration_error
+from foretouch.training.offer_evidence import by_offer
+from foretouch.training.offer_ranking import compare_rankings, popularity, rank
 from foretouch.training.sends import CLOSES_AT, LABEL, category_rates, split_sends
 from foretouch.training.task import Dataset, Evaluation, Fitted, FloatArray, Split, TrainingRun
 from foretouch.training.tuning import Attempt, read_space, tune
 
 BASELINE = "category_base_rate"
+POPULARITY, ASSOCIATIONS = "popularity", "association_rules"
+"""Orders that the model's is compared with."""
 ROUNDS = 600
 PATIENCE = 50
 OFFER_CONTACTS, CATEGORY_CONTACTS = "offer_contacts", "category_contacts"
@@ -216,14 +221,36 @@ class OfferTask:
                 decisive=False,
             )
         )
+        orders = {name: rank(frame, label, each) for name, each in _simple_orders(split).items()}
+        ours = rank(frame, label, score)
+        comparisons += compare_rankings(ours, orders, seed=run.seed)
         return Evaluation(
             primary="log_loss",
-            metrics={**_figures(label, score), "member_spread": _member_spread(fitted, frame)},
-            baselines={BASELINE: _figures(label, base)},
+            metrics={**_figures(label, score), **ours.figures, "member_spread": _member_spread(fitted, frame)},
+            baselines={BASELINE: _figures(label, base), **{name: order.figures for name, order in orders.items()}},
             comparisons=tuple(comparisons),
+            notes=(f"Order per customer (ndcg, hit_rate_1): of {len(ours.customers)} who accepted some later sends.",),
+            extras={
+                "offers_later": by_offer(
+                    label, score, offer=frame[OFFER_ID].astype(str).tolist(), category=names.tolist()
+                )
+            },
             label=label,
             scores={"model": score, BASELINE: base},
         )
+
+
+def _simple_orders(split: Split) -> dict[str, FloatArray]:
+    """Scores of the test rows by popularity, and by popularity with association rules, from the rows learnt from."""
+    known = pd.concat([split.fit.frame, split.calibrate.frame], ignore_index=True)
+    label = np.concatenate([split.fit.label, split.calibrate.label])
+    popular = popularity(known, label, split.test.frame)
+    took = known[label == 1.0].groupby(CUSTOMER_ID)[OFFER_ID].agg(frozenset).to_dict()
+    rows = split.test.frame
+    before = [took.get(customer, frozenset()) for customer in rows[CUSTOMER_ID]]
+    rules = associate(known[[CUSTOMER_ID, OFFER_ID]].assign(label=label))
+    associated = np.log(np.maximum(popular, 1e-9)) + rules.score(before, rows[OFFER_ID].astype(str).tolist())
+    return {POPULARITY: popular, ASSOCIATIONS: associated}
 
 
 def offer_inputs(workspace: Workspace, frame: pd.DataFrame) -> tuple[ModelInput, ...]:

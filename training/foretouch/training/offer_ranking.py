@@ -65,18 +65,18 @@ def rank(frame: pd.DataFrame, label: FloatArray, score: FloatArray) -> Ranking:
             "score": score,
         }
     )
+    by_customer = rows.groupby(CUSTOMER_ID, sort=True)
+    at_top = rows["score"] == by_customer["score"].transform("max")
+    alone = at_top & (at_top.groupby(rows[CUSTOMER_ID]).transform("sum") == 1)
+    first = set(rows.loc[alone, OFFER_ID])
+    accepted = by_customer["label"].transform("mean")
+    telling = rows[(accepted > 0.0) & (accepted < 1.0)]
     customers, gains, hits = [], [], []
-    first: set[str] = set()
-    for customer, own in rows.groupby(CUSTOMER_ID, sort=True):
+    for customer, own in telling.groupby(CUSTOMER_ID, sort=True):
         scores, labels = own["score"].to_numpy(dtype=np.float64), own["label"].to_numpy(dtype=np.float64)
-        top = scores == scores.max()
-        if top.sum() == 1:
-            first.add(str(own[OFFER_ID].to_numpy()[top][0]))
-        if not 0.0 < labels.sum() < len(labels):
-            continue
         customers.append(str(customer))
         gains.append(_ndcg(labels, scores))
-        hits.append(float(labels[top].mean()))
+        hits.append(float(labels[scores == scores.max()].mean()))
     offers = rows[OFFER_ID].nunique()
     return Ranking(
         customers=np.array(customers, dtype=object),
