@@ -45,6 +45,7 @@ POLICY = ContactPolicy(
         Cap(rule="sms", scope="channel", channels=("sms",), limit=1, days=1.0),
         Cap(rule="everyone", scope="total", limit=450, days=1.0),
         Cap(rule="month", scope="total", limit=1200, calendar="month"),
+        Cap(rule="sms_a_day", scope="total", channels=("sms",), limit=60, calendar="day"),
     ),
     reservation_hours=None,
 )
@@ -177,6 +178,7 @@ def check(sent: Sequence[Sent]) -> dict[str, dict[str, int]]:
         "house": (7, most(sent, lambda contact: contact.household, day)),
         "sms": (1, most([contact for contact in sent if contact.channel == "sms"], lambda one: one.customer, day)),
         "everyone": (450, most(sent, lambda _: 0, day)),
+        "sms_a_day": (60, most([one for one in sent if one.channel == "sms"], lambda one: one.at.date(), None)),
         "month": (1200, most(sent, lambda contact: (contact.at.year, contact.at.month), None)),
         "offer_total": (300, most(first, lambda _: 0, None)),
         "offer_per_customer": (2, most(first, lambda contact: contact.customer, None)),
