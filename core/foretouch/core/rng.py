@@ -17,12 +17,11 @@ def derive_seed(key: str, *parts: str) -> int:
         key: The workspace's secret seed key, or an experiment's salt.
         parts: What the draw is for, e.g. the customer id and the decision id.
     """
-    digest = hashlib.sha256()
+    prefixed: list[bytes] = []
     for part in (key, *parts):
         raw = part.encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(8, "big"))
-        digest.update(raw)
-    return int.from_bytes(digest.digest()[:8], "big")
+        prefixed += (len(raw).to_bytes(8, "big"), raw)
+    return int.from_bytes(hashlib.sha256(b"".join(prefixed)).digest()[:8], "big")
 
 
 def uniform(seed: int, stream: str = "") -> float:

@@ -102,6 +102,11 @@ def lay_out(catalogue: Catalogue) -> Menu:
     )
 
 
+def menu_of(catalogue: Catalogue, plans: Plans) -> Menu:
+    """A catalogue's layout, kept with the configuration."""
+    return plans.get("menu", (catalogue,), lambda: lay_out(catalogue))
+
+
 def list_candidates(request: DecisionRequest, catalogue: Catalogue, plans: Plans | None = None) -> Listing:
     """The options that a request asks about.
 
@@ -114,7 +119,7 @@ def list_candidates(request: DecisionRequest, catalogue: Catalogue, plans: Plans
         catalogue: Every offer.
         plans: Where the catalogue's own layout is kept.
     """
-    menu = (plans or Plans()).get("menu", (catalogue,), lambda: lay_out(catalogue))
+    menu = menu_of(catalogue, plans or Plans())
     unknown: list[Suppression] = []
     wanted = menu.options
     if request.candidates is not None:

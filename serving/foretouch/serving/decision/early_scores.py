@@ -18,15 +18,17 @@ from foretouch.core.config import Config
 from foretouch.core.decisions import DecisionRequest, FeatureSnapshot
 from foretouch.core.events import Purpose
 from foretouch.core.offers import Catalogue, Offer
-from foretouch.serving.decision.candidates import lay_out, list_candidates
-from foretouch.serving.decision.customer_scores import CUSTOMER_MODELS, Reading, own_values, read_customer
+from foretouch.serving.decision.candidates import Menu, list_candidates, menu_of
+from foretouch.serving.decision.customer_scores import CUSTOMER_MODELS, PREFIX, Reading, own_values, read_customer
 from foretouch.serving.decision.estimates import OFFER_MODEL, UPLIFT_MODEL
 from foretouch.serving.decision.pair_scores import PairScores, pair_plan, read_all
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.touchpoint import effective_request
-from foretouch.serving.models.scoring import Scorer, plan_of, predict_vectors, row_by_row
+from foretouch.serving.models.joint_plan import JointPlan
+from foretouch.serving.models.scoring import FloatArray, Scorer, plan_of, predict_vectors, row_by_row
 from foretouch.serving.rules.slots import HORIZON
 
+MODELS: Final = (*CUSTOMER_MODELS, OFFER_MODEL, UPLIFT_MODEL)
 PURPOSES: Final = get_args(Purpose)
 MOST_ROWS: Final = 2048
 """Pairs that are scored in one call: more would not fit beside the trees in the processor's cache."""
@@ -99,60 +101,80 @@ def score_early(expected: Sequence[Expected]) -> list[EarlyScores | None]:
 
 def _score(expected: Sequence[Expected]) -> list[EarlyScores]:
     """Decisions of one configuration and one set of models: customers first, since their scores may be inputs."""
+    first = expected[0]
+    scorers = {name: scorer for name in MODELS if (scorer := first.models.get(name)) and row_by_row(scorer)}
+    joint = first.plans.get("joint", (first.models,), lambda: JointPlan({k: plan_of(v) for k, v in scorers.items()}))
     values = [own_values(one.features) for one in expected]
-    raws = _customer_scores(expected[0].models, values)
+    try:
+        inputs = joint.matrix(values)
+    except Exception:  # noqa: BLE001 - each decision finds out for itself, and says so
+        inputs, scorers = np.empty((0, 0)), {}
+    raws = _customer_scores({name: (scorer, joint.of(name, inputs)) for name, scorer in scorers.items()}, values)
     readings = [
         read_customer(one.features, one.models, one.previous, values=own, raws=raw)
         for one, own, raw in zip(expected, values, raws, strict=True)
     ]
-    pairs = _pair_scores(expected, readings)
+    pairs: list[list[PairScores]] = [[] for _ in expected]
+    for name in (OFFER_MODEL, UPLIFT_MODEL):
+        if name in scorers:
+            _add_pairs(pairs, scorers[name], joint.of(name, inputs), expected, readings)
     return [
         EarlyScores(expected=one, reading=reading, pairs=tuple(some))
         for one, reading, some in zip(expected, readings, pairs, strict=True)
     ]
 
 
-def _customer_scores(models: Mapping[str, Scorer], values: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+def _customer_scores(
+    asked: Mapping[str, tuple[Scorer, FloatArray]], values: Sequence[Mapping[str, Any]]
+) -> list[dict[str, float]]:
     """Raw scores of each customer by model; a model that fails has none, and is asked again for each of them."""
     found: list[dict[str, float]] = [{} for _ in values]
     for name in CUSTOMER_MODELS:
-        scorer = models.get(name)
-        if scorer is None or not row_by_row(scorer):
-            continue
-        try:
-            plan = plan_of(scorer)
-            raw = predict_vectors(scorer, np.array([plan.vector(own) for own in values], dtype=np.float64))
-        except Exception:  # noqa: BLE001, S112 - each decision finds out for itself, and says so
-            continue
-        for own, score in zip(found, raw.tolist(), strict=True):
-            own[name] = score
-    return found
-
-
-def _pair_scores(expected: Sequence[Expected], readings: Sequence[Reading]) -> list[list[PairScores]]:
-    """What the models of pairs say of each decision's offers; a model that fails says nothing here."""
-    found: list[list[PairScores]] = [[] for _ in expected]
-    first = expected[0]
-    scorers = [first.models.get(OFFER_MODEL), first.models.get(UPLIFT_MODEL)]
-    offers = [likely_offers(one) for one in expected]
-    for scorer in scorers:
-        if scorer is None or not row_by_row(scorer):
-            continue
-        plan = pair_plan(scorer, first.catalogue, first.plans)
-        if not plan.usual:
-            continue
-        for part in _parts([len(some) for some in offers]):
-            values = [readings[index].features.values for index in part]
-            ats = [expected[index].at for index in part]
-            rows = [[plan.row(offer) for offer in offers[index].values()] for index in part]
-            asked = list(zip(values, [offers[index] for index in part], ats, strict=True))
+        if name in asked:
             try:
-                scores = read_all(scorer, asked, plan.matrix(values, ats, rows))
+                raw = predict_vectors(*asked[name])
             except Exception:  # noqa: BLE001, S112 - each decision finds out for itself, and says so
                 continue
-            for index, one in zip(part, scores, strict=True):
-                found[index].append(one)
+            for own, score in zip(found, raw.tolist(), strict=True):
+                own[name] = score
     return found
+
+
+def _add_pairs(
+    pairs: list[list[PairScores]],
+    scorer: Scorer,
+    bases: FloatArray,
+    expected: Sequence[Expected],
+    readings: Sequence[Reading],
+) -> None:
+    """Adds what a model says of each decision's offers; a model that fails says nothing here.
+
+    Args:
+        pairs: By decision; added to.
+        scorer: The model.
+        bases: Its inputs of each customer before the customers' scores were known, shape (decisions, inputs).
+        expected: The decisions.
+        readings: What the customer models say.
+    """
+    first = expected[0]
+    plan = pair_plan(scorer, first.catalogue, first.plans)
+    if not plan.usual:
+        return
+    values, score_plan = [reading.features.values for reading in readings], plan_of(scorer)
+    for index, item in enumerate(scorer.card.inputs):
+        if item.name.startswith(PREFIX):
+            bases[:, index] = [score_plan.code(index, own.get(item.name)) for own in values]
+    offers = [likely_offers(one) for one in expected]
+    for part in _parts([len(some) for some in offers]):
+        asked = [(values[index], offers[index], expected[index].at) for index in part]
+        rows = [[plan.row(offer) for offer in some.values()] for _, some, _ in asked]
+        try:
+            vectors = plan.matrix(bases[part], [own for own, _, _ in asked], [at for _, _, at in asked], rows)
+            scores = read_all(scorer, asked, vectors)
+        except Exception:  # noqa: BLE001, S112 - each decision finds out for itself, and says so
+            continue
+        for index, one in zip(part, scores, strict=True):
+            pairs[index].append(one)
 
 
 def _parts(sizes: Sequence[int]) -> list[list[int]]:
@@ -178,8 +200,9 @@ def likely_offers(one: Expected) -> Mapping[str, Offer]:
     request = effective_request(one.request, one.config)
     listing = list_candidates(request, one.catalogue, one.plans)
     usable = None if request.channels is None else frozenset(request.channels)
-    whole = one.plans.get("whole_menu", (one.catalogue,), lambda: WholeMenu(one.catalogue))
-    if listing.options == whole.options and usable is None and whole.runs(one.at, request.purpose):
+    menu = menu_of(one.catalogue, one.plans)
+    whole = one.plans.get("whole_menu", (menu,), lambda: WholeMenu(menu))
+    if listing.options is menu.options and whole.runs(one.at, request.purpose, usable):
         return whole.offers
     soon = one.at + HORIZON
     return {
@@ -196,21 +219,22 @@ class WholeMenu:
     """A catalogue's offers, and when and for what all of them may be asked about.
 
     Args:
-        catalogue: Every offer.
+        menu: The catalogue's.
 
     Attributes:
-        options: Of all offers.
         offers: By id, in the order of the options.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.options = lay_out(catalogue).options
-        self.offers = {option.offer.offer_id: option.offer for option in self.options}
+    def __init__(self, menu: Menu) -> None:
+        self.offers = {option.offer.offer_id: option.offer for option in menu.options}
+        every = frozenset(option.channel for option in menu.options)
+        self._channels = every.intersection(*[offer.channels for offer in self.offers.values()])
         self._purposes = frozenset(PURPOSES).intersection(*[offer.purposes for offer in self.offers.values()])
         self._starts = max([offer.starts_at for offer in self.offers.values() if offer.starts_at], default=None)
         self._ends = min([offer.ends_at for offer in self.offers.values() if offer.ends_at], default=None)
 
-    def runs(self, at: datetime, purpose: Purpose) -> bool:
-        """Whether every offer runs at a moment, or soon will, and is for a purpose."""
+    def runs(self, at: datetime, purpose: Purpose, channels: frozenset[str] | None) -> bool:
+        """Whether every offer runs at a moment or soon will, is for a purpose, and goes out on one of some channels."""
         begun = self._starts is None or self._starts < at + HORIZON
-        return begun and (self._ends is None or self._ends > at) and purpose in self._purposes
+        fits = purpose in self._purposes and (channels is None or not channels.isdisjoint(self._channels))
+        return begun and fits and (self._ends is None or self._ends > at)

@@ -21,7 +21,6 @@ Contact rules hold on every step: what a rule dropped never comes here. No featu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from foretouch.core.bundle import ModelCard
@@ -111,7 +110,7 @@ def find_propensities(
     borrowed = (OFFER_MODEL,) if champion is None and before is not None else ()
     if not request.personalised:
         found = _prior(asked, card, "not_personalised", "the request asks for no profiling")
-        return _with_maturity(replace(found, consulted=borrowed), asked)
+        return _with_maturity(found.but(consulted=borrowed), asked)
     reasons: list[str] = []
     for step, scorer in (("champion", champion), ("previous", before)):
         answer = _step(step, scorer, asked)
@@ -121,14 +120,14 @@ def find_propensities(
             reasons.append(answer)
             borrowed = (OFFER_MODEL,) if step == "previous" else borrowed
     found = _prior(asked, card, "prior", ", ".join(reasons))
-    return _with_maturity(replace(found, consulted=borrowed), asked)
+    return _with_maturity(found.but(consulted=borrowed), asked)
 
 
 def _stand_in(answer: Propensities, reasons: Sequence[str]) -> Propensities:
     """What the champion before the present one found, under its own name and with why it had to."""
     why = ", ".join(dict.fromkeys([*reasons, *([answer.reason] if answer.reason else [])]))
     consulted = tuple(sorted({*answer.consulted, OFFER_MODEL}))
-    return replace(answer, step="previous", reason=f"{why}; the champion before it scored", consulted=consulted)
+    return answer.but(step="previous", reason=f"{why}; the champion before it scored", consulted=consulted)
 
 
 def _step(step: str, scorer: Scorer | None, asked: Asked) -> Propensities | str:
@@ -144,10 +143,10 @@ def _step(step: str, scorer: Scorer | None, asked: Asked) -> Propensities | str:
         which = "the offer model" if step == "champion" else "the champion before it"
         return f"{which} failed ({type(error).__name__})"
     if missing:
-        return replace(found, step="defaults", reason=missing)
+        return found.but(step="defaults", reason=missing)
     if features.stale:
         why = f"features are older than their limit: {', '.join(features.stale)}"
-        return replace(found, step="stale", reason=why)
+        return found.but(step="stale", reason=why)
     return found
 
 
@@ -160,13 +159,14 @@ def _why_missing(features: FeatureSnapshot) -> str:
 def _with_maturity(found: Propensities, asked: Asked) -> Propensities:
     """Evidence, and which offers are immature under the policy."""
     needed = asked.spec.new_offers.mature_from
-    young = frozenset([name for name, contacts in asked.evidence.items() if contacts < needed])
+    few = [name for name, contacts in asked.evidence.items() if contacts < needed] if needed > 0 else []
+    young = frozenset(few)
     notes = found.notes
     if young:
         share = asked.spec.new_offers.immature_share
         named = ", ".join(sorted(young))
         notes = (*notes, f"offers with fewer than {needed} contacts ({named}) get at most {share:g} of the choice")
-    return replace(found, evidence=asked.evidence, immature=young, notes=notes)
+    return found.but(evidence=asked.evidence, immature=young, notes=notes)
 
 
 def _prior(asked: Asked, card: ModelCard | None, step: str, reason: str) -> Propensities:

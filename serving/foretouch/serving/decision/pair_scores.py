@@ -90,58 +90,42 @@ def score_pairs(
         vectors = PairPlan(plan_of(scorer), asked).vectors(customer, asked, at)
     else:
         vectors = pair_plan(scorer, catalogue, plans or Plans()).vectors(customer, asked, at)
-    return read_scores(scorer, customer, offers, at, vectors=vectors, raw=predict_vectors(scorer, vectors))
-
-
-def read_scores(
-    scorer: Scorer,
-    customer: Mapping[str, Any],
-    offers: Mapping[str, Offer],
-    at: datetime,
-    *,
-    vectors: FloatArray,
-    raw: FloatArray,
-) -> PairScores:
-    """Raw scores as the model's card reads them.
-
-    Args:
-        scorer: The model.
-        customer: The customer's values by name.
-        offers: By id, in the order of the scores.
-        at: The decision's time, tz-aware.
-        vectors: The encoded inputs, shape (offers, inputs).
-        raw: The scores, shape (offers,).
-    """
-    plan = plan_of(scorer)
-    calibrated = plan.all_calibrated(raw)
-    return PairScores(
-        scorer=scorer,
-        customer=customer,
-        at=at,
-        offers=offers,
-        vectors=vectors,
-        chances=dict(zip(offers, calibrated.tolist(), strict=True)),
-        spans=dict(zip(offers, plan.all_spans(calibrated), strict=True)) if plan.has_spans else dict.fromkeys(offers),
-    )
+    return read_all(scorer, [(customer, offers, at)], vectors)[0]
 
 
 def read_all(
     scorer: Scorer, asked: Sequence[tuple[Mapping[str, Any], Mapping[str, Offer], datetime]], vectors: FloatArray
 ) -> list[PairScores]:
-    """Scores several customers' pairs in one call.
+    """Scores some customers' pairs in one call, and reads the scores as the model's card says.
 
     Args:
-        scorer: A model for which ``scoring.row_by_row`` holds.
+        scorer: The model; ``scoring.row_by_row`` must hold where there are several customers.
         asked: Customer, offers and time of each.
         vectors: Their pairs one below the other, shape (all pairs, inputs).
 
     Raises:
         ValueError: The model gave a number that is not finite, or not one per pair.
     """
-    raw = predict_vectors(scorer, vectors)
+    plan = plan_of(scorer)
+    calibrated = plan.all_calibrated(predict_vectors(scorer, vectors))
+    scores = calibrated.tolist()
+    around = plan.all_spans(calibrated) if plan.has_spans else None
     found, start = [], 0
     for customer, offers, at in asked:
         some = slice(start, start + len(offers))
-        found.append(read_scores(scorer, customer, offers, at, vectors=vectors[some], raw=raw[some]))
+        spans: dict[str, Span | None] = dict.fromkeys(offers)
+        if around is not None:
+            spans = dict(zip(offers, around[some], strict=True))
+        found.append(
+            PairScores(
+                scorer=scorer,
+                customer=customer,
+                at=at,
+                offers=offers,
+                vectors=vectors[some],
+                chances=dict(zip(offers, scores[some], strict=True)),
+                spans=spans,
+            )
+        )
         start += len(offers)
     return found

@@ -45,9 +45,9 @@ def distribution(
         ConfigError: The policy's kind is not known.
         ValueError: A priority is not finite, or ``draws`` does not fit.
     """
-    for index, priority in enumerate(priorities):
-        if not math.isfinite(priority):
-            raise ValueError(f"priority {index} == {priority}, must be finite")
+    if not all(map(math.isfinite, priorities)):
+        index = next(index for index, priority in enumerate(priorities) if not math.isfinite(priority))
+        raise ValueError(f"priority {index} == {priorities[index]}, must be finite")
     if draws is not None:
         if draws.ndim != 2 or draws.shape[1] != len(priorities):
             raise ValueError(f"draws has shape {draws.shape}, must be (members, {len(priorities)})")
@@ -106,10 +106,10 @@ def softmax(priorities: Sequence[float], _no_contact: int, spec: PolicySpec, _dr
         return (1.0 / len(priorities),) * len(priorities)
     if math.isinf(spread):  # beyond the range of floats: halves have the same ratios
         return softmax([priority / 2.0 for priority in priorities], _no_contact, spec, _draws)
-    temperature = spec.temperature
-    weights = [math.exp((priority - highest) / spread / temperature) for priority in priorities]
+    temperature, exp = spec.temperature, math.exp
+    weights = [exp((priority - highest) / spread / temperature) for priority in priorities]
     total = math.fsum(weights)
-    return _mixed(tuple(weight / total for weight in weights), spec.floor)
+    return _mixed([weight / total for weight in weights], spec.floor)
 
 
 def thompson(priorities: Sequence[float], no_contact: int, spec: PolicySpec, draws: Draws | None) -> Distribution:
@@ -123,7 +123,7 @@ def thompson(priorities: Sequence[float], no_contact: int, spec: PolicySpec, dra
         return softmax(priorities, no_contact, spec, None)
     best = draws == draws.max(axis=1, keepdims=True)
     votes: list[float] = (best / best.sum(axis=1, keepdims=True)).mean(axis=0).tolist()
-    return _mixed(tuple(votes), spec.floor)
+    return _mixed(votes, spec.floor)
 
 
 def floor_of(spec: PolicySpec) -> float:
@@ -156,14 +156,14 @@ def _limited(
     return tuple(result)
 
 
-def _mixed(shares: Distribution, uniform: float) -> Distribution:
-    each = uniform / len(shares)
-    return tuple((1.0 - uniform) * share + each for share in shares)
+def _mixed(shares: Sequence[float], uniform: float) -> Distribution:
+    each, rest = uniform / len(shares), 1.0 - uniform
+    return tuple([rest * share + each for share in shares])
 
 
 def _normalised(shares: Distribution) -> Distribution:
     total = math.fsum(shares)
-    return tuple(share / total for share in shares)
+    return tuple([share / total for share in shares])
 
 
 KINDS: Mapping[str, Rule] = {
@@ -192,7 +192,7 @@ def draw(probabilities: Sequence[float], keys: Sequence[tuple[str, ...]], positi
     Candidates are cumulated in the order of their keys, so that the order in which they come does not matter.
     Those with probability zero are never drawn, also not by rounding at the end.
     """
-    order = sorted((index for index, share in enumerate(probabilities) if share > 0.0), key=keys.__getitem__)
+    order = sorted([index for index, share in enumerate(probabilities) if share > 0.0], key=keys.__getitem__)
     cumulated = 0.0
     for index in order:
         cumulated += probabilities[index]

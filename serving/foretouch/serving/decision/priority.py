@@ -142,6 +142,14 @@ def terms_of_all(catalogue: Catalogue, spec: PolicySpec) -> dict[str, Terms]:
     return found
 
 
+def _standing(chance: float | None, scale: float, has_value: bool) -> tuple[float, bool, int]:
+    """Propensity as it counts, whether it and the value are estimated, and the sign of the expected value."""
+    if chance is None:
+        return 1.0, False, 1 if scale > 0.0 else -1 if scale < 0.0 else 0
+    worth = chance * scale
+    return chance, has_value, 1 if worth > 0.0 else -1 if worth < 0.0 else 0
+
+
 def holds_for(named: str, own: str) -> bool:
     """Whether a weight that names an issue, category or offer (or ``*``) holds for one."""
     return named in {ANY, own}
@@ -216,47 +224,32 @@ class Appraiser:
         factors = self._spec.factors
         use_chance, has_value = factors.propensity, factors.value
         chances, scales = self._chances, self._scales
-        moments: dict[tuple[str, int, int], Moment] = {}
+        latest: dict[str, tuple[tuple[datetime, ...], int, Moment]] = {}
         found = []
         offer: Offer | None = None
-        value = scale = 0.0
+        value = scale = gain = 0.0
         weights: dict[str, float] = {}
+        before: float | None = None
+        chance, known, sign = 1.0, False, 0
         for option, slots, _, _ in items:
+            key = option.key
+            own = chances.get(key) if use_chance else None
             if option.offer is not offer:
                 offer = option.offer
                 value, weights, scale = scales.get(offer.offer_id) or self._scale(offer)
-            key = option.key
+                before, chance, known, sign = own, *_standing(own, scale, has_value)
+            elif own is not before:
+                before, chance, known, sign = own, *_standing(own, scale, has_value)
             channel = key[2]
-            chance = chances.get(key) if use_chance else None
-            known = has_value
-            if chance is None:
-                chance, known = 1.0, False
-            sign = 1 if chance * scale > 0.0 else -1 if chance * scale < 0.0 else 0
-            at = (channel, id(slots), sign)
-            moment = moments.get(at)
-            if moment is None:
-                moment = moments[at] = self._moment(channel, slots, sign)
-            best, factor, parts = moment
+            kept = latest.get(channel)
+            if kept is None or kept[0] is not slots or kept[1] != sign:
+                kept = latest[channel] = (slots, sign, self._moment(channel, slots, sign))
+            best, factor, parts = kept[2]
             gain = scale * factor
             cost, price, fixed = tolls[channel]
-            found.append(
-                _worth(
-                    Worth,
-                    (
-                        value,
-                        cost,
-                        price,
-                        {**weights, **parts} if parts else weights,
-                        chance,
-                        scale,
-                        gain,
-                        fixed,
-                        chance * gain - fixed,
-                        best,
-                        known,
-                    ),
-                )
-            )
+            worth = chance * gain - fixed
+            weighed = {**weights, **parts} if parts else weights
+            found.append(_worth(Worth, (value, cost, price, weighed, chance, scale, gain, fixed, worth, best, known)))
         return found
 
     def _moment(self, channel: str, slots: tuple[datetime, ...], sign: int) -> Moment:
@@ -291,7 +284,7 @@ class Appraiser:
         recent = recent_contacts(touch) if touch.request.personalised else []  # how much they were sent is theirs
         everywhere = len(recent)
         tolls = {}
-        for channel in {item.option.key[2] for item in items}:
+        for channel in {option.key[2] for option, _, _, _ in items}:
             section = self._config.channels.get(channel)
             cost, price = 0.0, spec.fatigue_cost * everywhere
             if section is not None:

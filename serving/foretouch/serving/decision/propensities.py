@@ -92,6 +92,19 @@ class Propensities:
     consulted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def but(self, **changes: Any) -> "Propensities":
+        """The same with some fields changed; ``dataclasses.replace`` without asking every field for its value.
+
+        Raises:
+            TypeError: A change names no field.
+        """
+        if not changes.keys() <= Propensities.__dataclass_fields__.keys():
+            raise TypeError(f"no field {sorted(changes.keys() - Propensities.__dataclass_fields__.keys())}")
+        found = object.__new__(Propensities)
+        found.__dict__.update(self.__dict__)
+        found.__dict__.update(changes)
+        return found
+
     @property
     def intervals(self) -> Mapping[Key, Interval | None]:
         """Interval per option, where the model has one."""

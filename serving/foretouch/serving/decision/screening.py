@@ -22,7 +22,7 @@ from foretouch.serving.rules.contact import (
     check_purpose,
 )
 from foretouch.serving.rules.cool_down import suppression_bans
-from foretouch.serving.rules.engagement import PASSED, Questions, Standing, TierPlan, Values
+from foretouch.serving.rules.engagement import PASSED, OfferRules, Questions, Standing, TierPlan, Values
 from foretouch.serving.rules.slots import Bounds, SlotMemo, allowed_slots, common_bounds, shares_slots
 
 
@@ -40,6 +40,10 @@ class Screened(NamedTuple):
     slots: tuple[datetime, ...] = ()
     dropped: Suppression | None = None
     later: tuple[Ban, ...] = ()
+
+
+_screened = tuple.__new__
+"""Makes a ``Screened`` of its fields, without the call that names them."""
 
 
 def screen(
@@ -69,11 +73,11 @@ def screen(
     for option in options:
         if option.offer is not offer:
             offer = option.offer
-            plain = asked.is_plain(offer, within)
+            plain = asked.is_plain(plan.of(offer), within)
         if plain:
             shared = common.get(option.channel)
             if shared is not None:
-                screened.append(Screened(option, shared))
+                screened.append(_screened(Screened, (option, shared, None, ())))
                 continue
         item = _ask_alone(option, asked, zone, expires_at, memo)
         if plain and item.slots and shares_slots(touch, option.channel, memo):
@@ -114,11 +118,12 @@ class _Asked:
         self._purpose: Suppression | None = None
         self._rest: Suppression | None = None
         self._asked_rest = False
-        self._sent = touch.own_by_offer
+        self._sent = touch.own_by_offer if touch.own else {}
+        self._purpose_asked = touch.request.purpose
         self.standing = PASSED
         """What the tiers say about the offer that was asked about last."""
 
-    def is_plain(self, offer: Offer, within: Bounds) -> bool:
+    def is_plain(self, about: OfferRules, within: Bounds) -> bool:
         """Whether no rule that looks at an offer itself drops it, now or later, or narrows its slots.
 
         Two plain offers differ in their channels alone: it runs throughout, is for the purpose, passes the tiers, has
@@ -126,19 +131,17 @@ class _Asked:
         see ``shares_slots``.
 
         Args:
-            offer: The offer.
+            about: The offer.
             within: ``common_bounds``.
         """
-        caps = offer.caps
+        offer = about.offer
         return (
-            (offer.starts_at is None or offer.starts_at <= within[0])
+            about.unlimited
+            and (offer.starts_at is None or offer.starts_at <= within[0])
             and (offer.ends_at is None or offer.ends_at >= within[1])
-            and self.touch.request.purpose in offer.purposes
-            and caps.total is None
-            and caps.per_customer is None
-            and caps.per_day is None
-            and offer.offer_id not in self._sent
-            and self._questions.ask(offer) is PASSED
+            and self._purpose_asked in offer.purposes
+            and (not self._sent or offer.offer_id not in self._sent)
+            and self._questions.standing(about) is PASSED
         )
 
     def check(self, option: Option) -> Suppression | None:

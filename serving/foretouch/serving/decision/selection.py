@@ -115,7 +115,7 @@ def select(
     request = touch.request
     placements: Sequence[str | None] = request.placements or (None,)
     first = lottery.appraiser.appraise(survivors, touch)
-    known = dict(zip([item.option.key for item in survivors], first, strict=True))
+    known = dict(zip([option.key for option, _, _, _ in survivors], first, strict=True))
     probabilities: dict[Key, float] | None = None
     picks: list[Pick] = []
     turn = 0
@@ -131,8 +131,10 @@ def select(
             worths = first if pool is survivors else lottery.appraiser.appraise(pool, touch)
             keys, shares, pick = _draw(pool, worths, lottery, str(turn))
             if probabilities is None:
-                known.update(zip(keys[1:], worths, strict=True))
-                probabilities = {NO_CONTACT: 0.0, **dict.fromkeys(known, 0.0), **dict(zip(keys, shares, strict=True))}
+                probabilities = dict(zip(keys, shares, strict=True))
+                if pool is not survivors:
+                    known.update(zip(keys[1:], worths, strict=True))
+                    probabilities = {NO_CONTACT: 0.0, **dict.fromkeys(known, 0.0), **probabilities}
             if pick is None:
                 break
             picks.append(replace(pick, placement=placement) if placement else pick)
@@ -165,7 +167,7 @@ def pool_for(placement: str | None, survivors: tuple[Screened, ...], forced: Key
     if forced is not None:
         return tuple(item for item in survivors if item.option.key == forced and item.option.fits(placement))
     fitting = survivors if placement is None else tuple(item for item in survivors if item.option.fits(placement))
-    if not any([item.option.offer.fallback for item in fitting]):  # noqa: C419 - hot: a list beats a generator
+    if not any([option.offer.fallback for option, _, _, _ in fitting]):  # noqa: C419 - hot: a list beats a generator
         return fitting
     return tuple(item for item in fitting if not item.option.offer.fallback) or fitting
 
@@ -174,7 +176,7 @@ def _draw(
     pool: Sequence[Screened], worths: Sequence[Worth], lottery: Lottery, turn: str
 ) -> tuple[list[Key], tuple[float, ...], Pick | None]:
     """One draw: every candidate, its probability, and what was drawn; None is "no contact"."""
-    keys = [NO_CONTACT, *[item.option.key for item in pool]]
+    keys = [NO_CONTACT, *[option.key for option, _, _, _ in pool]]
     priorities = [0.0, *[worth.priority for worth in worths]]
     if lottery.forced is not None:
         shares = tuple([float(key == lottery.forced) for key in keys])

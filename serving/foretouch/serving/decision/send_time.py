@@ -169,17 +169,18 @@ class TimetableBook:
 
     def of(self, channel: str, slots: tuple[datetime, ...]) -> Timetable:
         """The timetable of a channel's slots, earliest first; at least one slot."""
-        table = self._kept.get((channel, id(slots)))
+        effect = self._effect(channel) if self.timed else None
+        key = ("" if effect is None else channel, id(slots))  # without an effect all channels are alike
+        table = self._kept.get(key)
         if table is None:
-            table = Timetable(
+            table = self._kept[key] = Timetable(  # it holds the slots, so that their identity stays theirs
                 slots,
                 self._local_hours(slots),
                 shares=self._shares,
-                effect=self._effect(channel),
+                effect=effect,
                 now=self._now,
                 waiting_cost_per_hour=self._waiting_cost,
             )
-            self._kept[channel, id(slots)] = table  # it holds the slots, so that their identity stays theirs
         return table
 
     def _effect(self, channel: str) -> list[float] | None:

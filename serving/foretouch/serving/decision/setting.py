@@ -102,6 +102,6 @@ def _unknown_names(request: DecisionRequest, inputs: DecisionInputs) -> tuple[st
         if name not in inputs.config.channels
     ]
     baseline = request.baseline_offer_id
-    if baseline is not None and all(offer.offer_id != baseline for offer in inputs.catalogue.offers):
+    if baseline is not None and not any([offer.offer_id == baseline for offer in inputs.catalogue.offers]):  # noqa: C419
         said.append(f"baseline_offer_id {baseline!r} is not in the catalogue")
     return tuple(said)

@@ -61,14 +61,20 @@ class PairPlan:
         rows = [self._row.get(id(offer), -1) for offer in offers]
         if not self._usual or -1 in rows:
             return self._plan.pairs(customer, [pair_part(customer, offer, at) for offer in offers])
-        return self.matrix([customer], [at], [rows])
+        base = np.array([self._plan.vector(customer)], dtype=np.float64)
+        return self.matrix(base, [customer], [at], [rows])
 
     def matrix(
-        self, customers: Sequence[Mapping[str, Any]], ats: Sequence[datetime], rows: Sequence[Sequence[int]]
+        self,
+        bases: FloatArray,
+        customers: Sequence[Mapping[str, Any]],
+        ats: Sequence[datetime],
+        rows: Sequence[Sequence[int]],
     ) -> FloatArray:
         """The encoded inputs of several customers, one below the other; only where ``usual``.
 
         Args:
+            bases: Each one's own inputs, as ``ScorePlan.vector`` has them, shape (customers, inputs).
             customers: Each one's values by name.
             ats: The time of each one's decision, tz-aware.
             rows: The offers of each, as ``row`` has them.
@@ -78,7 +84,7 @@ class PairPlan:
         """
         who = np.repeat(np.arange(len(customers)), [len(some) for some in rows])
         which = np.array([row for some in rows for row in some], dtype=np.int64)
-        matrix = np.array([self._plan.vector(customer) for customer in customers], dtype=np.float64)[who]
+        matrix: FloatArray = bases[who]
         if self._fixed:
             matrix[:, self._fixed] = self._values[which]
         if self._moving:

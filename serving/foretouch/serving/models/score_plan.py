@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from foretouch.core.bundle import ModelCard
 
 FloatArray = NDArray[np.float64]
+InputKey = tuple[str, tuple[str, ...] | None]
+"""An input's name, and its levels where it is a category."""
 
 _NAN = math.nan
 _LEAST: Mapping[str, float] = {"probability": 0.0, "difference": -1.0}
@@ -64,14 +66,15 @@ class ScorePlan:
 
     def vector(self, values: Mapping[str, Any]) -> list[float]:
         """``ModelCard.encode``: the model's input vector from feature values by name; what is missing is NaN."""
-        get: Callable[[str | None], Any] = values.get  # type: ignore[assignment]
-        encoded = [
-            value if type(value) is float and value - value == 0.0 else _number(value)
-            for value in [get(name) for name in self._numbers]
-        ]
+        encoded = encode_numbers(values, self._numbers)
         for index, levels in self._categories.items():
-            encoded[index] = _code(levels, get(self._names[index]))
+            encoded[index] = encode_category(levels, values.get(self._names[index]))
         return encoded
+
+    @property
+    def input_keys(self) -> tuple[InputKey, ...]:
+        """What each input is made from: models whose inputs have the same key give it the same number."""
+        return tuple([(item.name, item.levels if item.kind == "category" else None) for item in self.card.inputs])
 
     def pairs(self, customer: Mapping[str, Any], offers: Sequence[Mapping[str, Any]]) -> FloatArray:
         """Vectors of one customer with several offers, shape (n, inputs).
@@ -88,13 +91,16 @@ class ScorePlan:
             name, levels = self._names[index], self._categories.get(index)
             values = [offer.get(name) for offer in offers]
             matrix[:, index] = (
-                [_number(value) for value in values] if levels is None else [_code(levels, value) for value in values]
+                [_number(value) for value in values]
+                if levels is None
+                else [encode_category(levels, value) for value in values]
             )
         return matrix
 
     def code(self, index: int, value: Any) -> float:
-        """The code of a category at an input's index; NaN where it is missing or was not seen in training."""
-        return _code(self._categories[index], value)
+        """A value as the input at an index has it; NaN where it is missing, or a level not seen in training."""
+        levels = self._categories.get(index)
+        return _number(value) if levels is None else encode_category(levels, value)
 
     def calibrated(self, raw: float) -> float:
         """The calibrated score of one raw score; a probability is kept inside [0, 1], a difference inside [-1, 1]."""
@@ -170,15 +176,25 @@ def _knots(card: ModelCard) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return (given.x, given.y) if rising else ((), ())
 
 
+def encode_numbers(values: Mapping[str, Any], names: Sequence[str | None]) -> list[float]:
+    """Numbers by name; what is missing or no number is NaN, and so is what has no name."""
+    get: Callable[[str | None], Any] = values.get  # type: ignore[assignment]
+    return [
+        value if type(value) is float and value - value == 0.0 else _number(value)
+        for value in [get(name) for name in names]
+    ]
+
+
+def encode_category(levels: Mapping[str, float], value: Any) -> float:
+    """The code of a level; NaN where it is missing or was not seen in training."""
+    return _NAN if value is None else levels.get(str(value), _NAN)
+
+
 def _number(value: Any) -> float:
     if value is None:
         return _NAN
     number = float(value)
     return number if math.isfinite(number) else _NAN
-
-
-def _code(levels: Mapping[str, float], value: Any) -> float:
-    return _NAN if value is None else levels.get(str(value), _NAN)
 
 
 def _levels(levels: Sequence[str]) -> dict[str, float]:

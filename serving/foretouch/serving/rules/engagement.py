@@ -69,11 +69,22 @@ class TierRule:
 
 @dataclass(frozen=True, slots=True)
 class OfferRules:
-    """Every rule that an offer must pass, in the order in which they are asked, and what rules may name of it."""
+    """What the rules know of an offer before any customer is looked at.
+
+    Attributes:
+        offer: The offer.
+        rules: Every rule that it must pass, in the order in which they are asked.
+        values: What rules may name of it.
+        group: The same number for offers with the same rules, none of which names the offer's fields: one answer does
+            for all of them. None where a rule does.
+        unlimited: Whether it has no issue limit of its own.
+    """
 
     offer: Offer
     rules: tuple[TierRule, ...]
     values: Mapping[str, Any]
+    group: int | None
+    unlimited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,7 @@ class TierPlan:
         self._rules = tuple((rule, _compiled(rule.tier, rule.rule, rule.when, rule)) for rule in policy.rules)
         self._of: dict[str, OfferRules] = {}
         self._own: dict[tuple[Tier, str], TierRule] = {}
+        self._groups: dict[tuple[int, ...], int] = {}
 
     def of(self, offer: Offer) -> OfferRules:
         """The rules of an offer; worked out once for as long as it is the same offer."""
@@ -137,7 +149,17 @@ class TierPlan:
             if own:
                 rules.append(self._of_offers(tier, own))
             rules.extend(compiled for rule, compiled in self._rules if rule.tier == tier and holds_for(rule, offer))
-        return OfferRules(offer=offer, rules=tuple(rules), values=offer_values(offer))
+        group = None
+        if not any(rule.of_offer for rule in rules):  # rules are kept here, so that their identity stays theirs
+            group = self._groups.setdefault(tuple(map(id, rules)), len(self._groups))
+        caps = offer.caps
+        return OfferRules(
+            offer=offer,
+            rules=tuple(rules),
+            values=offer_values(offer),
+            group=group,
+            unlimited=caps.total is None and caps.per_customer is None and caps.per_day is None,
+        )
 
     def _of_offers(self, tier: Tier, source: str) -> TierRule:
         """An offer's own rule; offers that state the same one share it, and so its answer."""
@@ -170,16 +192,27 @@ class Questions:
         self._values = values
         self._now = now
         self._by_offer: dict[str, Standing] = {}
+        self._by_group: dict[int, Standing] = {}
         self._by_rule: dict[int, Missed | None] = {}
 
     def ask(self, offer: Offer) -> Standing:
         """What the tiers say about an offer."""
-        about = self._plan.of(offer)
+        return self.standing(self._plan.of(offer))
+
+    def standing(self, about: OfferRules) -> Standing:
+        """The same, of an offer whose rules are at hand."""
         if not about.rules:
             return PASSED
-        standing = self._by_offer.get(offer.offer_id)
+        group = about.group
+        if group is not None:
+            standing = self._by_group.get(group)
+            if standing is None:
+                standing = self._by_group[group] = self._ask(about)
+            return standing
+        offer_id = about.offer.offer_id
+        standing = self._by_offer.get(offer_id)
         if standing is None:
-            standing = self._by_offer[offer.offer_id] = self._ask(about)
+            standing = self._by_offer[offer_id] = self._ask(about)
         return standing
 
     def _ask(self, about: OfferRules) -> Standing:

@@ -55,6 +55,7 @@ class ChannelRules:
         cool_downs: Cool-downs that are the same for every offer.
         caps_of_offers: Caps by offer or placement.
         cool_downs_of_offers: Cool-downs by offer or category.
+        hours_key: The same for channels whose hours are the same.
         group: The same for channels whose rules by offer are the same, so that they share the work.
         of_repeats: Of the rules that tell offers apart, all say nothing of an offer that the customer was never sent.
     """
@@ -64,6 +65,7 @@ class ChannelRules:
     cool_downs: tuple[CoolDown, ...]
     caps_of_offers: tuple[Cap, ...]
     cool_downs_of_offers: tuple[CoolDown, ...]
+    hours_key: tuple[int, ...]
     group: tuple[str, ...]
     of_repeats: bool
 
@@ -91,10 +93,11 @@ class SlotMemo:
     bounds: dict[str, Bounds] = field(default_factory=dict)
     rules: dict[str, ChannelRules] = field(default_factory=dict)
     walked: dict[Bounds, tuple[datetime, ...]] = field(default_factory=dict)
-    opened: dict[tuple[tuple[datetime, ...], tuple[int, ...]], tuple[datetime, ...]] = field(default_factory=dict)
+    opened: dict[tuple[int, tuple[int, ...]], tuple[datetime, ...]] = field(default_factory=dict)
     shared_bans: dict[str, tuple[Ban, ...]] = field(default_factory=dict)
     bans: dict[tuple[tuple[str, ...], str, str | None], tuple[Ban, ...]] = field(default_factory=dict)
     shared: dict[tuple[str, Bounds], Found] = field(default_factory=dict)
+    unbanned: dict[tuple[Bounds, tuple[int, ...]], Found] = field(default_factory=dict)
     gaps: tuple[Ban, ...] | None = None
     spaced: dict[tuple[datetime, ...], Found] = field(default_factory=dict)
 
@@ -200,8 +203,10 @@ def _rules_of(policy: ContactPolicy, channel: str, purpose: Purpose) -> ChannelR
     ]
     caps_of_offers = tuple(cap for cap in caps if cap.scope in OF_AN_OFFER)
     cool_downs_of_offers = tuple(rule for rule in pauses if rule.scope in OF_AN_OFFER)
+    hours = hour_rules(policy, channel, purpose)
     return ChannelRules(
-        hours=hour_rules(policy, channel, purpose),
+        hours=hours,
+        hours_key=tuple(map(id, hours)),
         caps=tuple(cap for cap in caps if cap.scope not in OF_AN_OFFER),
         cool_downs=tuple(rule for rule in pauses if rule.scope not in OF_AN_OFFER),
         caps_of_offers=caps_of_offers,
@@ -243,7 +248,10 @@ def _bounds(option: Option, touch: Touch, expires_at: datetime, memo: SlotMemo) 
 
 
 def _shared(channel: str, touch: Touch, zone: ZoneInfo, within: Bounds, memo: SlotMemo) -> Found:
-    """The slots that the rules of a channel leave every offer with the same bounds."""
+    """The slots that the rules of a channel leave every offer with the same bounds.
+
+    Channels on which nothing is banned now differ in their hours alone, and share the work where those are the same.
+    """
     slots = memo.walked.get(within)
     if slots is None:
         slots = memo.walked[within] = walk(*within, zone)
@@ -252,27 +260,40 @@ def _shared(channel: str, touch: Touch, zone: ZoneInfo, within: Bounds, memo: Sl
     rules = channel_rules(touch, channel, memo)
     bans = memo.shared_bans.get(channel)
     if bans is None:
-        caps = [cap_ban(cap, touch, zone, channel=channel, offer_id=None, placement=None) for cap in rules.caps]
-        pauses = [
-            cool_down_ban(rule, touch, channel=channel, offer_id=None, category=None) for rule in rules.cool_downs
-        ]
-        bans = (*suppression_bans(touch, channel), *(ban for ban in (*pauses, *caps) if ban is not None))
-        memo.shared_bans[channel] = bans
-    found = _after(slots, bans)
-    if found.slots:
+        bans = memo.shared_bans[channel] = _bans_of(channel, touch, zone, rules)
+    if bans:
+        found = _after(slots, bans)
         if found.slots is slots:
-            found = _open_whole(slots, touch, zone, channel, memo)
-        else:  # another rule took some
-            found = _opened(
-                slots=found.slots, opened=open_slots(found.slots, zone, rules.hours), zone=zone, rules=rules
-            )
-    if found.slots and touch.capped:
-        found = _spaced(found, touch, memo)
-    return found
+            found = _open_whole(slots, zone, rules, touch, memo)
+        elif found.slots:  # another rule took some
+            opened = open_slots(found.slots, zone, rules.hours)
+            found = _opened(slots=found.slots, opened=opened, zone=zone, rules=rules)
+        return _spaced(found, touch, memo)
+    shared = memo.unbanned.get((within, rules.hours_key))
+    if shared is None:
+        found = _spaced(_open_whole(slots, zone, rules, touch, memo), touch, memo)
+        shared = memo.unbanned[within, rules.hours_key] = found
+    return shared
+
+
+def _bans_of(channel: str, touch: Touch, zone: ZoneInfo, rules: ChannelRules) -> tuple[Ban, ...]:
+    """The times in which a rule of a channel forbids every offer."""
+    bans = [*suppression_bans(touch, channel)]
+    for rule in rules.cool_downs:
+        ban = cool_down_ban(rule, touch, channel=channel, offer_id=None, category=None)
+        if ban is not None:
+            bans.append(ban)
+    for cap in rules.caps:
+        ban = cap_ban(cap, touch, zone, channel=channel, offer_id=None, placement=None)
+        if ban is not None:
+            bans.append(ban)
+    return tuple(bans)
 
 
 def _spaced(found: Found, touch: Touch, memo: SlotMemo) -> Found:
     """What the gap to other contacts leaves; channels with the same slots share the work."""
+    if not found.slots or not touch.capped:
+        return found
     if memo.gaps is None:
         gap = gap_ban(touch)
         memo.gaps = () if gap is None else (gap,)
@@ -284,10 +305,11 @@ def _spaced(found: Found, touch: Touch, memo: SlotMemo) -> Found:
     return spaced
 
 
-def _open_whole(slots: tuple[datetime, ...], touch: Touch, zone: ZoneInfo, channel: str, memo: SlotMemo) -> Found:
+def _open_whole(
+    slots: tuple[datetime, ...], zone: ZoneInfo, rules: ChannelRules, touch: Touch, memo: SlotMemo
+) -> Found:
     """The slots of a whole window outside closed hours; channels with the same rules share the work."""
-    rules = channel_rules(touch, channel, memo)
-    key = (slots, tuple(map(id, rules.hours)))
+    key = (id(slots), rules.hours_key)  # the memo holds the slots, so that their identity stays theirs
     opened = memo.opened.get(key)
     if opened is None:
         plan = touch.plans.get("open_hours", (touch.policy,), OpenHours)
