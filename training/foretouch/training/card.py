@@ -47,9 +47,14 @@ def make_card(
         data_sha256=fitted.data_sha256,
         seed=seed,
         parameters=dict(fitted.parameters),
-        extras={**fitted.extras, "primary_metric": evaluation.primary, "split": dict(split.description)},
+        extras={
+            **fitted.extras,
+            **evaluation.extras,
+            "primary_metric": evaluation.primary,
+            "split": dict(split.description),
+        },
         mlflow_run_id=run_id,
-        notes=fitted.notes,
+        notes=(*fitted.notes, *evaluation.notes),
     )
 
 
@@ -92,8 +97,9 @@ def card_page(card: ModelCard) -> str:
         "",
         "## Parts of the data",
         "",
-        *(f"- {key}: {value}" for key, value in card.extras.get("split", {}).items()),
+        *(f"- {key}: {value}" for key, value in card.extras.get("split", {}).items() if key != "log_kinds"),
         f"- data SHA-256: `{card.data_sha256}`; seed {card.seed}; MLflow run `{card.mlflow_run_id}`",
+        *_log_kinds(card),
         "",
         "## Parameters",
         "",
@@ -109,3 +115,18 @@ def card_page(card: ModelCard) -> str:
     if card.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in card.notes)]
     return "\n".join(lines) + "\n"
+
+
+def _log_kinds(card: ModelCard) -> list[str]:
+    """Every kind of row of the log with what the model did with it; nothing where it did not look there."""
+    kinds: Mapping[str, Mapping[str, Any]] = card.extras.get("split", {}).get("log_kinds", {})
+    if not kinds:
+        return []
+    return [
+        "",
+        "## Rows of the log",
+        "",
+        "| kind | rows | use | why |",
+        "|---|---|---|---|",
+        *(f"| {kind} | {line['rows']} | {line['use']} | {line['why']} |" for kind, line in kinds.items()),
+    ]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from foretouch.core.bundle import read_aliases, read_bundle
 from foretouch.core.errors import BundleError, NotFoundError
-from foretouch.core.models import MODEL_NAMES
+from foretouch.core.models import SERVED_NAMES
 from foretouch.core.workspace import Workspace
 from foretouch.training.card import comparisons_of
 
@@ -39,7 +39,7 @@ class VersionLine:
 def list_versions(workspace: Workspace) -> list[VersionLine]:
     """Every version of every model, newest first within a model."""
     lines = []
-    for model in MODEL_NAMES:
+    for model in SERVED_NAMES:
         aliases = read_aliases(workspace.bundles, model)
         folder = workspace.bundles / model
         found = [path.name for path in folder.iterdir() if _is_version(path.name)] if folder.is_dir() else []

@@ -17,6 +17,7 @@ from foretouch.serving.decision.new_offers import prior_rate
 from foretouch.serving.decision.pair_scores import PairScores, score_pairs
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.propensities import DEFAULT_LEVEL, PairRows, Propensities, Span
+from foretouch.serving.decision.uplifts import not_identified, shifted
 from foretouch.serving.models.ensemble import Ensemble, calibrate_members
 from foretouch.serving.models.scoring import FloatArray, Scorer
 
@@ -84,11 +85,11 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
     chances, spans = dict(scores.chances), dict(scores.spans)
     members, shortfall = _members(scorer, scores.vectors, asked)
     smoothed = _smooth(scorer.card, chances, spans, members, asked)
-    uplift, uplift_spans, uplift_level, why = _uplift(customer, scorer.card, asked)
+    keys = [option.key for option in asked.options]
+    uplift, uplift_spans, uplift_level, why = _uplift(customer, scorer.card, asked, keys)
     if asked.spec.propensity == "uplift" and any(value is None for value in uplift.values()):
         said = f"the policy weighs uplift, which is not known ({why}): the response is used"
         shortfall = f"{shortfall}; {said}" if shortfall else said
-    keys = [option.key for option in asked.options]
     return Propensities(
         step="champion",
         by_key={key: chances[key[0]] for key in keys},
@@ -96,8 +97,8 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
         level=_level(scorer.card),
         rows=PairRows(customer, offers, keys, asked.at),
         scorer=scorer,
-        uplift=_of_options(keys, uplift),
-        uplift_spans=_of_options(keys, uplift_spans),
+        uplift=uplift,
+        uplift_spans=uplift_spans,
         uplift_level=uplift_level,
         uplift_reason=why,
         members={key: members[key[0]] for key in keys} if members else {},
@@ -166,15 +167,20 @@ def _members(scorer: Scorer, vectors: FloatArray, asked: Asked) -> tuple[dict[st
 
 
 def _uplift(
-    customer: Mapping[str, Any], card: ModelCard, asked: Asked
-) -> tuple[dict[str, float | None], dict[str, Span | None], float, str]:
-    """Uplift and its interval by offer, the interval's level, and why it is null where it is."""
+    customer: Mapping[str, Any], card: ModelCard, asked: Asked, keys: Sequence[Key]
+) -> tuple[dict[Key, float | None], dict[Key, Span | None], float, str]:
+    """Uplift and its interval by option, the interval's level, and why it is null where it is."""
     scorer = asked.models.get(UPLIFT_MODEL) or asked.previous.get(UPLIFT_MODEL)
-    unknown: dict[str, float | None] = dict.fromkeys(asked.offers)
+    unknown: dict[Key, float | None] = dict.fromkeys(keys)
+    nowhere: dict[Key, Span | None] = dict.fromkeys(keys)
     if scorer is None:
-        return unknown, {}, DEFAULT_LEVEL, uplift_reason(card)
+        return unknown, nowhere, DEFAULT_LEVEL, uplift_reason(card)
+    why = not_identified(scorer.card)
+    if why:
+        return unknown, nowhere, DEFAULT_LEVEL, why
     try:
         found = asked.scores(scorer, customer)
     except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
-        return unknown, {}, DEFAULT_LEVEL, f"the uplift model failed ({type(error).__name__})"
-    return dict(found.chances), dict(found.spans), _level(scorer.card), ""
+        return unknown, nowhere, DEFAULT_LEVEL, f"the uplift model failed ({type(error).__name__})"
+    values, spans = shifted(found, keys, asked.offers, asked.plans)
+    return values, spans, _level(scorer.card), ""

@@ -11,6 +11,9 @@ starts at (0, 0). After k rows, with n and y the rows and outcomes of the treate
 with areas by trapezoids. Both are outcomes per person, comparable between tables of any size. Other libraries scale
 the same curves otherwise (scikit-uplift by a perfect curve, causalml by the end point), so the same score has other
 numbers there.
+
+Rows may count unequally (inverse propensities), and rows of one customer may be drawn together: the curves are then
+those of the weighted population, and the intervals those of a bootstrap of customers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -103,12 +106,15 @@ class Randomised:
         score: Higher is targeted first, shape (n,).
         treatment: 0 or 1, shape (n,).
         outcome: What is gained, shape (n,).
+        count: How often each row counts, above 0, shape (n,); None is once.
 
     Raises:
         DataError: A value is not finite, an arm is missing, or the lengths differ.
     """
 
-    def __init__(self, score: FloatArray, treatment: FloatArray, outcome: FloatArray) -> None:
+    def __init__(
+        self, score: FloatArray, treatment: FloatArray, outcome: FloatArray, count: FloatArray | None = None
+    ) -> None:
         if not len(score) == len(treatment) == len(outcome):
             raise DataError("score, treatment and outcome must have one value per row each")
         for name, values in (("score", score), ("treatment", treatment), ("outcome", outcome)):
@@ -116,11 +122,14 @@ class Randomised:
                 raise DataError(f"{name} holds {int((~np.isfinite(values)).sum())} missing or infinite values")
         if not np.isin(treatment, (0.0, 1.0)).all():
             raise DataError("treatment must hold 0 and 1")
+        if count is not None and (len(count) != len(score) or not (np.isfinite(count) & (count > 0.0)).all()):
+            raise DataError("counts must be one finite number above 0 per row")
         for name, arm in (("control (treatment 0)", 0.0), ("treated (treatment 1)", 1.0)):
             if not (treatment == arm).any():
                 raise DataError(f"no row is {name}; a comparison needs both")
-        order = np.argsort(-score, kind="stable")
+        self.order = order = np.argsort(-score, kind="stable")
         ranked = score[order]
+        self._count = None if count is None else count[order]
         self.ends: NDArray[np.intp] = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
         self.treated = treatment[order]
         self.outcome = outcome[order]
@@ -130,6 +139,8 @@ class Randomised:
 
     def curve(self, weight: FloatArray | None = None) -> Curve:
         """The curves, with row i of the sorted table counted ``weight[i]`` times (once where None)."""
+        if self._count is not None:
+            weight = self._count if weight is None else self._count * weight
         one = self.treated if weight is None else self.treated * weight
         rows = np.arange(1.0, len(self) + 1.0) if weight is None else np.cumsum(weight)
         all_outcome = self.outcome if weight is None else self.outcome * weight
@@ -194,11 +205,13 @@ def evaluate_uplift(
     draws: int | None = None,
     level: float = 0.95,
     shares: Sequence[float] = SHARES,
+    count: FloatArray | None = None,
+    cluster: NDArray[np.object_] | None = None,
 ) -> UpliftEvaluation:
     """Areas, uplift by share and their intervals.
 
-    Whole rows are drawn with replacement (Efron and Tibshirani 1993); the score stays, the ranks move with the draw.
-    Intervals are normal with the bootstrap's standard error.
+    Whole rows, or whole clusters of them, are drawn with replacement (Efron and Tibshirani 1993); the score stays, the
+    ranks move with the draw. Intervals are normal with the bootstrap's standard error.
 
     Args:
         score: Higher is targeted first, shape (n,).
@@ -208,21 +221,26 @@ def evaluate_uplift(
         draws: Bootstrap draws; 500, or 200 from 200,000 rows on.
         level: Of the intervals.
         shares: Where uplift is stated.
+        count: How often each row counts, shape (n,); None is once.
+        cluster: Whose row it is, shape (n,); None is everybody's own.
 
     Raises:
         DataError: The rows cannot be compared.
     """
-    rows = Randomised(score, treatment, outcome)
-    count = (DRAWS_LARGE if len(rows) >= LARGE else DRAWS) if draws is None else draws
+    rows = Randomised(score, treatment, outcome, count)
+    draws = (DRAWS_LARGE if len(rows) >= LARGE else DRAWS) if draws is None else draws
     curve = rows.curve()
     grid = np.linspace(0.0, 1.0, CURVE_POINTS)
-    cuts = np.floor(np.array(shares) * curve.total + 1e-9)
-    figures = np.empty((count, 2 + len(shares)))
-    bands = np.empty((count, len(grid)))
-    for index, weight in enumerate(_resample(len(rows), draws=count, seed=seed)):
+    cuts = np.array(shares) * curve.total
+    if count is None:
+        cuts = np.floor(cuts + 1e-9)
+    figures = np.empty((draws, 2 + len(shares)))
+    bands = np.empty((draws, len(grid)))
+    code = None if cluster is None else np.unique(cluster.astype(str), return_inverse=True)[1][rows.order]
+    for index, weight in enumerate(resample(len(rows), code, draws=draws, seed=seed)):
         drawn = rows.curve(weight)
         figures[index, :2] = drawn.qini_coefficient, drawn.auuc
-        figures[index, 2:] = drawn.uplift_at(cuts)
+        figures[index, 2:] = drawn.uplift_at(cuts * (drawn.total / curve.total))
         bands[index] = np.interp(grid * drawn.total, drawn.targeted, drawn.qini) / drawn.total
     z = float(norm.ppf((1.0 + level) / 2.0))
     values = [curve.qini_coefficient, curve.auuc, *curve.uplift_at(cuts)]
@@ -237,15 +255,17 @@ def evaluate_uplift(
         shares=grid,
         low=at - reach,
         high=at + reach,
-        draws=count,
+        draws=draws,
     )
 
 
-def _resample(n: int, *, draws: int, seed: int) -> Iterator[FloatArray]:
-    """How often each of n rows is drawn in a bootstrap sample, shape (n,) each."""
+def resample(n: int, code: NDArray[np.intp] | None, *, draws: int, seed: int) -> Iterator[FloatArray]:
+    """How often each of n rows is drawn in a bootstrap sample, shape (n,) each; rows of one code together."""
     rng = np.random.default_rng(derive_seed(str(seed), "uplift-bootstrap"))
+    units = n if code is None else int(code.max()) + 1
     for _ in range(draws):
-        yield np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        drawn = np.bincount(rng.integers(units, size=units), minlength=units).astype(np.float64)
+        yield drawn if code is None else drawn[code]
 
 
 def _interval(value: float, drawn: FloatArray, z: float) -> Interval:

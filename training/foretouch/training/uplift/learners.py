@@ -13,7 +13,15 @@ by anything that has met it: cross-fitting the first stage alone lets outcomes o
 judge is the DR loss, the mean squared distance to the DR pseudo-outcome, whose expectation is the uplift itself. The
 mean of the four stands as a fifth learner. At the end the chosen one is fitted on all rows, and its uplift is drawn
 towards the average effect by the slope that it had on rows left out (best linear predictor, Chernozhukov and others
-2018): never more than it said itself, and by at most 95 %, which keeps the order.
+2018), by at most 95 %, which keeps the order; it is drawn away from it only as far as the slope is above 1 by more than
+its standard error.
+
+Rows may count unequally (inverse propensities): then the shares, fits, losses and averages are those of the weighted
+population, in which treatment is as good as tossed. Rows of one cluster (a customer) stay on one side of every fold.
+
+How sure the chosen uplift is of one row comes from the same folds: the spread between the models that each left one
+fold out (delete-a-group jackknife), the spread between the four learners on rows that they left out, the error of the
+average, and that of the slope.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,17 +31,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from foretouch.core.bundle import ModelInput
-from foretouch.core.errors import DataError
 from foretouch.training.booster import fit_booster
 from foretouch.training.task import FloatArray
+from foretouch.training.uplift.trial import IntArray, Trial, clustered_se, deal, deal_trial
 
-IntArray = NDArray[np.int64]
+__all__ = ["LEARNERS", "ArmUplift", "Settings", "Trial", "deal", "fit_uplift", "outcome_models", "pseudo_outcome"]
 
 FOLDS = 4
 INNER_FOLDS = 3
-MIN_SLOPE = 0.05
-MIN_ARM_ROWS = 100
+MIN_SLOPE, MAX_SLOPE = 0.05, 1.5
 ROUNDS: Final = (10, 20, 40, 80, 160)
 """Numbers of second-stage trees that are tried; the outcome models stop early on their own inner folds."""
 OUTCOME_ROUNDS = 400
@@ -41,44 +47,6 @@ PATIENCE = 30
 LEARNERS: Final = ("t", "x", "dr", "r")
 STAGES: Final = ("x_treated", "x_control", "dr", "r")
 MEAN: Final = "mean"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """Rows of a randomised comparison of several arms.
-
-    Attributes:
-        matrix: Encoded inputs, shape (n, inputs).
-        inputs: Names and kinds of the columns.
-        arm: 0 for the control, 1…K for the treated arms, shape (n,).
-        outcome: Shape (n,).
-    """
-
-    matrix: FloatArray
-    inputs: tuple[ModelInput, ...]
-    arm: IntArray
-    outcome: FloatArray
-
-    def __post_init__(self) -> None:
-        counts = np.bincount(self.arm)
-        if len(counts) < 2 or counts.min() < MIN_ARM_ROWS:
-            raise DataError(
-                f"arms have {', '.join(str(count) for count in counts)} rows; need two arms of {MIN_ARM_ROWS} each"
-            )
-        if not np.isfinite(self.outcome).all():
-            raise DataError("the outcome holds missing or infinite values")
-        if self.outcome.min() == self.outcome.max():
-            raise DataError(f"the outcome is {self.outcome[0]:g} in every row: there is no uplift to learn")
-
-    @property
-    def arms(self) -> int:
-        """Treated arms, K."""
-        return int(self.arm.max())
-
-    @property
-    def binary(self) -> bool:
-        """Whether the outcome is 0 or 1."""
-        return bool(np.isin(self.outcome, (0.0, 1.0)).all())
 
 
 Predict = Callable[[FloatArray], FloatArray]
@@ -95,8 +63,12 @@ class ArmUplift:
         average: Average effect over all rows (DR, cross-fitted).
         average_se: Its standard error.
         slope: Of the pseudo-outcome on the uplift of rows left out: 1 is calibrated, 0 is noise.
+        slope_se: Its standard error.
         rounds: Second-stage trees by stage.
         out_of_fold: Uplift of the training rows by models that have not met them, shape (n,).
+        se: Standard error of the uplift of each training row, shape (n,).
+        expected_treated: Outcome of each training row under the arm, by models that have not met it, shape (n,).
+        pseudo: DR pseudo-outcome of each training row, shape (n,).
         predict: From encoded inputs to uplift, shape (n,).
     """
 
@@ -105,8 +77,12 @@ class ArmUplift:
     average: float
     average_se: float
     slope: float
+    slope_se: float
     rounds: Mapping[str, int]
     out_of_fold: FloatArray
+    se: FloatArray
+    expected_treated: FloatArray
+    pseudo: FloatArray
     predict: Predict
 
 
@@ -145,20 +121,16 @@ def fit_uplift(trial: Trial, settings: Settings) -> list[ArmUplift]:
     Returns:
         One result per treated arm, in order.
     """
-    fold = deal(trial.arm, FOLDS, seed=settings.seed)
+    fold = deal_trial(trial, FOLDS, seed=settings.seed)
     outer = [_fit_stages(trial, settings, fold != index) for index in range(FOLDS)]
     final = _fit_stages(trial, settings, np.ones(len(fold), dtype=bool))
     return [_choose(trial, fold, arm, outer, final) for arm in range(1, trial.arms + 1)]
 
 
-def deal(arm: IntArray, folds: int, *, seed: int) -> IntArray:
-    """The fold of each row, shape (n,): every arm is dealt evenly, in a drawn order."""
-    rng = np.random.default_rng([seed, folds])
-    fold = np.empty(len(arm), dtype=np.int64)
-    for value in np.unique(arm):
-        rows = np.flatnonzero(arm == value)
-        fold[rng.permutation(rows)] = np.arange(len(rows)) % folds
-    return fold
+def outcome_models(trial: Trial, settings: Settings) -> list[Predict]:
+    """Expected outcome under the control and under every arm, fitted on all rows: each from inputs to shape (n,)."""
+    fold = deal_trial(trial, INNER_FOLDS, seed=settings.seed)
+    return [_outcome_model(trial, settings, fold, trial.arm == arm)[1] for arm in range(trial.arms + 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +159,8 @@ class _Stages:
 
 def _fit_stages(trial: Trial, settings: Settings, used: NDArray[np.bool_]) -> _Stages:
     """Fits both stages on the rows ``used``; their first stage is cross-fitted among themselves."""
-    part = Trial(matrix=trial.matrix[used], inputs=trial.inputs, arm=trial.arm[used], outcome=trial.outcome[used])
-    fold = deal(part.arm, INNER_FOLDS, seed=settings.seed)
+    part = trial.only(used)
+    fold = deal_trial(part, INNER_FOLDS, seed=settings.seed)
     mu, outcome = {}, {}
     for arm in range(part.arms + 1):
         mu[arm], outcome[arm] = _outcome_model(part, settings, fold, part.arm == arm)
@@ -204,7 +176,8 @@ def _fit_stages(trial: Trial, settings: Settings, used: NDArray[np.bool_]) -> _S
             "dr": (np.ones(len(both), dtype=bool), pseudo_outcome(part, arm, mu[arm], mu[0]), None),
             "r": (both, (part.outcome - expected) / residual, np.square(residual)),
         }
-        for name, (rows, value, weight) in targets.items():
+        for name, (rows, value, own) in targets.items():
+            weight = own if part.weight is None else part.weight * (1.0 if own is None else own)
             second[arm, name] = fit_booster(
                 part.matrix[rows],
                 value[rows],
@@ -220,18 +193,18 @@ def _fit_stages(trial: Trial, settings: Settings, used: NDArray[np.bool_]) -> _S
 
 def pseudo_outcome(trial: Trial, arm: int, mu_arm: FloatArray, mu_control: FloatArray) -> FloatArray:
     """The DR pseudo-outcome of every row, shape (n,): its expectation given x is the uplift of the arm."""
-    treated, control = trial.arm == arm, trial.arm == 0
+    treated, control, counts = trial.arm == arm, trial.arm == 0, trial.counts
     return np.asarray(
         mu_arm
         - mu_control
-        + treated * (trial.outcome - mu_arm) / treated.mean()
-        - control * (trial.outcome - mu_control) / control.mean()
+        + treated * (trial.outcome - mu_arm) / np.average(treated, weights=counts)
+        - control * (trial.outcome - mu_control) / np.average(control, weights=counts)
     )
 
 
 def _share(trial: Trial, arm: int) -> float:
     """Share of the arm among its rows and the controls."""
-    treated, control = int((trial.arm == arm).sum()), int((trial.arm == 0).sum())
+    treated, control = (float(trial.counts[trial.arm == value].sum()) for value in (arm, 0))
     return treated / (treated + control)
 
 
@@ -256,6 +229,7 @@ def _outcome_model(
                 rounds=OUTCOME_ROUNDS,
                 seed=settings.seed,
                 threads=settings.threads,
+                weight=None if trial.weight is None else trial.weight[rows],
                 valid=(trial.matrix[held], trial.outcome[held]),
                 patience=PATIENCE,
             )
@@ -276,23 +250,29 @@ def _choose(trial: Trial, fold: IntArray, arm: int, outer: Sequence[_Stages], fi
             values[held] = stages.outcome[group](rows)
         for (name, count), values in staged.items():
             values[held] = _predictor(stages.second[arm, name], count)(rows)
-    pseudo = pseudo_outcome(trial, arm, mu[arm], mu[0])
+    pseudo, counts = pseudo_outcome(trial, arm, mu[arm], mu[0]), trial.counts
 
     def judge(tau: FloatArray) -> float:
-        return float(np.mean(np.square(pseudo - tau)))
+        return float(np.average(np.square(pseudo - tau), weights=counts))
 
     rounds = {name: min(ROUNDS, key=lambda count: (judge(staged[name, count]), count)) for name in STAGES}
     found: dict[str, FloatArray] = {name: np.empty(len(fold)) for name in (*LEARNERS, MEAN)}
+    left_out: list[dict[str, FloatArray]] = []
     for index, stages in enumerate(outer):
-        held = fold == index
-        for name, values in stages.effects(arm, share, trial.matrix[held], rounds).items():
-            found[name][held] = values
-    reference = judge(_out_of_fold_average(pseudo, fold))
+        left_out.append(stages.effects(arm, share, trial.matrix, rounds))
+        for name, values in left_out[-1].items():
+            found[name][fold == index] = values[fold == index]
+    reference = judge(_out_of_fold_average(pseudo, counts, fold))
     losses = {name: judge(tau) - reference for name, tau in found.items()}
     best = min(losses, key=lambda name: (losses[name], name))
-    average, slope = float(pseudo.mean()), _slope(found[best], pseudo)
-    middle = float(found[best].mean())
-    kept = float(np.clip(slope, MIN_SLOPE, 1.0))
+    average, middle = float(np.average(pseudo, weights=counts)), float(np.average(found[best], weights=counts))
+    slope, slope_se = _slope(found[best], pseudo, trial)
+    average_se = clustered_se(pseudo - average, trial)
+    kept = float(np.clip(slope, MIN_SLOPE, max(1.0, min(slope - slope_se, MAX_SLOPE))))
+    groups = np.array([values[best] for values in left_out])
+    apart = kept**2 * (len(groups) - 1.0) * groups.var(axis=0)
+    apart += np.var([found[name] - np.average(found[name], weights=counts) for name in LEARNERS], axis=0)
+    se = np.sqrt(average_se**2 + apart + np.square(slope_se * (found[best] - middle)))
 
     def predict(matrix: FloatArray) -> FloatArray:
         return average + kept * (final.effects(arm, share, matrix, rounds)[best] - middle)
@@ -301,23 +281,32 @@ def _choose(trial: Trial, fold: IntArray, arm: int, outer: Sequence[_Stages], fi
         learner=best,
         losses=losses,
         average=average,
-        average_se=float(pseudo.std(ddof=1) / np.sqrt(len(pseudo))),
+        average_se=average_se,
         slope=slope,
+        slope_se=slope_se,
         rounds=rounds,
         out_of_fold=average + kept * (found[best] - middle),
+        se=se,
+        expected_treated=mu[arm],
+        pseudo=pseudo,
         predict=predict,
     )
 
 
-def _slope(tau: FloatArray, pseudo: FloatArray) -> float:
-    """Least-squares slope of the pseudo-outcome on the uplift; 0 where everyone has the same."""
-    deviation = tau - tau.mean()
-    spread = float(deviation @ deviation)
-    return float(deviation @ pseudo) / spread if spread > 0.0 else 0.0
+def _slope(tau: FloatArray, pseudo: FloatArray, trial: Trial) -> tuple[float, float]:
+    """Least-squares slope of the pseudo-outcome on the uplift, and its robust error; 0 where everyone has the same."""
+    counts = trial.counts
+    deviation = tau - np.average(tau, weights=counts)
+    spread = float(np.average(np.square(deviation), weights=counts))
+    if spread <= 0.0:
+        return 0.0, 0.0
+    centred = pseudo - np.average(pseudo, weights=counts)
+    slope = float(np.average(deviation * centred, weights=counts)) / spread
+    return slope, clustered_se(deviation * (centred - slope * deviation), trial) / spread
 
 
-def _out_of_fold_average(pseudo: FloatArray, fold: IntArray) -> FloatArray:
-    total, count = np.bincount(fold, weights=pseudo), np.bincount(fold)
+def _out_of_fold_average(pseudo: FloatArray, counts: FloatArray, fold: IntArray) -> FloatArray:
+    total, count = np.bincount(fold, weights=pseudo * counts), np.bincount(fold, weights=counts)
     return np.asarray(((total.sum() - total) / (count.sum() - count))[fold])
 
 

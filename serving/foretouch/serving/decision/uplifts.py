@@ -1,0 +1,63 @@
+"""Uplift of every option: the model's score of customer and offer, and its card's shifts of offer and channel. Pure."""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+
+from foretouch.core.bundle import ModelCard
+from foretouch.core.offers import Offer
+from foretouch.serving.decision.candidates import Key
+from foretouch.serving.decision.pair_scores import PairScores
+from foretouch.serving.decision.plans import Plans
+from foretouch.serving.decision.propensities import Span
+from foretouch.serving.models.uplift_shifts import Shifts
+
+Z = 1.959964
+"""Standard deviations of a normal 95 % interval."""
+NOT_IDENTIFIED = "the uplift model's card says that the effect is not identified"
+
+
+def not_identified(card: ModelCard) -> str:
+    """Why a model's numbers are no effects, as its card says; empty where they are."""
+    if card.extras.get("identified", True) is not False:
+        return ""
+    return str(card.extras.get("uplift_reason") or NOT_IDENTIFIED)
+
+
+def shifted(
+    scores: PairScores, keys: Sequence[Key], offers: Mapping[str, Offer], plans: Plans
+) -> tuple[dict[Key, float | None], dict[Key, Span | None]]:
+    """Uplift and interval of every option.
+
+    An offer's and a channel's shift are added, and their variances to that of the interval; an uplift stays within
+    [-1, 1]. An offer that the model has not met takes its category's shift, which is less certain.
+
+    Args:
+        scores: The model's, by offer.
+        keys: Of the options: offer, treatment, channel.
+        offers: By id.
+        plans: Where the card's shifts are kept.
+    """
+    card = scores.scorer.card
+    shifts = plans.get("uplift-shifts", (card,), lambda: Shifts.of(card.extras.get("shifts")))
+    values: dict[Key, float | None] = {}
+    spans: dict[Key, Span | None] = {}
+    made: dict[tuple[str, str], tuple[float, Span | None]] = {}
+    for key in keys:
+        pair = (key[0], key[2])
+        if pair not in made:
+            made[pair] = _one(scores, shifts, offers[key[0]], key[2])
+        values[key], spans[key] = made[pair]
+    return values, spans
+
+
+def _one(scores: PairScores, shifts: Shifts, offer: Offer, channel: str) -> tuple[float, Span | None]:
+    own, way = shifts.of_offer(offer.offer_id, offer.category), shifts.of_channel(channel)
+    base, span = scores.chances[offer.offer_id], scores.spans[offer.offer_id]
+    shift, variance = own.mean + way.mean, own.sd**2 + way.sd**2
+    if shift == 0.0 and variance == 0.0:
+        return base, span
+    value = min(max(base + shift, -1.0), 1.0)
+    if span is None:
+        return value, None
+    below, above = (sqrt(reach**2 + Z**2 * variance) for reach in (base - span[0], span[1] - base))
+    return value, (max(value - below, -1.0), min(value + above, 1.0))
