@@ -16,9 +16,13 @@ from foretouch.core.state.access import create_key, revoke_key
 from foretouch.core.state.db import State
 from foretouch.core.state.settling import settling
 from foretouch.serving.web import auth
+from foretouch.serving.web import body as body_reading
 from foretouch.serving.web.auth import KeyRing
+from foretouch.serving.web.body import Body
 from foretouch.serving.web.problems import Problem
 from foretouch.serving.web.soon import Wakeups, wakeups
+from foretouch.serving.web.tally import MOVE_SECONDS
+from foretouch.serving.web.telemetry import ROUTE_BUCKETS, Telemetry
 
 
 def test_every_waiter_is_woken_once_its_own_future_is_settled() -> None:
@@ -131,3 +135,72 @@ def test_kept_keys_are_bounded_and_not_kept_as_text(tmp_path: Path, monkeypatch:
             ring.authenticate(state, {"x-api-key": key}, lambda: now)
             assert len(ring._kept) <= 3
             assert key.encode() not in ring._kept
+
+
+def test_what_is_counted_together_is_what_would_have_been_counted_one_by_one() -> None:
+    telemetry, alone = Telemetry(), Telemetry()
+    rng = random.Random(3)
+    given = [
+        (rng.choice(("/a", "/b")), rng.choice(("GET", "POST")), rng.choice((200, 404)), rng.expovariate(5.0))
+        for _ in range(500)
+    ]
+    given += [("/a", "GET", 200, bound) for bound in (0.0, *ROUTE_BUCKETS, 60.0)]
+
+    async def main() -> None:
+        for one in given:
+            telemetry.answered(*one)
+        assert telemetry.requests.labels("/a", "GET", "200")._value.get() == 0.0
+        await asyncio.sleep(2 * MOVE_SECONDS)
+        assert telemetry.requests.labels("/a", "GET", "200")._value.get() > 0.0
+        telemetry.answered("/b", "GET", 200, 0.5)
+
+    asyncio.run(main())
+    for route, method, status, seconds in (*given, ("/b", "GET", 200, 0.5)):
+        alone.requests.labels(route, method, str(status)).inc()
+        alone.seconds.labels(route).observe(seconds)
+
+    def shown(found: Telemetry) -> dict[str, float]:
+        lines = found.exposition()[0].decode().splitlines()
+        kept = [
+            line.rpartition(" ") for line in lines if line.startswith("foretouch_request") and "_created" not in line
+        ]
+        return {name: float(value) for name, _, value in kept}
+
+    assert shown(telemetry) == pytest.approx(shown(alone))
+    assert len(shown(alone)) > 20
+
+
+class Sender:
+    """A client that sends its body in parts, each after a wait of its own."""
+
+    def __init__(self, parts: list[tuple[bytes, float | None]]) -> None:
+        self._parts = parts
+
+    async def receive(self) -> dict[str, Any]:
+        part, seconds = self._parts.pop(0)
+        if seconds is not None:
+            await asyncio.sleep(seconds)
+        return {"type": "http.request", "body": part, "more_body": bool(self._parts)}
+
+
+@pytest.mark.parametrize("waits", [(None, None), (0.0, None), (None, 0.01), (0.01, 0.0), (0.0, 0.01)])
+def test_a_body_is_whole_however_it_comes(waits: tuple[float | None, ...]) -> None:
+    parts = list(zip((b"ab", b"cde"), waits, strict=True))
+    assert asyncio.run(Body(Sender(list(parts)).receive).read(None, 5)) == b"abcde"
+    with pytest.raises(Problem, match="larger"):
+        asyncio.run(Body(Sender(list(parts)).receive).read(None, 4))
+    assert asyncio.run(Body(Sender(parts[:1]).receive).read("2", 5)) == b"ab"
+    with pytest.raises(Problem, match="larger"):
+        asyncio.run(Body(Sender(parts[:1]).receive).read(None, 1))
+
+
+def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_reading, "READ_SECONDS", 0.05)
+    with pytest.raises(Problem, match="did not come"):
+        asyncio.run(Body(Sender([(b"a", None), (b"b", 30.0)]).receive).read(None, 5))
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(Problem, match="closed before"):
+        asyncio.run(Body(gone).read(None, 5))

@@ -81,6 +81,7 @@ def start() -> tuple[Api, Callable[[], None]]:
 
     def stop() -> None:
         plane.telemetry.pauses.stop()
+        plane.telemetry.tally.move()
         upkeep.close()
         refresh.close()
         plane.close()

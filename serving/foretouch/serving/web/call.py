@@ -4,7 +4,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from pydantic import BaseModel
@@ -14,10 +15,10 @@ from foretouch.core.state.access import ApiKey
 from foretouch.serving.web.problems import PROBLEM_JSON, Problem
 
 JSON = "application/json"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """A request that passed the outer checks: key, size, content type, JSON.
 
     Attributes:
@@ -31,8 +32,8 @@ class Call:
         arrived: When the request came in, on the monotonic clock, s: deadlines count from then.
     """
 
-    path: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
+    path: Mapping[str, str] = NOTHING
+    query: Mapping[str, str] = NOTHING
     body: Any = None
     caller: ApiKey | None = None
     idempotency_key: str | None = None
@@ -46,14 +47,13 @@ class Call:
         return "public" if self.caller is None else self.caller.id
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NOTHING
 
     @classmethod
     def of(cls, value: object, status: int = 200) -> "Answer":

@@ -90,7 +90,7 @@ class Front:
         started, api = monotonic(), self._api()
         headers = _headers(scope)
         trace_id = _trace_id(headers) or f"{getrandbits(128):032x}"  # no secret: it only names a line in our log
-        template, method = UNMATCHED, str(scope["method"]).upper()
+        template, method = UNMATCHED, scope["method"].upper()
         body = Body(receive)
         try:
             path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
@@ -243,7 +243,9 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 def _trace_id(headers: Mapping[str, str]) -> str | None:
-    parts = headers.get("traceparent", "").split("-")
+    if "traceparent" not in headers:
+        return None
+    parts = headers["traceparent"].split("-")
     known = len(parts) == 4 and len(parts[1]) == 32 and all(letter in "0123456789abcdef" for letter in parts[1])
     return parts[1] if known else None
 

@@ -2,12 +2,14 @@
 
 import gc
 import logging
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MutexValue, ValueClass
 
 from foretouch.core.clock import monotonic
+from foretouch.serving.web.tally import Counted, Tally
 
 log = logging.getLogger("foretouch.models")
 
@@ -96,8 +98,7 @@ class Telemetry:
         )
         self.pauses = PauseWatch()
         self._shown_pause = 0.0
-        self._counted: dict[tuple[str, str, int], Counter] = {}
-        self._timed: dict[str, Histogram] = {}
+        self.tally = Tally(ROUTE_BUCKETS, self._take_over)
         self._decided: dict[tuple[str, str], Counter] = {}
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -109,17 +110,20 @@ class Telemetry:
             status: Of the answer.
             seconds: From its first byte to its answer.
         """
-        counter = self._counted.get((route, method, status))
-        if counter is None:
-            counter = self._counted[route, method, status] = self.requests.labels(route, method, str(status))
-        counter.inc()
-        timer = self._timed.get(route)
-        if timer is None:
-            timer = self._timed[route] = self.seconds.labels(route)
-        timer.observe(seconds)
+        self.tally.add((route, method, status), seconds)
         if self.pauses.longest > self._shown_pause:
             self._shown_pause = self.pauses.longest
             self.longest_pause.set(self._shown_pause)
+
+    def _take_over(self, requests: Mapping[Counted, int], times: Mapping[str, tuple[float, Sequence[int]]]) -> None:
+        for (route, method, status), count in requests.items():
+            self.requests.labels(route, method, str(status)).inc(count)
+        for route, (total, numbers) in times.items():
+            timer = self.seconds.labels(route)
+            timer._sum.inc(total)  # ``observe`` takes one at a time
+            for bucket, number in zip(timer._buckets, numbers, strict=True):
+                if number:
+                    bucket.inc(number)
 
     def decided(self, status: str, step: str) -> None:
         """Counts one decision by its status and the step of the ladder that answered."""
@@ -136,6 +140,7 @@ class Telemetry:
 
     def exposition(self) -> tuple[bytes, str]:
         """The metrics of all workers in Prometheus' text form, and its content type."""
+        self.tally.move()
         registry = self.registry
         if MULTIPROCESS:
             registry = CollectorRegistry()
