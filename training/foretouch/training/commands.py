@@ -118,17 +118,21 @@ def promote(
     workspace: WorkspaceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Makes the challenger the champion if it beats its baselines on later data."""
+    """Makes the challenger the champion if nothing in the gate's table stands against it; else exit 1."""
     from foretouch.core.workspace import Workspace
-    from foretouch.training.each import for_each
+    from foretouch.training.each import Refused, for_each
     from foretouch.training.output import show_moved
+    from foretouch.training.promotion import PromotionRefusedError
     from foretouch.training.promotion import promote as promote_model
 
     del to  # champion is the only alias that is promoted to
     if version is not None and model is Trainable.all:
         raise typer.BadParameter("name one model: versions differ between models", param_hint="--version")
     opened = Workspace.open(workspace)
-    moved, refused = for_each(_names(model), lambda name: promote_model(opened, name, force=force, version=version))
+    try:
+        moved, refused = for_each(_names(model), lambda name: promote_model(opened, name, force=force, version=version))
+    except PromotionRefusedError as error:
+        moved, refused = [], [Refused(model=_names(model)[0], error=error)]
     show_moved(moved, refused, as_json=json)
     if refused:
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich import box
 from rich.console import Console
@@ -12,8 +12,9 @@ from foretouch.core.hints import with_workspace
 from foretouch.core.terminal import print_json
 from foretouch.core.workspace import Workspace
 from foretouch.training.each import Refused
+from foretouch.training.gate.table import Gate, told
 from foretouch.training.pipeline import Trained
-from foretouch.training.promotion import Moved
+from foretouch.training.promotion import Moved, PromotionRefusedError
 from foretouch.training.schedule import BusyError, Due
 from foretouch.training.task import Comparison
 from foretouch.training.versions import VersionLine
@@ -136,6 +137,7 @@ def _refusals(refused: Sequence[Refused]) -> list[dict[str, object]]:
                 "message": item.error.message,
                 "hint": with_workspace(item.error.hint or "") or None,
             },
+            **({"table": item.error.gate.document()} if isinstance(item.error, PromotionRefusedError) else {}),
         }
         for item in refused
     ]
@@ -162,18 +164,40 @@ def show_moved(moved: Sequence[Moved], refused: Sequence[Refused], *, as_json: b
     """What a promotion or a rollback changed, what it rested on, and what was refused."""
     if as_json:
         lines: list[dict[str, object]] = [
-            {**asdict(item), "comparisons": [_comparison(line) for line in item.comparisons]} for item in moved
+            {
+                **asdict(replace(item, table=None)),
+                "comparisons": [_comparison(line) for line in item.comparisons],
+                "table": None if item.table is None else item.table.document(),
+            }
+            for item in moved
         ]
         print_json(lines + _refusals(refused))
         return
     console = Console(soft_wrap=True, highlight=False)
     for item in moved:
+        if item.table is not None:
+            show_gate(item.table, console)
         was = f" (was {item.replaced})" if item.replaced else ""
         how = f"{item.gate}, overruled by --force" if item.forced else item.gate
         console.print(f"{item.model}: {item.alias} is now version {item.version}{was}; gate: {how}", markup=False)
+    for refusal in refused:
+        if isinstance(refusal.error, PromotionRefusedError):
+            show_gate(refusal.error.gate, console)
     _say_refused(refused, "not promoted")
     if moved:
         console.print(with_workspace("next: foretouch serve (a running service notices by itself)"), markup=False)
+
+
+def show_gate(gate: Gate, console: Console) -> None:
+    """The gate's table, a line per check."""
+    beside = f"beside champion {gate.champion}" if gate.champion else "the first of its kind"
+    console.print(f"{gate.model} {gate.version}, {beside}; gate {gate.basis}: {gate.verdict}", markup=False)
+    for row in gate.rows:
+        why = f"; {row.why}" if row.why else ""
+        console.print(
+            f"  {told(row.passed):<3}  {row.check:<11}  {row.what}: {row.figure} (must be: {row.bound}){why}",
+            markup=False,
+        )
 
 
 def show_versions(lines: Sequence[VersionLine], *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from foretouch.serving.models.bundles import load_scorer
 from foretouch.training import plots, registry
 from foretouch.training.card import card_page, make_card
 from foretouch.training.data import encode
+from foretouch.training.gate.later import with_gate
 from foretouch.training.refit import keep_judged, refit
 from foretouch.training.task import Comparison, Evaluation, Fitted, ModelTask, Split, TrainingRun
 
@@ -95,7 +96,7 @@ def train(run: TrainingRun, model: ModelName) -> Trained:
     run.say(f"{model}: {len(split.fit)} rows to fit, {len(split.calibrate)} to calibrate, {len(split.test)} later ones")
     fitted = task.fit(run, split)
     run.say(f"{model}: later data beside the baselines")
-    evaluation = task.evaluate(run, split, fitted)
+    evaluation = with_gate(run, task, split, fitted, task.evaluate(run, split, fitted))
     run.say(f"{model}: MLflow and bundle")
     served, newest = refit(run, task, split, fitted)
     card, bundle, reports = _export(run, task, newest, served, _Judgement(split, fitted, evaluation))

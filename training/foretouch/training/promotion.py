@@ -1,14 +1,14 @@
 """Promotion and rollback: aliases move in the bundle store and in MLflow together, and the audit trail says why.
 
-Without a decision log to test a challenger on, promotion rests on later data: a model that does not beat every
-baseline with an interval that excludes zero is refused. That gate is called ``no_log``.
+A challenger is asked everything in ``gate/open.py``. Without a decision log to try it on, the gate rests on later data
+and is called ``no_log``. Its table is printed, kept in the audit trail and logged to the model's MLflow run.
 """
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from foretouch.core.bundle import read_aliases, read_bundle, write_aliases
+from foretouch.core.bundle import ModelCard, read_aliases, read_bundle, write_aliases
 from foretouch.core.errors import ForetouchError, NotReadyError
 from foretouch.core.models import ModelName
 from foretouch.core.state.access import append_audit
@@ -16,31 +16,29 @@ from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
 from foretouch.training import registry
 from foretouch.training.card import comparisons_of
+from foretouch.training.gate.open import open_gate
+from foretouch.training.gate.table import Gate
 from foretouch.training.pipeline import check_bundle
 from foretouch.training.task import Comparison
 
-GATE = "no_log"
-
 
 class PromotionRefusedError(ForetouchError):
-    """The challenger does not beat its baselines on later data."""
+    """Something in the gate's table stands against the challenger."""
 
     code = "promotion_refused"
 
-    def __init__(self, model: str, version: str, lost: tuple[Comparison, ...]) -> None:
+    def __init__(self, gate: Gate) -> None:
         table = "\n".join(
-            f"  {item.metric} beside {item.baseline}: {item.model:.4f} against {item.reference:.4f},"
-            f" difference {item.difference:+.4f} [{item.low:+.4f}, {item.high:+.4f}]"
-            for item in lost
+            f"  {row.check}: {row.what}: {row.figure}; must be: {row.bound}" + (f" ({row.why})" if row.why else "")
+            for row in gate.failed
         )
-        what = (
-            f"it does not beat these baselines on later data:\n{table}" if lost else "it was compared with no baseline"
-        )
+        counted = f"{len(gate.failed)} of {len(gate.rows)} checks failed"
         super().__init__(
-            f"{model} {version} is not promoted: {what}",
-            hint=f"foretouch train {model} --trials 50, or foretouch promote {model} --force (recorded in the audit)",
+            f"{gate.model} {gate.version} is not promoted, {counted}:\n{table}",
+            hint=f"foretouch train {gate.model} --trials 50, or foretouch promote {gate.model} --force"
+            " (recorded in the audit)",
         )
-        self.lost = lost
+        self.gate = gate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +50,10 @@ class Moved:
         version: Now under the alias.
         replaced: Under it before; None if nothing was.
         alias: Which alias moved.
-        gate: What it rested on.
+        gate: What it rested on: ``no_log``, ``log`` or ``rollback``.
         forced: Whether the gate was overruled.
-        comparisons: What the gate looked at.
+        comparisons: The model beside its baselines.
+        table: The gate's table; None for a rollback.
     """
 
     model: str
@@ -64,6 +63,7 @@ class Moved:
     gate: str
     forced: bool
     comparisons: tuple[Comparison, ...] = ()
+    table: Gate | None = None
 
 
 def promote(
@@ -73,31 +73,31 @@ def promote(
 
     Raises:
         NotReadyError: There is no challenger.
-        PromotionRefusedError: It does not beat its baselines and ``force`` is off.
+        PromotionRefusedError: A check of the gate failed and ``force`` is off.
         BundleError: Its bundle is damaged.
     """
     aliases = read_aliases(workspace.bundles, model)
     wanted = version or aliases.get("challenger")
     if wanted is None:
         raise NotReadyError(f"{model} has no challenger to promote", hint=f"foretouch train {model}")
-    bundle = read_bundle(workspace.bundles, model, wanted)
+    card = read_bundle(workspace.bundles, model, wanted).card
     check_bundle(workspace.bundles, model, wanted)
-    comparisons = tuple(comparisons_of(bundle.card))
-    decisive = [item for item in comparisons if item.decisive]
-    lost = tuple(item for item in decisive if not item.wins)
-    refused = bool(lost) or not decisive
+    champion = aliases.get("champion")
+    gate = open_gate(workspace, model, card, champion=champion)
+    forced = force and not gate.passed
     detail: dict[str, Any] = {
         "model": model,
         "version": wanted,
-        "replaced": aliases.get("champion"),
-        "gate": GATE,
-        "forced": force and refused,
-        "lost": [f"{item.metric} beside {item.baseline}" for item in lost],
+        "replaced": champion,
+        "gate": gate.basis,
+        "forced": forced,
+        "lost": [f"{row.check}: {row.what}" for row in gate.failed],
+        "checks": [asdict(row) for row in gate.rows],
     }
-    if refused and not force:
+    _log_gate(workspace, card, gate, forced=forced)
+    if not gate.passed and not force:
         _audit(workspace, actor, "model.promote_refused", detail)
-        raise PromotionRefusedError(model, wanted, lost)
-    champion = aliases.get("champion")
+        raise PromotionRefusedError(gate)
     moved = {"champion": wanted}
     if champion is not None and champion != wanted:
         moved["previous"] = champion
@@ -112,9 +112,10 @@ def promote(
         version=wanted,
         replaced=champion,
         alias="champion",
-        gate=GATE,
-        forced=force and refused,
-        comparisons=comparisons,
+        gate=gate.basis,
+        forced=forced,
+        comparisons=tuple(comparisons_of(card)),
+        table=gate,
     )
 
 
@@ -139,6 +140,12 @@ def rollback(workspace: Workspace, model: ModelName, *, actor: str = "cli") -> M
 def _move(workspace: Workspace, model: str, aliases: dict[str, str]) -> None:
     registry.set_aliases(registry.connect(workspace), model, aliases)
     write_aliases(workspace.bundles, model, aliases)
+
+
+def _log_gate(workspace: Workspace, card: ModelCard, gate: Gate, *, forced: bool) -> None:
+    """The table as artifacts of the run that made the model, and the verdict as tags of its version."""
+    tags = {"gate": gate.basis, "gate_verdict": gate.verdict, "gate_overruled": str(forced).lower()}
+    registry.log_gate(registry.connect(workspace), card, document=gate.document(), page=gate.page(), tags=tags)
 
 
 def _audit(workspace: Workspace, actor: str, action: str, detail: dict[str, Any]) -> None:

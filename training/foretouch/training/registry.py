@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
 
+from foretouch.core.bundle import ModelCard
 from foretouch.core.cli import QUIET_LIBRARIES
 from foretouch.core.errors import NotReadyError
 from foretouch.core.workspace import Workspace
@@ -140,6 +141,35 @@ def log_files(client: MlflowClient, run_id: str, files: Sequence[Path], folder: 
     """Logs files as artifacts of a run."""
     for path in files:
         client.log_artifact(run_id, str(path), folder)
+
+
+def log_gate(
+    client: MlflowClient, card: ModelCard, *, document: Mapping[str, Any], page: str, tags: Mapping[str, str]
+) -> None:
+    """Logs a gate's table to the run that made a model, and its verdict to the model's version.
+
+    Args:
+        client: Of the workspace.
+        card: The model's; one without a run has no place to log to.
+        document: The table as JSON.
+        page: The table as Markdown.
+        tags: For the registered version.
+
+    Raises:
+        NotReadyError: The run or the version is not in this registry.
+    """
+    if card.mlflow_run_id is None:
+        return
+    try:
+        client.log_dict(card.mlflow_run_id, dict(document), "gate/gate.json")
+        client.log_text(card.mlflow_run_id, page, "gate/gate.md")
+        for name, value in tags.items():
+            client.set_model_version_tag(registered_name(card.model), card.version, name, value)
+    except MlflowException as error:
+        raise NotReadyError(
+            f"the registry has no run or version of {card.model} {card.version}: {error.message}",
+            hint=f"foretouch train {card.model}",
+        ) from error
 
 
 def versions(client: MlflowClient, model: str) -> list[ModelVersion]:

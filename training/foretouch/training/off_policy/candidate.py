@@ -15,6 +15,7 @@ from foretouch.serving.decision.policies import check_policy
 from foretouch.serving.history.replay import under_policy
 from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.scoring import Scorer
+from foretouch.training.refit import judged_store
 
 DECIDING = ("offer", "uplift", "send-time", "churn", "value", "lead")
 """Models that can change a decision; the last three through score weights of the policy."""
@@ -55,7 +56,8 @@ def read_candidate(workspace: Workspace, name: str, *, tuned_through: datetime |
         name: ``policy`` or a file of ``policies/`` without its ending; or ``<model>@<version or alias>``.
         tuned_through: Outcomes up to then have been looked at in choosing it. For a policy, else, what
             ``off_policy.tuned_through`` of ``foretouch.toml`` says; for a model its card says it, and the later of the
-            two holds.
+            two holds. A model that was fitted again with the rows that judged it is valued as it was judged, since
+            no decision is later than the rows of the other.
 
     Raises:
         ConfigError: There is no such policy or model.
@@ -82,7 +84,7 @@ def read_candidate(workspace: Workspace, name: str, *, tuned_through: datetime |
         if found is None:
             raise NotReadyError(f"{model} has no {wanted}", hint=f"foretouch train {model}")
         version = found
-    scorer = load_scorer(workspace.bundles, model, version)
+    scorer = load_scorer(judged_store(workspace, model, version), model, version)
     return PolicyCandidate(
         name=name,
         version=f"{model} {version}",
