@@ -3,6 +3,7 @@
     python benchmarks/worlds.py                       # every world and policy; resumes where it stopped
     python benchmarks/worlds.py --only drift/greedy   # one of them; then the table and the figure again
     python benchmarks/worlds.py --fresh               # everything again
+    python benchmarks/worlds.py --plus 400            # the same worlds drawn with other seeds: worlds_plus_400.json
 
 Three worlds (``worlds_truth.py``), 200,000 decisions per policy, outcomes with delay (``worlds_loop.py``), and the
 send-time world (``worlds_send_time.py``). Writes docs/results/worlds.json and docs/results/worlds.svg. Two processes.
@@ -15,6 +16,7 @@ import shutil
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -50,13 +52,18 @@ def jobs() -> list[str]:
     return [*(f"{world.name}/{ORACLE}" for world in WORLDS), *names, f"{SEND_TIME}/all"]
 
 
-def do(job: str) -> dict[str, Any]:
+def drawn(plus: int) -> tuple[World, ...]:
+    """The worlds with their seeds moved."""
+    return tuple(replace(world, seed=world.seed + plus) for world in WORLDS)
+
+
+def do(job: str, plus: int = 0) -> dict[str, Any]:
     """Runs one job in a process of its own."""
     started = time.perf_counter()
     world_name, policy = job.split("/")
     if world_name == SEND_TIME:
         return {**worlds_send_time.run(), "seconds": time.perf_counter() - started}
-    world = next(world for world in WORLDS if world.name == world_name)
+    world = next(world for world in drawn(plus) if world.name == world_name)
     if policy == ORACLE:
         tried = [oracle(world, price) for price in SHADOW_PRICES]
         best = max(tried, key=lambda run: float(np.mean(run["expected"])))
@@ -71,10 +78,10 @@ def blocks(values: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.add.reduceat(daily, np.arange(0, len(daily), BLOCK_DAYS))
 
 
-def table(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def table(found: dict[str, dict[str, Any]], plus: int = 0) -> dict[str, Any]:
     """The figures of every world: value per decision, shares of the oracle's, and when 90 % is reached."""
     figures: dict[str, Any] = {}
-    for world in WORLDS:
+    for world in drawn(plus):
         best = found.get(f"{world.name}/{ORACLE}")
         if best is None:
             continue
@@ -148,6 +155,16 @@ def draw(figures: dict[str, Any], path: Path) -> None:
         figure.savefig(path, metadata={"Date": None})
 
 
+def say(worlds: dict[str, Any]) -> None:
+    """The table in a few words."""
+    for name, world in worlds.items():
+        for policy, item in world["policies"].items():
+            print(
+                f"{name:14s}{policy:18s}{item['share_of_oracle']:8.1%} of the oracle"
+                f"{item['share_of_oracle_last_50000']:8.1%} at the end"
+            )
+
+
 def main() -> int:
     """Runs what is missing and writes table and figure; exits 1 where a run is missing."""
     parser = argparse.ArgumentParser(description="Learning worlds: policies beside the oracle.")
@@ -155,12 +172,16 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=ROOT / ".demo" / "worlds", help="finished runs, to resume from")
     parser.add_argument("--only", nargs="+", default=None, help="world/policy, several")
     parser.add_argument("--fresh", action="store_true", help="forget finished runs")
+    parser.add_argument("--plus", type=int, default=0, help="added to every world's seed")
     parser.add_argument("--processes", type=int, default=2, help="runs at a time")
     given = parser.parse_args()
     everything = jobs()
     unknown = sorted(set(given.only or ()) - set(everything))
     if unknown:
         parser.error(f"--only {' '.join(unknown)}: must be among {', '.join(everything)}")
+    if given.plus:
+        given.work = given.work / f"plus-{given.plus}"
+        everything = [job for job in everything if not job.startswith(SEND_TIME)]
     if given.fresh:
         shutil.rmtree(given.work, ignore_errors=True)
     given.work.mkdir(parents=True, exist_ok=True)
@@ -169,7 +190,7 @@ def main() -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     with ProcessPoolExecutor(max_workers=given.processes, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(do, job): job for job in wanted}
+        running = {pool.submit(do, job, given.plus): job for job in wanted}
         for future in as_completed(running):
             job, run = running[future], future.result()
             draft = files[job].with_suffix(".tmp")
@@ -177,21 +198,18 @@ def main() -> int:
             draft.replace(files[job])
             print(f"{job}: {run['seconds']:.0f} s", flush=True)
     found = {job: json.loads(path.read_text(encoding="utf-8")) for job, path in files.items() if path.is_file()}
-    worlds = table(found)
+    worlds = table(found, given.plus)
     seconds = sum(float(run["seconds"]) for run in found.values())
     figures = {"worlds": worlds, "send_time": found.get(f"{SEND_TIME}/all")}
-    write(given.out, "worlds", command="python benchmarks/worlds.py", seconds=seconds, figures=figures)
+    name = f"worlds_plus_{given.plus}" if given.plus else "worlds"
+    command = f"python benchmarks/worlds.py{f' --plus {given.plus}' if given.plus else ''}"
+    write(given.out, name, command=command, seconds=seconds, figures=figures)
     if worlds:
-        draw(worlds, given.out / "worlds.svg")
-    for name, world in worlds.items():
-        for policy, item in world["policies"].items():
-            print(
-                f"{name:14s}{policy:18s}{item['share_of_oracle']:8.1%} of the oracle"
-                f"{item['share_of_oracle_last_50000']:8.1%} at the end"
-            )
+        draw(worlds, given.out / f"{name}.svg")
+    say(worlds)
     missing = [job for job in everything if job not in found]
     if missing:
-        print(f"not yet run: {', '.join(missing)}; next: python benchmarks/worlds.py", file=sys.stderr)
+        print(f"not yet run: {', '.join(missing)}; next: {command}", file=sys.stderr)
     return 1 if missing else 0
 
 

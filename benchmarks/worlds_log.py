@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from worlds_truth import CATEGORIES, CHANNELS, LOAD_DAYS, SATED_DAYS, SEGMENTS, FloatArray, IntArray, World
 
-NEWEST_ROWS = 120_000
+NEWEST_ROWS = 250_000
 """At most so many of the newest closed rows are learnt from."""
 KNOWN_DAYS = 30.0
 RECENT_DAYS = 6.0
@@ -151,3 +151,11 @@ class Log:
             total += len(block.who)
         label = np.concatenate([block.accepted & (block.delay <= window) for block in kept])
         return np.concatenate([block.rows for block in kept]), label.astype(np.float64)
+
+    def closed_rows(self, day: int, window: int) -> int:
+        """How many rows have a window that has closed."""
+        return sum(len(block.who) for block in self.blocks if block.day + window <= day)
+
+    def since(self, day: float) -> list["Sent"]:
+        """The blocks of a day and later, oldest first."""
+        return [block for block in self.blocks if block.day >= day]

@@ -15,74 +15,19 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
+from worlds_learner import INPUTS, NUMBERS, Learner
 from worlds_log import FAR, Log, Memory, Sent
 from worlds_truth import CHANNEL_COST, CHANNELS, FloatArray, IntArray, Population, World, draw_population
 
-from foretouch.core.bundle import ModelInput
 from foretouch.core.policy import Factors, NewOffers, PolicySpec
 from foretouch.core.rng import derive_seed, uniform
+from foretouch.serving.decision.cooling import cooled
 from foretouch.serving.decision.policies import distribution, draw
-from foretouch.training.booster import fit_booster
 
-EVERY_DECISIONS, EARLY = 10_000, 60_000
-"""The models are trained again after so many decisions; after twice as many once the early ones are over."""
 HISTORY_SENDS = 5_000
 """Sends before day 0: a marketer's, of the first half of the offers on the cheap channel, to big spenders."""
-
-NUMBERS = ("age", "spend", "visits", "love", "noise_1", "noise_2")
-"""Attributes of people whose pairs are multiplied: every pair, whether it means anything or not."""
-INPUTS = (
-    *(ModelInput(name=name, view="person") for name in NUMBERS),
-    ModelInput(name="segment", view="person", kind="category", levels=tuple("012345")),
-    *(ModelInput(name=name, view="log") for name in ("contacts_7d", "contacts_30d", "days_since_contact")),
-    *(ModelInput(name=name, view="log") for name in ("accepted", "accepted_category", "days_since_category")),
-    ModelInput(name="contacts_category", view="log"),
-    ModelInput(name="offer", view="offer", kind="category", levels=tuple(str(index) for index in range(32))),
-    ModelInput(name="category", view="offer", kind="category", levels=tuple("0123")),
-    ModelInput(name="channel", view="offer", kind="category", levels=tuple("01")),
-    ModelInput(name="value", view="offer"),
-    ModelInput(name="depth", view="offer"),
-    ModelInput(name="recent_rate", view="log"),
-    ModelInput(name="recent_rate_alike", view="log"),
-    ModelInput(name="recent_over_expected", view="log"),
-    ModelInput(name="rate_alike_lately", view="log"),
-    *(ModelInput(name=f"{first}_x_{second}", view="cross") for first, second in combinations(NUMBERS, 2)),
-)
-PARAMETERS: Mapping[str, Any] = {
-    "objective": "binary",
-    "metric": "binary_logloss",
-    "learning_rate": 0.08,
-    "feature_fraction": 0.6,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "lambda_l2": 5.0,
-    "cat_smooth": 20.0,
-    "max_cat_threshold": 8,
-    "min_data_per_group": 50,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How trees are grown.
-
-    Attributes:
-        trees: LightGBM parameters besides ``PARAMETERS``.
-        rounds: Number of trees.
-    """
-
-    trees: Mapping[str, Any]
-    rounds: int
-
-
-RECIPES = (
-    Recipe(trees={"num_leaves": 31, "min_data_in_leaf": 40, "extra_trees": True}, rounds=240),
-    Recipe(trees={"num_leaves": 15, "min_data_in_leaf": 40}, rounds=120),
-)
-"""A propensity is the mean of both: random splits find interactions that no single split shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +48,11 @@ class Contestant:
 OURS = "foretouch"
 NO_PRICES = Factors(value=False, cost=False, price=False, lever=False, context_weight=False)
 SHARED: Mapping[str, Any] = {"fatigue_cost": 0.1, "new_offers": NewOffers(prior_strength=100.0)}
+EXPLORES: Mapping[str, Any] = {"temperature": 0.05, "cools_after": 20_000, "floor": 0.003}
 CONTESTANTS = (
-    Contestant(name=OURS, spec=PolicySpec(kind="softmax", temperature=0.05, floor=0.01, **SHARED)),
+    Contestant(name=OURS, spec=PolicySpec(kind="softmax", **EXPLORES, **SHARED)),
     Contestant(name="greedy", spec=PolicySpec(kind="greedy", **SHARED)),
-    Contestant(name="propensity-only", spec=PolicySpec(kind="softmax", temperature=0.05, factors=NO_PRICES, **SHARED)),
+    Contestant(name="propensity-only", spec=PolicySpec(kind="softmax", factors=NO_PRICES, **EXPLORES, **SHARED)),
     Contestant(name="popularity", spec=PolicySpec(kind="epsilon", epsilon=0.05, **SHARED), model="rates"),
     Contestant(name="random", spec=PolicySpec(kind="shuffle"), model="none"),
 )
@@ -137,8 +83,7 @@ class Race:
         self.people: Population = draw_population(world)
         self.fixed = self.people.fixed_logit()
         self.memory, self.log = Memory.new(world), Log()
-        self.boosters: list[lgb.Booster] = []
-        self.rate = 0.03
+        self.learner = Learner(world, self.log)
         people = self.people
         numbers = (people.age, people.spend, people.visits, people.love, *people.noise.T)
         self.centre = np.array([values.mean() for values in numbers])
@@ -156,13 +101,11 @@ class Race:
         visits = np.random.default_rng([world.seed, 1])
         answers = np.random.default_rng([world.seed, 2])
         self._history(np.random.default_rng([world.seed, 3]))
-        every = max(EVERY_DECISIONS // world.per_day, 1)
         expected, realised, contacts, unexplored = [], [], [], []
         for day in range(world.days):
             self._morning(day)
-            often = every if day * world.per_day <= EARLY else 2 * every
-            if self.contestant.model == "trees" and day % often == 0:
-                self._train(day)
+            if self.contestant.model == "trees":
+                self.learner.morning(day)
             who = visits.choice(world.customers, world.per_day, replace=False)
             chance = self._chance(day, who)
             features = self._features(day, who)
@@ -251,7 +194,7 @@ class Race:
                     channel=channel,
                     rows=rows,
                     probability=np.full(len(who), np.nan),
-                    believed=np.full(len(who), self.rate),
+                    believed=np.full(len(who), self.learner.rate),
                     accepted=accepted,
                     delay=delay,
                 )
@@ -281,39 +224,24 @@ class Race:
         out[..., at] = memory.accepted[who][:, people.category][:, :, None]
         out[..., at + 1] = np.minimum(day - memory.last_accepted[who][:, people.category], FAR)[:, :, None]
         out[..., at + 2] = memory.contacts_category[who][:, people.category][:, :, None]
-        recent = (memory.wins_recent + 20 * self.rate) / (memory.sends_recent + 20)
+        recent = (memory.wins_recent + 20 * self.learner.rate) / (memory.sends_recent + 20)
         offered = (np.arange(k), people.category, None, people.value, people.depth, recent)
         for index, column in enumerate(offered, start=at + 3):
             out[..., index] = np.arange(CHANNELS)[None, None, :] if column is None else column[None, :, None]
-        lately = (memory.wins_lately + 10 * self.rate) / (memory.sends_lately + 10)
+        lately = (memory.wins_lately + 10 * self.learner.rate) / (memory.sends_lately + 10)
         out[..., at + 11] = lately[people.segment[who]][:, people.category][:, :, None]
         numbers = np.column_stack(person[: len(NUMBERS)]) - self.centre
         for index, (first, second) in enumerate(combinations(range(len(NUMBERS)), 2), start=at + 12):
             out[..., index] = (numbers[:, first] * numbers[:, second])[:, None, None]
-        alike = (memory.wins_alike + 20 * self.rate) / (memory.sends_alike + 20)
-        surprise = (memory.wins_alike + 10 * self.rate) / (memory.expected_alike + 10 * self.rate)
+        alike = (memory.wins_alike + 20 * self.learner.rate) / (memory.sends_alike + 20)
+        surprise = (memory.wins_alike + 10 * self.learner.rate) / (memory.expected_alike + 10 * self.learner.rate)
         out[..., at + 10] = surprise[people.segment[who]][:, people.category][:, :, None]
         out[..., at + 9] = alike[people.segment[who]][:, people.category][:, :, None]
         return out
 
-    def _train(self, day: int) -> None:
-        matrix, label = self.log.closed(day, self.world.window_days)
-        self.rate = float(label[-20_000:].mean())
-        self.boosters = [
-            fit_booster(
-                matrix.astype(np.float64),
-                label,
-                inputs=INPUTS,
-                parameters={**PARAMETERS, **recipe.trees},
-                rounds=recipe.rounds,
-                seed=day + 1,
-                threads=1,
-            )
-            for recipe in RECIPES
-        ]
-
     def _decide(self, day: int, who: IntArray, features: NDArray[np.float32]) -> "Choice":
-        spec, m, k = self.contestant.spec, len(who), self.world.offers
+        m, k = len(who), self.world.offers
+        spec = cooled(self.contestant.spec, self.learner.contacts)
         runs = np.flatnonzero(np.repeat(self.people.start_day <= max(day, 0), CHANNELS))
         keys = [self.keys[0], *(self.keys[at + 1] for at in runs)]
         recent = self.memory.week[who].sum(axis=1)
@@ -327,13 +255,15 @@ class Race:
         if self.contestant.model == "none":
             table = np.zeros((m, len(runs) + 1))
         elif self.contestant.model == "rates":
-            rate = (self.memory.wins_ever + 100 * self.rate) / (self.memory.sends_ever + 100)
+            rate = (self.memory.wins_ever + 100 * self.learner.rate) / (self.memory.sends_ever + 100)
             table = worth(np.tile(rate.reshape(-1)[runs], (m, 1)))
         else:
             evidence = self.memory.sends_ever.sum(axis=1)[offer]
-            chance = self._predict(flat, evidence)
+            strength = spec.new_offers.prior_strength
+            believe = self.learner.chance(flat.reshape(-1, flat.shape[-1])).reshape(flat.shape[:2])
+            chance = (self.learner.rate * strength + believe * evidence) / (strength + evidence)
             table = worth(chance)
-        choice, probability, believed = np.zeros(m, dtype=np.int64), np.zeros(m), np.full(m, self.rate)
+        choice, probability, believed = np.zeros(m, dtype=np.int64), np.zeros(m), np.full(m, self.learner.rate)
         rows: Sequence[list[float]] = table.tolist()
         for row in range(m):
             shares = distribution(rows[row], 0, spec)
@@ -346,14 +276,6 @@ class Race:
         highest = table.argmax(axis=1)
         best = np.where(highest > 0, runs[highest - 1] + 1, 0)
         return Choice(index=choice, probability=probability, believed=believed, best=best)
-
-    def _predict(self, flat: NDArray[np.float32], evidence: FloatArray) -> FloatArray:
-        """Propensities, drawn towards the prior where an offer has hardly been sent, shape (m, candidates)."""
-        rows = flat.reshape(-1, flat.shape[-1])
-        raw = [np.asarray(booster.predict(rows, num_threads=1), dtype=np.float64) for booster in self.boosters]
-        chance: FloatArray = np.mean(raw, axis=0).reshape(flat.shape[:2])
-        strength = self.contestant.spec.new_offers.prior_strength
-        return np.asarray((self.rate * strength + chance * evidence) / (strength + evidence))
 
 
 def priorities(

@@ -23,6 +23,7 @@ from foretouch.serving.rules.contact import Touch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import worlds_learner
 import worlds_loop
 import worlds_send_time
 from worlds_log import Sent
@@ -100,7 +101,7 @@ def test_what_nobody_can_know_is_in_no_feature() -> None:
     other.people.unseen[:] = 9.0
     who = np.arange(50)
     np.testing.assert_array_equal(race._features(3, who), other._features(3, who))
-    assert race._features(3, who).shape == (50, 4, 2, len(worlds_loop.INPUTS))
+    assert race._features(3, who).shape == (50, 4, 2, len(worlds_learner.INPUTS))
 
 
 def test_an_outcome_is_known_when_it_arrives_and_learnt_from_when_its_window_has_closed() -> None:

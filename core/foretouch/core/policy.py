@@ -101,6 +101,9 @@ class PolicySpec(Contract):
     """What a contact is credited with: every acceptance, or only what "no contact" would not have brought."""
     temperature: float = Field(default=0.1, gt=0.0)
     """Softmax temperature in units of the spread (max - min) of the candidates' priorities."""
+    cools_after: int = Field(default=0, ge=0)
+    """The temperature is multiplied by sqrt(this / (this + contacts that the offer model has learnt from)); 0 never
+    cools."""
     floor: Share = 0.01
     """Smallest selection probability of any candidate that no rule dropped, as a share of uniform exploration."""
     epsilon: Share = 0.05

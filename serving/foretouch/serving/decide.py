@@ -11,6 +11,7 @@ from foretouch.core.decisions import DecisionRecord, DecisionRequest
 from foretouch.core.policy import PolicySpec
 from foretouch.core.rng import derive_seed, uniform
 from foretouch.serving.decision.candidates import Key, Option, list_candidates
+from foretouch.serving.decision.cooling import contacts_behind, cooled
 from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.customer_rhythm import SEND_TIME_MODEL, rhythm_of
 from foretouch.serving.decision.customer_scores import score_customer
@@ -176,7 +177,7 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
         plans=inputs.plans,
     )
     lottery = Lottery(
-        spec=setting.drawing,
+        spec=cooled(setting.drawing, contacts_behind(found.step, inputs.models, inputs.previous)),
         appraiser=appraiser,
         found=found,
         rhythm=rhythm,
