@@ -246,7 +246,7 @@ def _from_log(
             offers_between(connection, offers, *local_day(now, policy.default_time_zone), late) if offers else {}
         ),
         "offer_per_customer": offers_of(connection, customer_id, now) if asked.own_offers else {},
-        **(_of_everyone(_totals(connection, now, policy, late)) if asked.totals else {}),
+        **_of_everyone(_totals(connection, now, policy, late) if asked.totals else {}),
     }
 
 

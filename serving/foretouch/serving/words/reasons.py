@@ -6,6 +6,7 @@ model's raw margin, before calibration.
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,13 @@ def slot_reasons(
 
 
 def _reason(code: str, language: str, **values: object) -> Reason:
-    return Reason(code=code, text=say(REASONS, code, language, **values))
+    return Reason(code=code, text=say(REASONS, code, language, **values)) if values else _same_words(code, language)
+
+
+@cache
+def _same_words(code: str, language: str) -> Reason:
+    """A reason whose text holds no value: the same for everybody."""
+    return Reason(code=code, text=say(REASONS, code, language))
 
 
 def no_reasons(language: str = "en") -> Reason:
