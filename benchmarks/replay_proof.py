@@ -7,6 +7,9 @@ is promoted. Then a new process replays every one of them from the log alone. Be
 sum to 1, and whether draws come with the frequencies that were logged.
 
     python benchmarks/replay_proof.py [--decisions 20000] [--draws 200000] [--workspace .demo/simulated] [--folder DIR]
+
+With ``--work DIR`` the copy is kept there, and a run that was stopped goes on where it was: decisions that stand in the
+log are not made again.
 """
 
 import argparse
@@ -30,7 +33,7 @@ from scipy.stats import chi2
 from foretouch.core.bundle import read_aliases, read_bundle, write_aliases, write_bundle
 from foretouch.core.decisions import DecisionRecord, DecisionRequest
 from foretouch.core.rng import uniform
-from foretouch.core.state.log import read_decisions
+from foretouch.core.state.log import count_decisions, read_decision, read_decisions
 from foretouch.core.state.opening import open_state, read_state
 from foretouch.core.workspace import Workspace
 from foretouch.features.tables import read_table
@@ -48,6 +51,7 @@ POLICIES = (
     'kind = "softmax"\nfloor = 0.2\n\n[[context_weights]]\nkey = "intent"\nequals = "browse"\npercent = 25.0\n',
 )
 ROUNDS = len(POLICIES)
+SWAPPED = "-swapped"
 ENOUGH = 5.0
 """Expected draws from which a candidate has a cell of its own in a chi-square test."""
 
@@ -80,7 +84,7 @@ def swap_offer_model(workspace: Workspace) -> str:
     old = read_bundle(workspace.bundles, "offer", aliases["champion"])
     calibration = old.card.calibration
     changed = calibration.replace(y=tuple(0.7 * value for value in calibration.y))
-    version = f"{old.card.version}-swapped"
+    version = f"{old.card.version}{SWAPPED}"
     golden = old.golden.replace(calibrated=tuple(changed.apply(value) for value in old.golden.raw))
     folder = workspace.bundles / "offer" / version
     write_bundle(workspace.bundles, old.card.replace(version=version, calibration=changed), old.model_text, golden)
@@ -95,15 +99,18 @@ def decide_all(root: Path, decisions: int) -> dict[str, Any]:
     """Makes the decisions, round by round, with everything changing in between."""
     names = [str(name) for name in read_table(Workspace.open(root), "customers")["customer_id"]]
     start = time.perf_counter()
-    made = 0
+    with closing(open_state(Workspace.open(root))) as state:
+        made = before = count_decisions(state.read())
     for number, policy in enumerate(POLICIES):
+        until = decisions * (number + 1) // ROUNDS
+        if made >= until:
+            continue
         (root / "policy.toml").write_text(f'name = "round-{number}"\n{policy}', encoding="utf-8")
         contact = root / "contact_policy.toml"
         edited = re.sub(r"minimum_gap_hours = \S+", f"minimum_gap_hours = {2.0 * number}", contact.read_text("utf-8"))
         contact.write_text(edited, encoding="utf-8")
-        if number == ROUNDS // 2:
+        if number >= ROUNDS // 2 and not read_aliases(root / "bundles", "offer")["champion"].endswith(SWAPPED):
             swap_offer_model(Workspace.open(root))
-        until = decisions * (number + 1) // ROUNDS
         with Dataplane(Workspace.open(root)) as plane:  # a restart
             while made < until:
                 batch = [request_of(index, names) for index in range(made, min(made + BATCH, until))]
@@ -113,22 +120,21 @@ def decide_all(root: Path, decisions: int) -> dict[str, Any]:
                     raise RuntimeError(f"a decision was not logged: {bad[0]}")
                 made += len(batch)
                 print(f"{made} decisions", file=sys.stderr)
-    return {"made": made, "seconds_deciding": time.perf_counter() - start}
+    return {"made": made, "made_in_an_earlier_run": before, "seconds_deciding": time.perf_counter() - start}
 
 
-def replay_all(root: Path, draws: int) -> dict[str, Any]:
-    """Replays every decision of the log, in a process that has seen none of them made."""
+def replay_part(root: Path, part: int, parts: int) -> dict[str, Any]:
+    """Replays every ``parts``-th decision of the log, in a process that has seen none of them made."""
     workspace = Workspace.open(root)
     counts: Counter[str] = Counter()
     worst = 0.0
     differing: list[str] = []
-    sizes: list[int] = []
     pooled: dict[tuple[str, str], list[float]] = {}
-    start = time.perf_counter()
     with closing(open_state(workspace)) as state:
         replayer = Replayer(state, workspace.bundles, {})
-        for record in read_decisions(state.read()):
-            counts["decisions"] += 1
+        rows = state.read().execute("SELECT decision_id FROM decisions ORDER BY sequence").fetchall()
+        for number, (identity,) in enumerate(rows[part::parts], start=1):
+            record = read_decision(state.read(), str(identity))
             counts[f"status {record.status}"] += 1
             counts[f"policy {record.versions.policy[:8]}"] += 1
             for ref in record.models:
@@ -140,18 +146,43 @@ def replay_all(root: Path, draws: int) -> dict[str, Any]:
             left = [item for item in record.candidates if item.dropped_by is None]
             worst = max(worst, abs(math.fsum(item.selection_probability or 0.0 for item in left) - 1.0))
             _pool(record, pooled)
-            if counts["decisions"] % 1000 == 0:
-                print(f"{counts['decisions']} replayed", file=sys.stderr)
+            if number % 1000 == 0:
+                print(f"{number} replayed by process {part + 1}", file=sys.stderr)
+    cells = [[*cell, *row] for cell, row in pooled.items()]
+    return {"counts": counts, "worst": worst, "differing": differing, "pooled": cells}
+
+
+def replay_all(root: Path, draws: int, processes: int) -> dict[str, Any]:
+    """Replays every decision of the log in new processes, and draws again from logged distributions."""
+    start = time.perf_counter()
+    command = [sys.executable, __file__, "--replay", str(root)]
+    crew = [
+        subprocess.Popen([*command, "--part", str(part), "--parts", str(processes)], stdout=subprocess.PIPE, text=True)
+        for part in range(processes)
+    ]
+    told = [process.communicate()[0] for process in crew]
+    if any(process.returncode for process in crew):
+        raise RuntimeError("a replaying process failed; its error stands above")
+    found = [json.loads(text) for text in told]
+    counts = sum((Counter(part["counts"]) for part in found), Counter[str]())
+    pooled: dict[tuple[str, str], list[float]] = {}
+    for offer, channel, *row in (cell for part in found for cell in part["pooled"]):
+        pooled[offer, channel] = [
+            one + other for one, other in zip(pooled.get((offer, channel), [0.0] * 3), row, strict=True)
+        ]
+    differing = [name for part in found for name in part["differing"]]
+    replayed = sum(count for name, count in counts.items() if name.startswith("status "))
+    workspace = Workspace.open(root)
+    with closing(open_state(workspace)) as state:
         rows = state.read().execute("SELECT AVG(LENGTH(record)), MAX(LENGTH(record)) FROM decisions").fetchone()
-        sizes = [int(rows[0]), int(rows[1])]
         drawn = _draws(workspace, list(_contexts(read_decisions(state.read()), 20)), draws)
     statistic, freedom = _pooled_chi_square(pooled)
     return {
-        "replayed": counts.pop("decisions"),
-        "identical": sum(counts[name] for name in counts if name.startswith("status ")) - len(differing),
+        "replayed": replayed,
+        "identical": replayed - len(differing),
         "differing": differing[:10],
-        "largest_distance_of_a_sum_from_1": worst,
-        "record_bytes": {"mean": sizes[0], "largest": sizes[1]},
+        "largest_distance_of_a_sum_from_1": max(part["worst"] for part in found),
+        "record_bytes": {"mean": int(rows[0]), "largest": int(rows[1])},
         "counts": dict(sorted(counts.items())),
         "logged_choices": {
             "statistic": statistic,
@@ -245,24 +276,25 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200_000)
     parser.add_argument("--workspace", type=Path, default=Path(".demo/simulated"))
     parser.add_argument("--folder", type=Path, default=Path("docs/results"))
+    parser.add_argument("--work", type=Path, help="keep the copied workspace here, and go on with what is there")
+    parser.add_argument("--processes", type=int, default=2, help="that replay at once")
     parser.add_argument("--replay", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--part", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--parts", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.replay is not None:
-        print(json.dumps(replay_all(options.replay, options.draws)))
+        print(json.dumps(replay_part(options.replay, options.part, options.parts)))
         return
     if not (options.workspace / "bundles").is_dir():
         sys.exit(f"{options.workspace} has no trained models; next: make demo")
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch) / "workspace"
-        shutil.copytree(options.workspace, root, ignore=shutil.ignore_patterns("state.db*", "mlflow", "serve.log"))
-        _copy_state(options.workspace, root)
+        root = (options.work or Path(scratch)) / "workspace"
+        if not (root / "state.db").is_file():
+            shutil.copytree(options.workspace, root, ignore=shutil.ignore_patterns("state.db*", "mlflow", "serve.log"))
+            _copy_state(options.workspace, root)
         made = decide_all(root, options.decisions)
-        command = [sys.executable, __file__, "--replay", str(root), "--draws", str(options.draws)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            sys.exit(done.stderr)
-        found = json.loads(done.stdout)
+        found = replay_all(root, options.draws, options.processes)
     path = write(
         options.folder,
         "replay",
