@@ -65,3 +65,6 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         needed = [f"{metric.units[lift]:,}" if lift in metric.units else "-" for lift in lifts]
         table.add_row(metric.name, f"{metric.baseline:.5g}", *needed, seen)
     console.print(table)
+    if plan.prices:
+        told = "; ".join(f"{price.looks} x {price.factor:.2f}" for price in plan.prices)
+        console.print(f"units needed by how often one looks: {told}", highlight=False)
