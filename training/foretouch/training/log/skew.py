@@ -42,7 +42,7 @@ MAX_DECISIONS: Final = 5_000
 """Decisions that are compared: an even sample by a hash of the id."""
 RELATIVE: Final = 1e-9
 """Numbers that differ by less, relative to the larger, are the same."""
-LAGS_HOURS: Final = (2, 12, 36, 84, 180)
+LAGS_HOURS: Final = (2, 12, 36, 84, 180, 348, 732)
 """How late ingested events may have been."""
 
 
