@@ -194,6 +194,21 @@ def test_intervals_hold_their_score_and_the_rate() -> None:
         assert list(intervals.high) == sorted(intervals.high)
 
 
+def test_rows_of_one_customer_do_not_make_an_interval_narrow() -> None:
+    rng = np.random.default_rng(10)
+    inside = {True: 0, False: 0}
+    for _ in range(150):
+        rates = rng.beta(2.0, 6.0, 80)  # a customer's own rate; the same score for all, ten rows each
+        cluster = np.repeat([f"c{number}" for number in range(80)], 10).astype(object)
+        label = np.repeat(rng.random(80) < rates, 10).astype(float)
+        score = np.full(800, 0.25)
+        for known in (True, False):
+            made = probability_intervals(score, label, cluster=cluster if known else None)
+            inside[known] += made.low[0] <= 0.25 <= made.high[0] and not (made.low[0] == 0.25 or made.high[0] == 0.25)
+    assert 0.90 <= inside[True] / 150 <= 0.99
+    assert inside[False] / 150 < 0.7  # rows taken for customers: far too sure
+
+
 def test_an_amount_is_scaled_only_when_the_rows_show_that_it_is_off() -> None:
     rng = np.random.default_rng(9)
     score = rng.gamma(2.0, 50.0, 2000)

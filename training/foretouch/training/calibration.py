@@ -105,15 +105,25 @@ def scale_amount(
     return Calibration(method="scale", y=(float(label.mean() / raw.mean()),))
 
 
-def probability_intervals(score: FloatArray, label: FloatArray, *, level: float = 0.95) -> ScoreIntervals:
+def probability_intervals(
+    score: FloatArray, label: FloatArray, *, level: float = 0.95, cluster: NDArray[np.object_] | None = None
+) -> ScoreIntervals:
     """An interval for the rate among customers with such a score, by ten bins of equal mass.
 
     Jeffreys' interval (Brown, Cai and DasGupta 2001): quantiles of Beta(k + 1/2, n - k + 1/2), widened to hold the
     bin's own range of scores, so that a score is never outside its interval.
+
+    Args:
+        score: Calibrated scores, shape (n,).
+        label: 0 or 1, shape (n,).
+        level: Of the interval.
+        cluster: Customer of each row, shape (n,): a customer's rows in a bin say what one row says, so a bin counts as
+            many rows as it has customers. None where every row stands for itself.
     """
     edges, lows, highs = [], [], []
     for part in _bins(score):
-        hits, rows = float(label[part].sum()), len(part)
+        rows = float(len(part) if cluster is None else len(np.unique(cluster[part].astype(str))))
+        hits = float(label[part].mean()) * rows
         low = float(betaincinv(hits + 0.5, rows - hits + 0.5, (1 - level) / 2))
         high = float(betaincinv(hits + 0.5, rows - hits + 0.5, (1 + level) / 2))
         edges.append(float(score[part].max()))

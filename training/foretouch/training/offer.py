@@ -171,7 +171,7 @@ class OfferTask:
             members_text=members,
             data_sha256=digest,
             calibration=calibration,
-            intervals=probability_intervals(apply(calibration, unseen), label),
+            intervals=probability_intervals(apply(calibration, unseen), label, cluster=cluster),
             bands=_bands(calibration, unseen),
             parameters={**tuned.parameters, "rounds": rounds, "trials": tuned.trials, "pruned": tuned.pruned},
             extras={

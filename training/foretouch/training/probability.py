@@ -6,6 +6,7 @@ from foretouch.core.models import ModelName
 from foretouch.training.booster import golden_rows, predict_text
 from foretouch.training.calibration import apply, bands, calibrate_probability, probability_intervals
 from foretouch.training.data import encode
+from foretouch.training.support import support_of
 from foretouch.training.tabular import fit_trees, quantile_thresholds
 from foretouch.training.task import Dataset, Fitted, FloatArray, Split, TrainingRun
 
@@ -41,16 +42,16 @@ def fit_probability(
         golden=golden_rows(trees.text, matrix, calibration),
         data_sha256=trees.data_sha256,
         calibration=calibration,
-        intervals=probability_intervals(score, split.calibrate.label),
+        intervals=probability_intervals(score, split.calibrate.label, cluster=split.calibrate.customer_id),
         bands=bands(list(band_shares), thresholds),
         parameters=trees.parameters,
-        extras={"band_shares": dict(band_shares)},
+        extras={"band_shares": dict(band_shares), **support_of(split.fit)},
         notes=(
             *notes,
             "Bands: the thresholds are the scores that "
             + ", ".join(f"{share:.0%} ({name})" for name, share in list(band_shares.items())[1:])
             + " of the calibration rows reach.",
-            "Intervals: 95 % for the rate among customers with such a score (Jeffreys), from the calibration rows.",
+            "Intervals: 95 % for the rate among customers with such a score (Jeffreys), from the calibration part.",
         ),
     )
 

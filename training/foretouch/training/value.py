@@ -24,6 +24,7 @@ from foretouch.training.evaluation import compare
 from foretouch.training.metrics import GINI, MAE, RMSE, SPEARMAN, amount_figures
 from foretouch.training.probability import score_rows
 from foretouch.training.purchases import expected_spend, purchase_events
+from foretouch.training.support import support_of
 from foretouch.training.tabular import fit_trees, load_split, quantile_thresholds
 from foretouch.training.targets import value_labels
 from foretouch.training.task import Evaluation, Fitted, Split, TrainingRun
@@ -81,6 +82,7 @@ class ValueTask:
                 "percentiles": [float(value) for value in np.quantile(score, np.linspace(0.0, 1.0, 101))],
                 "band_shares": dict(BANDS),
                 "margin_rate": run.workspace.config.goals.value.margin_rate,
+                **support_of(split.fit),
             },
             notes=(
                 "The score is revenue, not margin; margin = revenue x margin_rate.",

@@ -21,6 +21,7 @@ from foretouch.serving.jobs.leads import ScoredLead
 from foretouch.serving.jobs.score_file import ScoreFile, read_audience
 from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.scoring import Explainer, FloatArray, Scorer, band, calibrate, interval
+from foretouch.serving.models.support import too_little_of
 from foretouch.serving.words.reasons import value_text
 
 ScoredModel = Literal["lead", "churn", "value"]
@@ -151,6 +152,7 @@ def score_chunk(workspace: Workspace, scorer: Scorer, customers: Sequence[str], 
     features = build_features(workspace, pd.DataFrame({c.CUSTOMER_ID: present, c.AS_OF: times}))
     features = features.drop_duplicates(c.CUSTOMER_ID).set_index(c.CUSTOMER_ID).reindex(present)
     outside = out_of_scope(workspace.config, card.model, features)
+    outside = pd.concat([outside, too_little_of(card, features.drop(index=outside.index))])
     inside = features.drop(index=outside.index)
     vectors = encode_frame(card, inside)
     calibrated = [calibrate(card, float(value)) for value in np.asarray(scorer.predict(vectors))] if len(inside) else []

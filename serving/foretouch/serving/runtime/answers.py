@@ -17,6 +17,7 @@ from foretouch.serving.decision.send_time import EVERY_CHANNEL, NO_RHYTHM, Rhyth
 from foretouch.serving.jobs.scores import ScoredModel, out_of_scope
 from foretouch.serving.models.scoring import Scorer, band, interval, score
 from foretouch.serving.models.send_effect import SendEffect
+from foretouch.serving.models.support import FEATURE, too_little
 from foretouch.serving.rules.contact import in_words
 from foretouch.serving.rules.hours import hour_rules, open_slots
 from foretouch.serving.rules.slots import hour_of_week, walk
@@ -71,10 +72,10 @@ class Answers:
             feature_ages=ages(snapshot, self._plane.clock.now()),
             warnings=tuple(f"features of {view} are stale" for view in snapshot.stale),
         )
-        outside = self._out_of_scope(model, snapshot)
+        row = dict(snapshot.values)
+        outside = self._out_of_scope(model, snapshot) or too_little(scorer.card, row.get(FEATURE))
         if outside is not None:
             return answer.replace(reason=outside)
-        row = dict(snapshot.values)
         try:
             value = float(score(scorer, [row])[0])
             reasons = model_reasons(scorer, row, settings.config)
