@@ -1,4 +1,7 @@
-"""Uplift of every option: the model's score of customer and offer, and its card's shifts of offer and channel. Pure."""
+"""Uplift of every option: the model's score of customer and offer, and its card's shift of the offer. Pure.
+
+It is the offer's, whatever the channel: the record keeps it once per offer.
+"""
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
@@ -28,8 +31,8 @@ def shifted(
 ) -> tuple[dict[Key, float | None], dict[Key, Span | None]]:
     """Uplift and interval of every option.
 
-    An offer's and a channel's shift are added, and their variances to that of the interval; an uplift stays within
-    [-1, 1]. An offer that the model has not met takes its category's shift, which is less certain.
+    An offer's shift is added, and its variance to that of the interval; an uplift stays within [-1, 1]. An offer that
+    the model has not met takes its category's shift, which is less certain.
 
     Args:
         scores: The model's, by offer.
@@ -41,23 +44,19 @@ def shifted(
     shifts = plans.get("uplift-shifts", (card,), lambda: Shifts.of(card.extras.get("shifts")))
     values: dict[Key, float | None] = {}
     spans: dict[Key, Span | None] = {}
-    made: dict[tuple[str, str], tuple[float, Span | None]] = {}
+    made = {name: _one(scores, shifts, offer) for name, offer in offers.items()}
     for key in keys:
-        pair = (key[0], key[2])
-        if pair not in made:
-            made[pair] = _one(scores, shifts, offers[key[0]], key[2])
-        values[key], spans[key] = made[pair]
+        values[key], spans[key] = made[key[0]]
     return values, spans
 
 
-def _one(scores: PairScores, shifts: Shifts, offer: Offer, channel: str) -> tuple[float, Span | None]:
-    own, way = shifts.of_offer(offer.offer_id, offer.category), shifts.of_channel(channel)
+def _one(scores: PairScores, shifts: Shifts, offer: Offer) -> tuple[float, Span | None]:
+    own = shifts.of_offer(offer.offer_id, offer.category)
     base, span = scores.chances[offer.offer_id], scores.spans[offer.offer_id]
-    shift, variance = own.mean + way.mean, own.sd**2 + way.sd**2
-    if shift == 0.0 and variance == 0.0:
+    if own.mean == 0.0 and own.sd == 0.0:
         return base, span
-    value = min(max(base + shift, -1.0), 1.0)
+    value = min(max(base + own.mean, -1.0), 1.0)
     if span is None:
         return value, None
-    below, above = (sqrt(reach**2 + Z**2 * variance) for reach in (base - span[0], span[1] - base))
+    below, above = (sqrt(reach**2 + (Z * own.sd) ** 2) for reach in (base - span[0], span[1] - base))
     return value, (max(value - below, -1.0), min(value + above, 1.0))

@@ -1,4 +1,4 @@
-"""What one offer and one channel add to the uplift model's score, as its card keeps it. Pure."""
+"""What one offer adds to the uplift model's score, as its card keeps it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,15 +26,13 @@ class Shifts:
         offers: By offer id.
         categories: Of an unknown offer of a category.
         unknown: Of an unknown offer of an unknown category.
-        channels: By channel; 0 for an unknown one.
-        unknown_channel: Of a channel without contacts.
+        channels: What is left by channel: for the card, since an uplift is the offer's whatever the channel.
     """
 
     offers: Mapping[str, Shift] = field(default_factory=dict)
     categories: Mapping[str, Shift] = field(default_factory=dict)
     unknown: Shift = field(default_factory=Shift)
     channels: Mapping[str, Shift] = field(default_factory=dict)
-    unknown_channel: Shift = field(default_factory=Shift)
 
     def extras(self) -> dict[str, Any]:
         """As the card keeps it."""
@@ -47,7 +45,6 @@ class Shifts:
             "categories": {name: pair(shift) for name, shift in sorted(self.categories.items())},
             "unknown": pair(self.unknown),
             "channels": {name: pair(shift) for name, shift in sorted(self.channels.items())},
-            "unknown_channel": pair(self.unknown_channel),
         }
 
     @classmethod
@@ -64,13 +61,8 @@ class Shifts:
             categories={name: shift(pair) for name, pair in kept["categories"].items()},
             unknown=shift(kept["unknown"]),
             channels={name: shift(pair) for name, pair in kept["channels"].items()},
-            unknown_channel=shift(kept["unknown_channel"]),
         )
 
     def of_offer(self, offer_id: str, category: str) -> Shift:
         """Of an offer; one without contacts in training takes its category's."""
         return self.offers.get(offer_id) or self.categories.get(category, self.unknown)
-
-    def of_channel(self, channel: str) -> Shift:
-        """Of a channel."""
-        return self.channels.get(channel, self.unknown_channel)

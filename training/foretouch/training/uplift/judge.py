@@ -14,7 +14,7 @@ from foretouch.training.task import Comparison, Dataset, Evaluation, Fitted, Flo
 from foretouch.training.uplift.curve import Interval, UpliftEvaluation, evaluate_uplift
 from foretouch.training.uplift.deciles import Tenth, uplift_by_tenth
 from foretouch.training.uplift.learners import Settings, outcome_models, pseudo_outcome
-from foretouch.training.uplift.logged import CHANNEL, COST, OFFER_COST, TREATED, WORTH, UpliftPart, trial_of
+from foretouch.training.uplift.logged import COST, OFFER_COST, TREATED, WORTH, UpliftPart, trial_of
 from foretouch.training.uplift.paired import qini_difference
 from foretouch.training.uplift.trial import clustered_se
 
@@ -26,12 +26,9 @@ BEST_SHARE = "best_share"
 def served_score(text: str, shifts: Shifts, part: Dataset, inputs: Sequence[ModelInput]) -> FloatArray:
     """What the service would say of every pair, shape (n,)."""
     base = predict_text(text, encode(part.frame, inputs))
-    offers, channels = part.frame["offer_id"], part.frame[CHANNEL]
+    offers = part.frame["offer_id"]
     categories = part.frame["offer_category"].astype(object).fillna("").astype(str)
-    own = [
-        shifts.of_offer(str(offer), category).mean + shifts.of_channel(str(channel)).mean
-        for offer, category, channel in zip(offers, categories, channels, strict=True)
-    ]
+    own = [shifts.of_offer(str(offer), category).mean for offer, category in zip(offers, categories, strict=True)]
     return np.asarray(np.clip(base + np.array(own), -1.0, 1.0), dtype=np.float64)
 
 

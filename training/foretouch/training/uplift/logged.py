@@ -93,7 +93,7 @@ def read_population(run: TrainingRun) -> Population:
         NotIdentifiedError: The log has no controls, or no contacts, that can be compared.
     """
     workspace = run.workspace
-    logged = logged_rows(workspace, "uplift", since=getattr(run, "since", None), until=getattr(run, "until", None))
+    logged = logged_rows(workspace, "uplift")
     frame = logged.frame
     treated = frame[OFFER_ID].notna()
     for name, found, hint in (

@@ -2,7 +2,8 @@
 
 The residual of a contact is its outcome less what the model of all contacts expects of it. An offer's mean residual is
 drawn towards its category's, and that towards 0 (all contacts), each by how much such means differ beyond chance: the
-normal hierarchical model with DerSimonian and Laird's (1986) variances. A channel's is what is left after the offers'.
+normal hierarchical model with DerSimonian and Laird's (1986) variances. What is left by channel is
+told, and not added: an uplift is the offer's.
 """
 
 import numpy as np
@@ -66,7 +67,6 @@ def fit_shifts(
         categories=categories,
         unknown=Shift(sd=float(np.sqrt(within + across))),
         channels=channels,
-        unknown_channel=Shift(sd=float(np.sqrt(spread))),
     )
 
 

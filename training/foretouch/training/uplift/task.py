@@ -2,7 +2,7 @@
 
 Contacts and controls of the decision log become one population of pairs (customer, offer), weighted by the inverse of
 logged probabilities, on which contact or no contact is as good as tossed (``balance``, ``pairing``). On it the
-learners of ``learners`` are cross-fitted by customer and one is chosen; offers and channels then get a shift of their
+learners of ``learners`` are cross-fitted by customer and one is chosen; offers then get a shift of their
 own, shrunk where few contacts tell (``shrinkage``). What the service loads is one text of trees fitted to the chosen
 learner's own numbers, and it is that text that is judged on later rows (``judge``).
 
@@ -49,7 +49,7 @@ _PAIRED = "Controls are paired with an offer that contacts like them had"
 _PERSON = "The interval of a person is that of people with the same score"
 NOTES: Final = (
     f"{_MEANING}; later contacts within the window count with the first.",
-    f"{_PAIRED}; offers and channels with few contacts are drawn towards the others.",
+    f"{_PAIRED}; offers with few contacts are drawn towards the others.",
     "Features that earlier contacts write (sends, responses) are no inputs: who is held out has none.",
     f"{_PERSON}: spread of the cross-fitted models, error of the average and of the slope.",
 )
