@@ -294,8 +294,9 @@ class PromotionSection(Contract):
     """How much worse than the champion, as a share of its figure, the paired interval on later rows may reach."""
     min_rows: int = Field(default=200, ge=1)
     """Later rows, unseen by both, that a comparison with the champion needs."""
-    slope: tuple[float, float] = (0.8, 1.2)
-    """Calibration slope of a probability: its 95 % interval must reach into this range."""
+    slope: tuple[float, float] = (0.7, 1.4)
+    """Calibration slope of a probability: its 95 % interval must reach into this range; below 1 scores are too bold,
+    above 1 too timid."""
     max_ece: float = Field(default=0.02, gt=0.0, le=1.0)
     """Expected calibration error over ten bins of equal mass, beyond what chance makes of as many rows."""
     mean_ratio: tuple[float, float] = (0.8, 1.25)
@@ -315,7 +316,7 @@ class PromotionSection(Contract):
     gain must exceed 0; negative accepts a possible loss of that share."""
     policy_rows: int = Field(default=1000, ge=1)
     """Decisions with a closed window, later than its data, from which a challenger is judged on the log."""
-    policy_sample: int = Field(default=10_000, ge=1)
+    policy_sample: int = Field(default=5_000, ge=1)
     """Most decisions that are decided again for that."""
 
 

@@ -17,9 +17,12 @@ from foretouch.core.workspace import Workspace
 from foretouch.training import registry
 from foretouch.training.card import comparisons_of
 from foretouch.training.gate.open import open_gate
-from foretouch.training.gate.table import Gate
+from foretouch.training.gate.table import NO_LOG, Gate
 from foretouch.training.pipeline import check_bundle
 from foretouch.training.task import Comparison
+
+GATE = NO_LOG
+"""What a gate is called that rests on later data alone."""
 
 
 class PromotionRefusedError(ForetouchError):

@@ -39,17 +39,17 @@ def with_gate(run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, e
         evaluation: Its figures.
     """
     run.say(f"{task.name}: beside the champion, in groups")
-    mine = evaluation.scores.get("model")
-    score = score_part(task.name, fitted, split.test) if mine is None else mine
-    found: dict[str, Any] = {"rows": len(split.test), **_beside_champion(run, task, split, fitted, evaluation)}
+    kept = evaluation.scores.get("model")
+    found: dict[str, Any] = {"rows": len(split.test), **_beside_champion(run, task, split, fitted, kept)}
     if fitted.target in CALIBRATED:
+        score = score_part(task.name, fitted, split.test) if kept is None else kept
         found |= _calibration(fitted, split.test, score)
         found |= _groups(run, split.test, score, amount=fitted.target == "amount")
     return replace(evaluation, extras={**evaluation.extras, GATE: found})
 
 
 def _beside_champion(
-    run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, evaluation: Evaluation
+    run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, kept: FloatArray | None
 ) -> dict[str, Any]:
     """Paired differences to the champion on test rows that are later than its data; or why there are none."""
     bundles = _champion(run, task.name)
@@ -69,13 +69,10 @@ def _beside_champion(
     if unseen.sum() < least:
         return found
     try:
-        theirs = champion_scores(
-            run, task, split, mine=evaluation.scores.get("model"), fitted=fitted, champion=champion
-        )
+        score = score_part(task.name, fitted, split.test) if kept is None else kept
+        theirs = champion_scores(run, task, split, mine=kept, fitted=fitted, champion=champion)
     except (KeyError, ValueError) as error:
         return {**found, "not_compared": f"the champion cannot score these rows: {error}"}
-    mine = evaluation.scores.get("model")
-    score = score_part(task.name, fitted, split.test) if mine is None else mine
     part = rows_of(split.test, unseen)
     if part.label.min() == part.label.max():
         return {**found, "not_compared": "the labels of these rows are all alike"}

@@ -89,8 +89,7 @@ def champion_scores(
         fitted: The challenger.
         champion: The champion.
     """
-    plain = score_part(task.name, fitted, split.test)
-    if mine is None or np.allclose(plain, mine, rtol=1e-9, atol=1e-12):
+    if mine is None or np.allclose(score_part(task.name, fitted, split.test), mine, rtol=1e-9, atol=1e-12):
         return score_part(task.name, champion, split.test)
     return task.evaluate(run, split, champion).scores["model"]  # a model with more to it than its trees
 
