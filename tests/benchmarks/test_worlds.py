@@ -1,7 +1,9 @@
 """The learning worlds: real formulas and draws, nothing of the truth in the log, nothing known before it arrives."""
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import worlds_learner
 import worlds_loop
 import worlds_send_time
+from worlds import drawn
 from worlds_log import Sent
 from worlds_loop import CONTESTANTS, OURS, Race, priorities
 from worlds_oracle import oracle
@@ -92,6 +95,37 @@ def test_worlds_are_fixed_and_their_chances_are_chances() -> None:
         assert ((fresh >= 0.0) & (fresh < world.cap)).all()
         assert (fresh[:, starts] == 0.0).all()
         assert (tired[:, ~starts] < fresh[:, ~starts]).all()
+
+
+def test_other_seeds_draw_the_same_worlds_with_other_people() -> None:
+    moved = drawn(400)
+    assert [world.seed for world in moved] == [411, 422, 433]
+    for world, other in zip(WORLDS, moved, strict=True):
+        assert replace(other, seed=world.seed) == world
+        assert not np.array_equal(draw_population(world).age, draw_population(other).age)
+
+
+def test_the_trees_are_trained_again_when_the_log_has_grown_by_a_quarter_or_is_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    race = Race(replace(SMALL, days=40), NAMED[OURS])
+    monkeypatch.setattr(worlds_learner, "LATEST_DECISIONS", 10 * SMALL.per_day)
+    trained: list[tuple[int, int]] = []
+    train = race.learner._train
+
+    def spy(day: int) -> None:
+        train(day)
+        trained.append((day, race.learner.contacts))
+
+    monkeypatch.setattr(race.learner, "_train", spy)
+    monkeypatch.setattr(worlds_learner, "RECIPES", (worlds_learner.Recipe(trees={"num_leaves": 4}, rounds=5),))
+    race.run()
+    assert trained[0][0] == 0
+    for (day, rows), (later, more) in pairwise(trained):
+        assert more >= worlds_learner.GROWTH * rows or later - day >= 10
+        assert later - day <= 10
+    assert trained[-1][1] == race.log.closed_rows(trained[-1][0], SMALL.window_days)
+    assert race.contestant.spec.cools_after > 0
 
 
 def test_what_nobody_can_know_is_in_no_feature() -> None:
