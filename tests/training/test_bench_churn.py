@@ -136,6 +136,7 @@ def test_trees_find_what_the_purchase_models_miss() -> None:
     days = purchase_days(later, base.customers)
     silent = (days == 0).astype(float)
     assert about["boosted"]
+    assert (found["expected_purchases"] >= 1.0 - found["p_churn"] - 1e-12).all()
     assert np.abs(days - found["expected_purchases"]).mean() < np.abs(days - base.purchases).mean()
     assert found["expected_purchases"].sum() == pytest.approx(base.purchases.sum())
     assert row_log_loss(silent, found["p_churn"].to_numpy()).mean() < row_log_loss(silent, base.silent).mean()

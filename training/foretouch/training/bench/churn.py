@@ -7,6 +7,7 @@ factor learned from its end (``churn_factor``). Later rows are not looked at.
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foretouch.core.errors import DataError
@@ -23,7 +24,8 @@ def predict(
     factor = fit_factor(log, as_of, horizon_days, seed=seed)
     purchases, silent = base.purchases, base.silent
     if factor is not None:
-        purchases, silent = factor.purchases_of(base), factor.silent_of(base)
+        purchases = factor.purchases_of(base)
+        silent = np.maximum(factor.silent_of(base), 1.0 - purchases)  # at most as many buy as purchases are expected
     table = pd.DataFrame(
         {
             "customer_id": base.customers,
