@@ -3,12 +3,16 @@
 from math import sqrt
 from typing import Any
 
+import numpy as np
 import pytest
 
-from foretouch.core.bundle import ScoreIntervals
+from foretouch.core.bundle import ModelInput, ScoreIntervals
 from foretouch.core.decisions import DecisionRecord
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision.uplifts import Z
+from foretouch.serving.words.translations import in_chinese
+from foretouch.training.uplift.identification import identify
+from foretouch.training.uplift.trial import Trial
 from tests.serving.decision.world import CHURN_MODEL, OFFER_MODEL, LogisticScorer, card, decided
 
 SHIFTS = {
@@ -67,7 +71,10 @@ def test_an_uplift_stays_between_minus_one_and_one() -> None:
 
 
 def test_a_model_that_is_not_identified_gives_null_with_its_reason() -> None:
-    reason = "not identified: 40% of the rows were chosen without a logged probability"
+    reason = (
+        "not identified: 40% of the rows were chosen without a logged probability between 0 and 1, so contacts may"
+        " differ from controls by how they were chosen"
+    )
     record = asked(model(identified=False, uplift_reason=reason, shifts=SHIFTS))
     assert record.status == "decided"
     assert by_option(record) == {}
@@ -79,3 +86,22 @@ def test_a_model_that_is_not_identified_gives_null_with_its_reason() -> None:
     assert reason in weighed.status_reason
     nameless = asked(model(identified=False))
     assert "not identified" in (nameless.action[0].uplift_reason or "")
+    for said in (reason, nameless.action[0].uplift_reason, "the uplift model failed (ValueError)"):
+        assert in_chinese(said or "")
+    assert "40%" in str(in_chinese(reason))
+
+
+def test_reasons_of_the_diagnostics_are_in_the_table() -> None:
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(1_500, 1))
+    arm = (rng.random(1_500) < 1.0 / (1.0 + np.exp(-1.5 * matrix[:, 0]))).astype(np.int64)
+    rows = Trial(
+        matrix=matrix,
+        inputs=(ModelInput(name="x", view="v"),),
+        arm=arm,
+        outcome=(rng.random(1_500) < 0.4).astype(float),
+    )
+    for randomised in (np.ones(1_500, dtype=bool), np.arange(1_500) > 300):
+        found = identify(rows, randomised=randomised, seed=0)
+        assert not found.identified
+        assert in_chinese(found.reason)

@@ -203,6 +203,22 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "策略按增益计算，但增益未知（{error}）：改用响应概率",
     ),
     ("the offer model gives no uplift", "优惠模型不提供增益"),
+    ("the uplift model failed ({error})", "增益模型计算失败（{error}）"),
+    ("the uplift model's card says that the effect is not identified", "增益模型的说明卡表明：效果无法识别"),
+    (
+        (
+            "not identified: {share} of the rows were chosen without a logged probability between 0 and 1,"
+            " so contacts may differ from controls by how they were chosen"
+        ),
+        "无法识别：{share} 的记录没有介于 0 和 1 之间的选择概率，触达者与对照者的差别可能来自选择方式",
+    ),
+    (
+        (
+            "not identified: contacts and controls differ in what was known beforehand (AUC {found}, at most {bound}),"
+            " so they were not dealt by the probabilities on record"
+        ),
+        "无法识别：触达者与对照者在事前信息上不同（AUC {found}，上限 {bound}），并非按记录的概率分配",
+    ),
     (
         "the send-time model is missing: the first allowed slot counts as the best",
         "缺少发送时间模型：取第一个允许的时段",
