@@ -32,10 +32,12 @@ from foretouch.serving.runtime.dataplane import Dataplane
 from foretouch.training.log.contacts import LOG, SOURCE, read_contacts
 from foretouch.training.log.rows import LoggedRows, logged_rows
 from foretouch.training.log.skew import Skew, measure_skew
+from foretouch.training.log.snapshots import with_logged
 from foretouch.training.offer import TASK
 from foretouch.training.pipeline import train, training_run
 from foretouch.training.refit import judged_store
 from foretouch.training.schedule import BUSY, training_lock, whether_due
+from foretouch.training.splits import SplitPlan
 from tests.serving.service.world import OFFER_INPUTS, write_model
 from tests.training.logged_world import Campaign, set_section
 
@@ -299,6 +301,40 @@ def test_past_touches_and_the_log_are_fitted_together(shop: Workspace) -> None:
     split = TASK.load(training_run(shop))
     assert split.fit.weight is not None
     assert len(split.fit.weight) == len(split.fit)
+
+
+@pytest.mark.parametrize("apart_by", ["gap", "customers"])
+def test_decisions_are_further_snapshots_of_their_customers(shop: Workspace, apart_by: str) -> None:
+    """One per customer and period, in parts that share no open label; later rows stay snapshots of everyone."""
+    first = logged_rows(shop, "value").frame["as_of"].min().to_pydatetime()
+    plan = SplitPlan(
+        fit=(first,),
+        calibrate=(first + timedelta(days=7 if apart_by == "customers" else 33),),
+        test=(first + timedelta(days=40 if apart_by == "customers" else 70),),
+        window=timedelta(days=28),
+        apart_by=apart_by,  # type: ignore[arg-type]
+    )
+    frame = pd.DataFrame({"customer_id": ["x"], "as_of": [pd.Timestamp(first)], "label": [1.0], "part": ["test"]})
+    frame["recency_days"] = 3.0
+    joined, said = with_logged(shop, "value", frame, plan)
+    own = joined.iloc[1:]
+    assert said["source"] == "snapshots and log"
+    assert list(joined.columns) == list(frame.columns)
+    assert set(own["part"]) <= {"fit", "calibrate"}
+    assert (own["part"] == "fit").sum() > 50
+    closes = own["as_of"] + plan.window
+    assert (closes <= plan.test[0]).all()
+    if apart_by == "gap":
+        assert (closes[own["part"] == "fit"] <= plan.calibrate[0]).all()
+    else:
+        people = {part: set(own.loc[own["part"] == part, "customer_id"]) for part in ("fit", "calibrate")}
+        assert not people["fit"] & people["calibrate"]
+    period = (own["as_of"] - first) // timedelta(days=shop.config.features.snapshot_days)
+    assert not pd.DataFrame({"customer": own["customer_id"], "period": period}).duplicated().any()
+    short, why = with_logged(set_section(shop, "training", ["log_rows = 9999"]), "value", frame, plan)
+    set_section(shop, "training", ["log_rows = 100"])
+    assert len(short) == 1
+    assert "training.log_rows asks for 9999" in why["log_not_used"]
 
 
 def test_a_log_that_is_too_short_is_not_learned_from(fresh: Workspace) -> None:

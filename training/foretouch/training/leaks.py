@@ -16,6 +16,7 @@ from foretouch.training.task import FloatArray, Split
 SURE: Final = 0.99
 """AUC, or absolute rank correlation with an amount, from which a feature alone is a suspect."""
 MIN_KNOWN: Final = 50
+MIN_OF_EACH: Final = 20
 """Rows with a value, and with either label, below which nothing is said."""
 
 MOST_LEVELS: Final = 20
@@ -73,7 +74,7 @@ def _strength(value: FloatArray, label: FloatArray) -> float:
     if len(classes) < 2:
         return 0.0
     if len(classes) == 2:
-        if min((label == classes[0]).sum(), (label == classes[1]).sum()) < MIN_KNOWN:
+        if min((label == classes[0]).sum(), (label == classes[1]).sum()) < MIN_OF_EACH:
             return 0.0
         auc = float(AUC(label, value))
         return max(auc, 1.0 - auc)
