@@ -65,3 +65,17 @@ def test_a_missing_column_names_the_option_and_writes_nothing(rows: Path, tmp_pa
     with pytest.raises(DataError, match=r"no column 'q' \(--score\)"):
         invoke("calibration", "--rows", rows, "--score", "q", "--label", "y", "--out", out)
     assert not out.exists()
+
+
+def test_a_place_that_no_table_can_be_written_to_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    gone, out = tmp_path / "gone.parquet", tmp_path / "out.xlsx"
+    tables = ("--train", gone, "--test", gone, "--id", "id", "--out", out)
+    times = ("--id", "id", "--time", "t", "--as-of", "2025-01-01", "--out", out)
+    for call in (
+        ("lead", *tables, "--label", "y"),
+        ("uplift", *tables, "--treatment", "t", "--control", "c", "--outcome", "y"),
+        ("churn", "--transactions", gone, *times, "--value", "v", "--horizon-days", 28),
+        ("send-time", "--events", gone, *times, "--time-zone", "UTC"),
+    ):
+        with pytest.raises(DataError, match="must end in"):
+            invoke(*call)

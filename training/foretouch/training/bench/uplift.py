@@ -12,6 +12,7 @@ from foretouch.training.bench.tables import (
     listed,
     need_columns,
     need_unique,
+    need_writable,
     numbers,
     read_table,
     text_column,
@@ -114,6 +115,7 @@ def run(  # noqa: PLR0917 - the options of the command
     Raises:
         DataError: A column is missing, ids repeat, or the arms cannot be compared.
     """
+    need_writable(out)
     seen = read_table(train, texts=[id_column, treatment])
     unseen = read_table(test, texts=[id_column])
     need_columns(seen, train, id=id_column, treatment=treatment, outcome=outcome)
