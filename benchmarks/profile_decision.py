@@ -29,7 +29,7 @@ from foretouch.core.state.access import create_key
 from foretouch.core.workspace import WORKSPACE_VARIABLE, Workspace
 from foretouch.serving.bench.servers import question
 from foretouch.serving.bench.world import Size, build_world
-from foretouch.serving.runtime import dataplane, decider, log_write, start
+from foretouch.serving.runtime import dataplane, decider, log_write, scoring_turn, start
 from foretouch.serving.web import front
 from foretouch.serving.web import soon as http_soon
 
@@ -39,7 +39,8 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("loop: before the log, in all", dataplane.Dataplane, "begin_one"),
     ("loop: after the log", dataplane.Dataplane, "finish_one"),
     ("writer: reading the counters", log_write, "counter_snapshot"),
-    ("writer: deciding, trees included", decider, "decide_course"),
+    ("writer: scoring the group, trees included", scoring_turn.Turns, "take"),
+    ("writer: deciding", decider, "decide_course"),
     ("writer: the record's document", decider, "store_course"),
     ("writer: appending the record", log_write, "append_decision"),
     ("writer: the group with its commit, in all", db.State, "_commit"),

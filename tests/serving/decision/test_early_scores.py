@@ -12,15 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from foretouch.core.bundle import Calibration, ModelCard, ScoreIntervals
+from foretouch.core.bundle import Calibration, ModelCard, ModelInput, ScoreIntervals
 from foretouch.core.decisions import DecisionRequest, FeatureSnapshot
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec, ScoreWeight
 from foretouch.serving.decide import DecisionInputs, decide
 from foretouch.serving.decision import early_scores
 from foretouch.serving.decision.early_scores import EarlyScores, Expected, likely_offers, score_early
+from foretouch.serving.models.joint_plan import JointPlan
 from foretouch.serving.models.score_plan import ScorePlan
 from foretouch.serving.models.scorers import TreeScorer
+from foretouch.serving.runtime.scoring_turn import Turn, Turns
 from tests.serving.decision.world import NOW, OFFER_MODEL, card, inputs, request
 from tests.serving.decision.worlds import worlds
 
@@ -132,6 +134,25 @@ def test_a_group_asks_each_model_once() -> None:
     assert {name: len(scorer.asked) for name, scorer in whose.items()} == {"offer": 1, "churn": 1, "value": 1}
 
 
+def test_offers_are_scored_early_only_while_most_decisions_use_them() -> None:
+    turns, whose = Turns(), models()
+    cases = people(inputs(models=whose), [1.0, 5.0])
+
+    def take() -> list[int]:
+        some = [Turn(expected(request(), one)) for one in cases]
+        turns.take(some)
+        return [len(turn.scores.pairs) for turn in some if turn.scores is not None]
+
+    assert take() == [1, 1]
+    for _ in range(60):
+        turns.note(used=False)
+    assert take() == [0, 0]
+    assert whose["churn"].asked == [2, 2]
+    for _ in range(60):
+        turns.note(used=True)
+    assert take() == [1, 1]
+
+
 def test_a_large_group_is_scored_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early_scores, "MOST_ROWS", 7)
     whose = models()
@@ -208,6 +229,31 @@ def test_trees_give_the_same_bits_together() -> None:
         assert scores is not None
         assert len(scores.pairs) == 1
         assert decide(request(), replace(case, early=scores)) == decide(request(), case)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.none() | st.floats() | st.just(3)), min_size=1, max_size=4))
+def test_the_inputs_of_several_models_are_those_of_each(customers: list[dict[str, Any]]) -> None:
+    tiers = ("gold", "tin", None, 3.0)
+    customers = [{**one, "tier": tier} for one, tier in zip(customers, tiers, strict=False)]
+
+    def plan(*inputs_of: ModelInput) -> ScorePlan:
+        return ScorePlan(card("offer", ("a",)).model_copy(update={"inputs": inputs_of}))
+
+    def tier(*levels: str) -> ModelInput:
+        return ModelInput(name="tier", view="v", kind="category", levels=levels)
+
+    a, b, c = (ModelInput(name=name, view="v") for name in "abc")
+    plans = {
+        "offer": plan(a, tier("gold", "tin", "gold"), c),
+        "churn": plan(c, b),
+        "value": plan(tier("3.0", "tin"), b),
+    }
+    joint = JointPlan(plans)
+    matrix = joint.matrix(customers)
+    assert matrix.shape == (len(customers), 5)
+    for name, one in plans.items():
+        alone = np.array([one.vector(values) for values in customers], dtype=np.float64)
+        assert joint.of(name, matrix).tobytes() == alone.tobytes()
 
 
 @given(

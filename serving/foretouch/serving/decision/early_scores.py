@@ -79,11 +79,12 @@ class EarlyScores:
         return given.features is features and given.models is models and given.previous is previous
 
 
-def score_early(expected: Sequence[Expected]) -> list[EarlyScores | None]:
+def score_early(expected: Sequence[Expected], *, with_offers: bool = True) -> list[EarlyScores | None]:
     """Scores several decisions, model by model.
 
     Args:
         expected: The decisions; those of one configuration and one set of models are scored together.
+        with_offers: Whether offers are scored as well, or the customers alone.
 
     Returns:
         One for each, in their order; None where a decision asks for no scores, or there are no features to score.
@@ -94,12 +95,12 @@ def score_early(expected: Sequence[Expected]) -> list[EarlyScores | None]:
             alike.setdefault((id(one.models), id(one.previous), id(one.catalogue), id(one.plans)), []).append(index)
     found: list[EarlyScores | None] = [None] * len(expected)
     for indices in alike.values():
-        for index, scores in zip(indices, _score([expected[index] for index in indices]), strict=True):
+        for index, scores in zip(indices, _score([expected[index] for index in indices], with_offers), strict=True):
             found[index] = scores
     return found
 
 
-def _score(expected: Sequence[Expected]) -> list[EarlyScores]:
+def _score(expected: Sequence[Expected], with_offers: bool) -> list[EarlyScores]:
     """Decisions of one configuration and one set of models: customers first, since their scores may be inputs."""
     first = expected[0]
     scorers = {name: scorer for name in MODELS if (scorer := first.models.get(name)) and row_by_row(scorer)}
@@ -115,7 +116,7 @@ def _score(expected: Sequence[Expected]) -> list[EarlyScores]:
         for one, own, raw in zip(expected, values, raws, strict=True)
     ]
     pairs: list[list[PairScores]] = [[] for _ in expected]
-    for name in (OFFER_MODEL, UPLIFT_MODEL):
+    for name in (OFFER_MODEL, UPLIFT_MODEL) if with_offers else ():
         if name in scorers:
             _add_pairs(pairs, scorers[name], joint.of(name, inputs), expected, readings)
     return [

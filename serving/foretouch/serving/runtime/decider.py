@@ -29,7 +29,7 @@ from foretouch.serving.runtime.log_write import (
     Repeat,
     read_counters,
 )
-from foretouch.serving.runtime.scoring_turn import Turn, take_turns
+from foretouch.serving.runtime.scoring_turn import Turn, Turns
 from foretouch.serving.runtime.settings import Settings, SettingsReader
 from foretouch.serving.web.telemetry import Telemetry
 from foretouch.serving.words.texts import language_of
@@ -137,6 +137,7 @@ class Decider:
         self._seed_key = seed_key
         self._flights = flights
         self._writer = DecisionWriter(state)
+        self._turns = Turns()
         self._shadows = ShadowRunner(state, telemetry)
 
     def begin(
@@ -178,18 +179,18 @@ class Decider:
             inputs, course = course_or_fall_back(request, inputs)
             stored = store_course(request, inputs, course)
             after = monotonic()
+            self._turns.note(used=course.found.scorer is not None)
             begun.made.append(Made(inputs=inputs, course=course, at=after))
             parts = {
                 "features": features_ms,
                 "queue": (before - started) * 1000.0 - turn.ms,
-                "score": turn.ms,
-                "decide": (after - before) * 1000.0,
+                "decide": (after - before) * 1000.0 + turn.ms,
             }
             return stored.with_fields(latency_ms={name: round(ms, 3) for name, ms in parts.items() if ms is not None})
 
         try:
             pending = self._writer.submit(
-                request, now=now, settings=settings, repeat=repeat, make=make, ahead=(take_turns, turn)
+                request, now=now, settings=settings, repeat=repeat, make=make, ahead=(self._turns.take, turn)
             )
         except StateError as error:
             return replace(begun, failure=error)
