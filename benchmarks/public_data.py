@@ -201,7 +201,7 @@ def churn(bench: Bench) -> Json:
     times = before.drop_duplicates(["customer_id", "day"]).groupby("customer_id").size()
     rate = ((times - 1) / (start - first).dt.days * HORIZON_DAYS).reindex(made.index).to_numpy(dtype=np.float64)
     since = (start - before.groupby("customer_id")["day"].max()).dt.days.reindex(made.index).to_numpy(dtype=np.float64)
-    bought = actual.to_numpy(dtype=np.float64)
+    bought = np.asarray(actual, dtype=np.float64)
     spent = later.groupby("customer_id")["value"].sum().reindex(made.index).fillna(0.0).to_numpy(dtype=np.float64)
     silent = made["p_churn"].to_numpy(dtype=np.float64)
     gone = (bought == 0).astype(np.float64)
