@@ -10,17 +10,20 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from foretouch.core.bundle import read_bundle, write_bundle
 from foretouch.core.cli import build_app
 from foretouch.core.errors import ConfigError, NotFoundError, NotReadyError
 from foretouch.core.state.log import read_decision
 from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
+from foretouch.training.gate.open import open_gate
 from foretouch.training.off_policy.candidate import PolicyCandidate, read_candidate
 from foretouch.training.off_policy.estimators import ESTIMATORS, Estimate, Rounds, estimate
 from foretouch.training.off_policy.logged import LoggedDecisions, read_logged
 from foretouch.training.off_policy.reward_model import cross_fitted_rewards, customer_folds
 from foretouch.training.off_policy.sentence import sentences
 from foretouch.training.off_policy.valuation import Valuation, by_customer, judge, value_policy
+from tests.serving.service.world import OFFER_INPUTS, write_model
 from tests.training.logged_world import logged_world
 
 pytestmark = [
@@ -277,3 +280,34 @@ def test_the_log_of_a_workspace_without_decisions_says_so(tmp_path: Path) -> Non
     empty = Workspace.open(tmp_path)
     with pytest.raises(NotFoundError, match="no decision is in the log"):
         value_policy(empty, read_candidate(empty, "policy"))
+
+
+def test_the_gate_values_a_challenger_that_chooses_on_later_decisions(workspace: Workspace, same: Valuation) -> None:
+    """Two offer models of which the log knows neither: the challenger's row is ``evaluate-policy``'s own figure."""
+    begin = same.decisions.decided_at.min().to_pydatetime()
+    for version in ("1", "2"):
+        write_model(workspace, "offer", version, OFFER_INPUTS, seed=int(version), promote=version == "1")
+    made = read_bundle(workspace.bundles, "offer", "2")
+    card = made.card.replace(version="3", trained_through=begin)
+    write_bundle(workspace.bundles, card, made.model_text, made.golden)
+    few = open_gate(workspace, "offer", made.card, champion="1")
+    (row,) = [row for row in few.rows if row.check == "policy"]
+    assert (few.basis, row.passed) == ("no_log", None)
+    assert "decisions are later than its data, need 1000" in row.why
+    path = workspace.root / "foretouch.toml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(f"{before}\n[promotion]\npolicy_rows = 50\n", encoding="utf-8")
+    try:
+        opened = Workspace.open(workspace.root)
+        gate = open_gate(opened, "offer", card, champion="1")
+        first = open_gate(opened, "offer", card, champion=None)
+    finally:
+        path.write_text(before, encoding="utf-8")
+    (row,) = [row for row in gate.rows if row.check == "policy"]
+    found = value_policy(workspace, read_candidate(workspace, "offer@3"), sample=MOST)
+    assert gate.basis == "log"
+    assert gate.policy is not None
+    assert gate.policy["difference"] == found.document()["difference"]
+    assert row.passed == (not found.reasons and found.difference.low >= 0.0)
+    assert not np.array_equal(found.decisions.pi, found.decisions.logged_pi)
+    assert (first.basis, [item.passed for item in first.rows if item.check == "policy"]) == ("no_log", [None])
