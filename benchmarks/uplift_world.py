@@ -86,7 +86,8 @@ def figures(workspace: Workspace) -> dict[str, Any]:
         rows = order[np.minimum((share * 10).astype(int), 9) == index]
         mean = float(np.average(truth[rows], weights=weight[rows]))
         tenths.append({**tenth, "true": mean, "holds_truth": tenth["low"] <= mean <= tenth["high"]})
-    spans = [plan_of(load_scorer(workspace.bundles, "uplift", card.version)).span(value) for value in score.tolist()]
+    plan = plan_of(load_scorer(workspace.bundles, "uplift", card.version))
+    spans = [plan.span(value) for value in score.tolist()]
     inside = [low <= value <= high for value, (low, high) in zip(truth, (span for span in spans if span), strict=True)]
     metrics = {
         name: card.metrics[name]
