@@ -37,6 +37,7 @@ from foretouch.training.offer import TASK
 from foretouch.training.pipeline import train, training_run
 from foretouch.training.refit import judged_store
 from foretouch.training.schedule import BUSY, training_lock, whether_due
+from foretouch.training.send_effect_rows import read_hours
 from foretouch.training.splits import SplitPlan
 from tests.serving.service.world import OFFER_INPUTS, write_model
 from tests.training.logged_world import Campaign, set_section
@@ -361,3 +362,12 @@ def test_training_on_a_schedule(fresh: Workspace) -> None:
         busy = CliRunner().invoke(app, ["train", "offer", "--since", "7d", "--json", "-w", root])
     assert busy.exit_code == BUSY
     assert json.loads(busy.stdout)[0]["error"]["code"] == "busy"
+
+
+def test_send_times_are_learned_from_the_kinds_of_the_table(shop: Workspace) -> None:
+    """The service's own contacts among past sends are those that the table lets send-time use, and no others."""
+    used = {f"{row['decision_id']}.{row['rank']}" for row in records(logged_rows(shop, "send-time").frame)}
+    found = read_hours(shop)
+    own = set(found.loc[found["touch_id"].str.startswith("dec_"), "touch_id"])
+    assert own
+    assert own <= used

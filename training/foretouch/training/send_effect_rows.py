@@ -20,6 +20,8 @@ from foretouch.core.config import OfferGoal
 from foretouch.core.errors import NotFoundError
 from foretouch.core.offers import Catalogue
 from foretouch.core.rng import bucket
+from foretouch.core.state.connection import stream
+from foretouch.core.state.contacts import reservation_id
 from foretouch.core.state.log import read_decision
 from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
@@ -28,6 +30,7 @@ from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
 from foretouch.serving.models.rhythm import Rhythm, back_off, read_counts
 from foretouch.serving.models.send_effect import DAY_HOURS, HOURS, fold
+from foretouch.training.log.rows import logged_rows
 from foretouch.training.send_effect import Sends
 from foretouch.training.sends import CLOSES_AT, LABEL, accepted_by_event, closing_times
 from foretouch.training.task import FloatArray
@@ -62,6 +65,7 @@ def read_hours(workspace: Workspace, *, since: datetime | None = None, until: da
         sends = sends[sends[AS_OF] >= since]
     if until is not None:
         sends = sends[sends[CLOSES_AT] <= until]
+    sends = of_used_kinds(workspace, sends)
     share = MAX_SENDS / max(len(sends), 1)
     if share < 1.0:
         kept = [bucket("send-effect-rows", str(customer)) < share for customer in sends[CUSTOMER_ID]]
@@ -70,6 +74,26 @@ def read_hours(workspace: Workspace, *, since: datetime | None = None, until: da
     logged = logged_slots(workspace, sends[TOUCH_ID].astype(str).tolist())
     sends[SLOT] = sends[SLOT].fillna(sends[TOUCH_ID].map(logged).astype(np.float64))
     return sends
+
+
+def of_used_kinds(workspace: Workspace, sends: pd.DataFrame) -> pd.DataFrame:
+    """The sends without the service's own contacts that ``log.kinds.TABLE`` tells send-time to drop.
+
+    Args:
+        workspace: Whose log.
+        sends: ``touch_id`` of a contact that the service made is its decision's id and rank.
+    """
+    state = read_state(workspace)
+    if state is None or sends.empty:
+        return sends
+    with closing(state):
+        logged = {str(name) for (name,) in stream(state, "SELECT decision_id FROM decisions")}
+    own = sends[TOUCH_ID].astype(str).str.rpartition(".")[0].isin(logged)
+    if not own.any():
+        return sends
+    used = logged_rows(workspace, "send-time").frame
+    kept = {reservation_id(name, rank) for name, rank in zip(used["decision_id"], used["rank"], strict=True)}
+    return sends[~own | sends[TOUCH_ID].isin(kept)]
 
 
 def logged_slots(workspace: Workspace, contacts: list[str]) -> dict[str, float]:

@@ -1,0 +1,172 @@
+"""Training at scale: simulated people for as many days as asked, history, every model; seconds, peak memory per step.
+
+Each step is a process of its own, `foretouch` as anybody calls it; its peak memory is what the kernel says of it.
+The workspace is thrown away unless `--workspace` names one. History has a snapshot every `--snapshot-days`, so that its
+length is people × days / snapshot days rows per view.
+
+    python benchmarks/train_scale.py --customers 1000000 --days 730 --snapshot-days 91
+
+is the whole. What a run did is in its result, with its size: a smaller one says so.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from result import write
+
+MODELS = ("lead", "churn", "value", "offer", "send-time")
+WHOLE = (1_000_000, 730)
+CLI = Path(sys.executable).with_name("foretouch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One process.
+
+    Attributes:
+        name: What it did.
+        seconds: Wall clock.
+        cpu_seconds: Of all its threads.
+        peak_mib: Largest resident set.
+        exit_code: 0 is done.
+        said: Its last line on stderr, where it failed.
+    """
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+    exit_code: int
+    said: str = ""
+
+
+def run_step(name: str, *arguments: str, log: Path) -> Step:
+    """Runs a command of ``foretouch`` to its end and measures it.
+
+    Args:
+        name: Of the step.
+        arguments: Of the command.
+        log: Receives what it says on stderr.
+    """
+    started = time.monotonic()
+    with log.open("wb") as said, Path(os.devnull).open("wb") as nothing:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, nothing.fileno(), 1),
+            (os.POSIX_SPAWN_DUP2, said.fileno(), 2),
+        ]
+        pid = os.posix_spawn(str(CLI), [str(CLI), *arguments], dict(os.environ), file_actions=actions)
+        _, status, usage = os.wait4(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return Step(
+        name=name,
+        seconds=time.monotonic() - started,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_mib=usage.ru_maxrss / 1024.0,
+        exit_code=code,
+        said="" if code == 0 or not lines else lines[-1][:300],
+    )
+
+
+def set_snapshots(workspace: Path, days: float) -> None:
+    """Writes ``features.snapshot_days`` into a workspace's configuration."""
+    path = workspace / "foretouch.toml"
+    text = path.read_text(encoding="utf-8")
+    if "snapshot_days" in tomllib.loads(text).get("features", {}):
+        lines = [
+            f"snapshot_days = {days:g}" if line.startswith("snapshot_days") else line for line in text.splitlines()
+        ]
+        text = "\n".join(lines) + "\n"
+    else:
+        text = text.replace("[features]", f"[features]\nsnapshot_days = {days:g}", 1)
+    path.write_text(text, encoding="utf-8")
+
+
+def size_of(workspace: Path) -> dict[str, Any]:
+    """What was simulated: people, events, history rows, bytes."""
+    with duckdb.connect() as tables:
+
+        def count(pattern: str) -> int:
+            return int(tables.execute("SELECT count(*) FROM read_parquet(?)", [pattern]).fetchall()[0][0])
+
+        data = workspace / "data"
+        events = data / "events.parquet"
+        found = {
+            "customers": count(str(data / "customers.parquet")),
+            "events": count(str(events if events.is_file() else data / "events" / "*.parquet")),
+            "touches": count(str(data / "touches.parquet")),
+        }
+        history = workspace / "features" / "offline" / "customer_purchases.parquet"
+        if history.is_file():
+            found["history_rows_per_view"] = count(str(history))
+    files = [path for path in workspace.rglob("*") if path.is_file()]
+    return {**found, "workspace_mib": sum(path.stat().st_size for path in files) / 2**20}
+
+
+def measure(workspace: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Every step in turn; one that fails is in the result, and the others go on where they can."""
+    root = str(workspace)
+    log = workspace.with_name(f"{workspace.name}.log")
+    people = ["--customers", str(arguments.customers), "--days", str(arguments.days), "--seed", str(arguments.seed)]
+    steps = [run_step("simulate and ingest", "simulate", "-w", root, *people, log=log)]
+    if steps[0].exit_code == 0:
+        set_snapshots(workspace, arguments.snapshot_days)
+        steps.append(run_step("features build", "features", "build", "-w", root, log=log))
+        steps.append(run_step("features apply", "features", "apply", "-w", root, log=log))
+        for model in arguments.models:
+            trained = run_step(f"train {model}", "train", model, "--trials", "0", "-w", root, log=log)
+            steps.append(trained)
+            print(
+                f"{trained.name}: {trained.seconds:.0f} s, {trained.peak_mib:.0f} MiB, exit {trained.exit_code}",
+                file=sys.stderr,
+            )
+    whole = (arguments.customers, arguments.days) == WHOLE
+    return {
+        "asked": {"customers": arguments.customers, "days": arguments.days, "snapshot_days": arguments.snapshot_days},
+        "whole": whole,
+        "note": "" if whole else f"smaller than the whole of {WHOLE[0]:,} customers × {WHOLE[1]} days",
+        "size": size_of(workspace) if steps[0].exit_code == 0 else {},
+        "finished": all(step.exit_code == 0 for step in steps),
+        "peak_mib": max(step.peak_mib for step in steps),
+        "peak_step": max(steps, key=lambda step: step.peak_mib).name,
+        "steps": [asdict(step) for step in steps],
+    }
+
+
+def main() -> None:
+    """Runs the steps and writes the result."""
+    parser = argparse.ArgumentParser(description="Time and peak memory of training every model on simulated people.")
+    parser.add_argument("--customers", type=int, default=WHOLE[0])
+    parser.add_argument("--days", type=int, default=WHOLE[1])
+    parser.add_argument("--snapshot-days", type=float, default=91.0)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
+    parser.add_argument("--workspace", type=Path, help="kept; default: a temporary folder")
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "docs" / "results")
+    given = parser.parse_args()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="train-scale-") as folder:
+        figures = measure(given.workspace or Path(folder) / "w", given)
+    command = (
+        f"python benchmarks/train_scale.py --customers {given.customers} --days {given.days}"
+        f" --snapshot-days {given.snapshot_days:g}"
+    )
+    path = write(given.out, "train-scale", command=command, seconds=time.monotonic() - started, figures=figures)
+    print(json.dumps({"finished": figures["finished"], "peak_mib": round(figures["peak_mib"]), "result": str(path)}))
+    if not figures["finished"]:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
