@@ -14,8 +14,8 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -127,7 +127,8 @@ def follow(kind: str, wish: FloatArray) -> FloatArray:
         shares = np.exp((wish - wish.max(axis=1, keepdims=True)) / 0.1)
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
     best = (wish == wish.max(axis=1, keepdims=True)).astype(np.float64)
-    return best if kind == "argmax" else 0.8 * best + 0.2 / k
+    chosen: FloatArray = best if kind == "argmax" else 0.8 * best + 0.2 / k
+    return chosen
 
 
 def _table(rows: Rows, pi: FloatArray, qhat: FloatArray | None) -> pd.DataFrame:

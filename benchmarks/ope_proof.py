@@ -134,7 +134,8 @@ def agreement(peer: Path, data: Path | None) -> dict[str, Any]:
     made = cases(data)
     with tempfile.TemporaryDirectory() as folder:
         for name, (log, policy) in made.items():
-            np.savez(Path(folder) / f"{name}.npz", **_arrays(log, policy))
+            arrays: dict[str, Any] = _arrays(log, policy)
+            np.savez(Path(folder) / f"{name}.npz", **arrays)
         subprocess.run([peer, HERE / "peers/ope_peer.py", folder], check=True)
         theirs = {name: json.loads((Path(folder) / f"{name}.json").read_text("utf-8")) for name in made}
     worst: dict[str, float] = {}

@@ -25,7 +25,7 @@ for name in ("obp", "obp.ope"):  # packages without what their __init__ loads
     sys.modules[name] = module
 sys.modules.setdefault("torch", mock.MagicMock())
 
-from obp.ope.estimators import (  # noqa: E402
+from obp.ope.estimators import (  # type: ignore[import-not-found]  # noqa: E402
     DirectMethod,
     DoublyRobust,
     DoublyRobustWithShrinkage,
@@ -50,7 +50,7 @@ ESTIMATORS = {
 }
 
 
-def main(folder):
+def main(folder: Path) -> None:
     """Values of every estimator for every case of a folder."""
     for path in sorted(folder.glob("*.npz")):
         case = np.load(path)

@@ -59,7 +59,13 @@ def world(customers: int, seed: int, *, personal: bool) -> tuple[Split, FloatArr
         )
         parts[name] = Dataset(frame=frame, label=later[rows].sum(axis=1))
         history = history + later
-    split = Split(**parts, trained_through=START + timedelta(days=56), description={})
+    split = Split(
+        fit=parts["fit"],
+        calibrate=parts["calibrate"],
+        test=parts["test"],
+        trained_through=START + timedelta(days=56),
+        description={},
+    )
     return split, truth
 
 
