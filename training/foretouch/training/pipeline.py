@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from foretouch.training import plots, registry
 from foretouch.training.card import card_page, make_card
 from foretouch.training.data import encode
 from foretouch.training.gate.later import with_gate
+from foretouch.training.leaks import suspects, warning_of
 from foretouch.training.refit import keep_judged, refit
 from foretouch.training.task import Comparison, Evaluation, Fitted, ModelTask, Split, TrainingRun
 
@@ -94,11 +95,15 @@ def train(run: TrainingRun, model: ModelName) -> Trained:
     run.say(f"{model}: rows and features")
     split = task.load(run)
     run.say(f"{model}: {len(split.fit)} rows to fit, {len(split.calibrate)} to calibrate, {len(split.test)} later ones")
+    leak = warning_of(suspects(split))
+    if leak:
+        run.say(f"{model}: {leak}")
     fitted = task.fit(run, split)
     run.say(f"{model}: later data beside the baselines")
     evaluation = with_gate(run, task, split, fitted, task.evaluate(run, split, fitted))
     run.say(f"{model}: MLflow and bundle")
     served, newest = refit(run, task, split, fitted)
+    served = replace(served, notes=(*served.notes, leak)) if leak else served
     card, bundle, reports = _export(run, task, newest, served, _Judgement(split, fitted, evaluation))
     return Trained(
         card=card,
