@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import numpy as np
@@ -106,6 +106,18 @@ def compute(
     _rhythm(connection, config)
     if config.segments.clusters:
         add_cluster(connection, clusters, {spec.name: spec.view for spec in features_of(config).values()})
+
+
+def month_cuts(connection: duckdb.DuckDBPyConnection, config: Config, at: datetime) -> pa.Table:
+    """The RFM cuts of the month of a time, as ``compute`` takes them.
+
+    Args:
+        connection: With the views of ``tables.connect`` over everyone's events.
+        config: The workspace's.
+        at: Tz-aware.
+    """
+    set_spine(connection, pd.DataFrame({c.CUSTOMER_ID: [""], c.AS_OF: [pd.Timestamp(at)]}))
+    return cast("pa.Table", connection.execute(sql.cuts(config)).to_arrow_table())
 
 
 def _rhythm(connection: duckdb.DuckDBPyConnection, config: Config) -> None:

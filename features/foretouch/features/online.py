@@ -4,10 +4,11 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from foretouch.core import columns as c
 from foretouch.core.clusters import read_clusters
@@ -15,7 +16,7 @@ from foretouch.core.decisions import FeatureSnapshot, Reason
 from foretouch.core.errors import StateError
 from foretouch.core.state.db import from_micros, to_micros
 from foretouch.core.workspace import Workspace
-from foretouch.features.build import compute, set_spine, stored_column
+from foretouch.features.build import compute, month_cuts, set_spine, stored_column
 from foretouch.features.catalogue import VIEWS, view_features
 from foretouch.features.packed import FeatureRow, open_packed, read_packed, write_rows
 from foretouch.features.tables import connect
@@ -41,6 +42,7 @@ class OnlineFeatures:
         self._usual: tuple[str, ...] = ()
         self._local = threading.local()
         self._refreshing = threading.Lock()
+        self._month_cuts: tuple[date, pa.Table] | None = None
 
     def read(self, customer_id: str, now: datetime | None = None) -> FeatureSnapshot:
         """One customer's features, with the views that are too old named in ``stale``.
@@ -100,7 +102,9 @@ class OnlineFeatures:
         spine = pd.DataFrame({c.CUSTOMER_ID: list(customer_ids), c.AS_OF: pd.Timestamp(now)})
         with self._refreshing, closing(connect(self.workspace, customers=customer_ids)) as connection:
             set_spine(connection, spine)
-            compute(connection, self.workspace.config, clusters=read_clusters(self.workspace.segments_folder))
+            connection.register("known_cuts", self._cuts(now))
+            clusters = read_clusters(self.workspace.segments_folder)
+            compute(connection, self.workspace.config, cuts="known_cuts", clusters=clusters)
             rows: list[FeatureRow] = []
             for view in VIEWS:
                 specs = view_features(self.workspace.config, view)
@@ -113,6 +117,14 @@ class OnlineFeatures:
                         FeatureRow(entity=customer_id, view=view, event_at=now, created_at=now, features=by_name)
                     )
         write_rows(self._connection(), rows)
+
+    def _cuts(self, now: datetime) -> pa.Table:
+        """The RFM cuts of a month, over everyone's events received before it; looked up once a day."""
+        day = now.astimezone(UTC).date()
+        if self._month_cuts is None or self._month_cuts[0] != day:
+            with closing(connect(self.workspace)) as connection:
+                self._month_cuts = day, month_cuts(connection, self.workspace.config, now)
+        return self._month_cuts[1]
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
