@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretouch.core.bundle import ModelCard, ModelInput
-from foretouch.core.config import OfferGoal
 from foretouch.core.errors import DataError
+from foretouch.core.goals import OfferGoal
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.features.crosses import CROSS_FEATURES, OFFER_FEATURES, pair_row
 from foretouch.training.data import encode

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foretouch.core.config import ChurnGoal, LeadGoal, ValueGoal
 from foretouch.core.errors import DataError
+from foretouch.core.goals import ChurnGoal, LeadGoal, ValueGoal
 from foretouch.training.splits import assign_parts, plan_split
 from foretouch.training.tabular import check_size
 from foretouch.training.targets import churn_labels, data_span, lead_labels, spine, value_labels

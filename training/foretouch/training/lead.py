@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foretouch.core.config import LeadGoal
+from foretouch.core.goals import LeadGoal
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import slug

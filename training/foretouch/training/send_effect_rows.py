@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretouch.core.columns import AS_OF, CHANNEL, CUSTOMER_ID, OFFER_ID, SENT_AT, TOUCH_ID
-from foretouch.core.config import OfferGoal
 from foretouch.core.errors import NotFoundError
+from foretouch.core.goals import OfferGoal
 from foretouch.core.offers import Catalogue
 from foretouch.core.rng import bucket
 from foretouch.core.state.connection import stream

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from foretouch.core.columns import AS_OF, CUSTOMER_ID, OFFER_ID, SENT_AT
-from foretouch.core.config import OfferGoal
 from foretouch.core.errors import DataError
+from foretouch.core.goals import OfferGoal
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.rng import bucket
 from foretouch.features.crosses import pair_row

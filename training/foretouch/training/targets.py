@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pandas as pd
 
-from foretouch.core.config import ChurnGoal, LeadGoal, ValueGoal
 from foretouch.core.errors import DataError
+from foretouch.core.goals import ChurnGoal, LeadGoal, ValueGoal
 from foretouch.core.rng import bucket
 
 LABEL = "label"
