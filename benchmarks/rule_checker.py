@@ -139,7 +139,7 @@ class Checker:
 
     def _consent(self, contact: Contact, entry: Json, rules: Rules, purpose: str) -> Broken:
         lines = self.log.consents.get((contact.customer_id, contact.channel, purpose), [])
-        known = [granted for at, granted in lines if at <= contact.decided_at]
+        known = [granted for _, known_at, granted in lines if known_at <= contact.decided_at]
         state = known[-1] if known else None
         if state is False:
             yield "consent", f"{contact.channel}/{purpose} was withdrawn"

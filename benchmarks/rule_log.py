@@ -124,16 +124,17 @@ class Log:
             self._zones[name] = ZoneInfo(name)
         return self._zones[name]
 
-    def _consents(self) -> Mapping[tuple[str, str, str], list[tuple[dt.datetime, bool]]]:
-        found: dict[tuple[str, str, str], list[tuple[dt.datetime, bool]]] = defaultdict(list)
-        for who, channel, purpose, known, granted in self.connection.execute(
-            # What an outcome withdrew is known from when it was received.
-            "SELECT c.customer_id, c.channel, c.purpose, CASE WHEN c.source LIKE 'outcome:%' THEN"
+    def _consents(self) -> Mapping[tuple[str, str, str], list[tuple[dt.datetime, dt.datetime, bool]]]:
+        """When each was given or withdrawn, from when that was known, and which; the newest of the first last."""
+        found: dict[tuple[str, str, str], list[tuple[dt.datetime, dt.datetime, bool]]] = defaultdict(list)
+        for who, channel, purpose, at, known, granted in self.connection.execute(
+            # What an outcome withdrew is known from when it was received, and as old as what the customer did.
+            "SELECT c.customer_id, c.channel, c.purpose, c.at, CASE WHEN c.source LIKE 'outcome:%' THEN"
             " COALESCE((SELECT MIN(o.received_at) FROM outcomes o WHERE o.customer_id = c.customer_id"
             " AND o.type = substr(c.source, 9) AND o.received_at >= c.at), c.at) ELSE c.at END AS known, c.granted"
-            " FROM consents c ORDER BY known"
+            " FROM consents c ORDER BY c.at"
         ):
-            found[who, channel, purpose].append((moment(known), bool(granted)))
+            found[who, channel, purpose].append((moment(at), moment(known), bool(granted)))
         return found
 
     def _outcomes(self) -> Mapping[tuple[str, int], list[Told]]:

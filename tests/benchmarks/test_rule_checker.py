@@ -1,6 +1,7 @@
 """The judge of the rules catches every kind of broken promise, one planted at a time, and nothing else."""
 
 import datetime as dt
+import json
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -111,6 +112,29 @@ def test_a_consent_that_was_not_there_is_found(campaign: Path, tmp_path: Path) -
     with sqlite3.connect(campaign) as source, sqlite3.connect(copy) as target:
         source.backup(target)
         target.execute("UPDATE consents SET granted = 0")
+    assert "consent" in {violation.rule for violation in Checker(copy).run()}
+
+
+def test_a_complaint_that_arrives_late_is_as_old_as_it_is(campaign: Path, tmp_path: Path) -> None:
+    """A consent given after the complaint holds, also where the complaint was received after it; without it, none."""
+    copy = tmp_path / "state.db"
+    with sqlite3.connect(campaign) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+        target.execute(
+            "INSERT INTO consents (customer_id, channel, purpose, at, granted, source)"
+            " SELECT customer_id, channel, purpose, at - 1, 0, 'outcome:complaint' FROM consents WHERE granted"
+        )
+        for who, at in target.execute("SELECT customer_id, MAX(at) FROM consents GROUP BY 1").fetchall():
+            later = dt.datetime.fromtimestamp(at / 1e6 + 1.0, dt.UTC).isoformat()
+            body = {"type": "complaint", "decision_id": "none", "occurred_at": later, "received_at": later}
+            target.execute(
+                "INSERT INTO outcomes (outcome_id, decision_id, customer_id, type, occurred_at, received_at, body)"
+                " VALUES (?, 'none', ?, 'complaint', ?, ?, ?)",
+                (f"late-{who}", who, at, at + 1_000_000, json.dumps(body)),
+            )
+    assert "consent" not in {violation.rule for violation in Checker(copy).run()}
+    with sqlite3.connect(copy) as target:
+        target.execute("DELETE FROM consents WHERE granted")
     assert "consent" in {violation.rule for violation in Checker(copy).run()}
 
 
