@@ -117,7 +117,7 @@ def month_cuts(connection: duckdb.DuckDBPyConnection, config: Config, at: dateti
         at: Tz-aware.
     """
     set_spine(connection, pd.DataFrame({c.CUSTOMER_ID: [""], c.AS_OF: [pd.Timestamp(at)]}))
-    return cast("pa.Table", connection.execute(sql.cuts(config)).to_arrow_table())
+    return cast("pa.Table", connection.sql(sql.cuts(config)).to_arrow_table())
 
 
 def _rhythm(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
