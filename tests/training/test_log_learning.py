@@ -21,7 +21,7 @@ from foretouch.core.errors import DataError
 from foretouch.core.events import CustomerEvent
 from foretouch.core.outcomes import Outcome
 from foretouch.core.state.log import append_event, append_outcome
-from foretouch.core.state.opening import open_state
+from foretouch.core.state.opening import open_state, read_state
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import build_history
 from foretouch.features.ingest import ingest_tables
@@ -37,7 +37,7 @@ from foretouch.training.offer import TASK
 from foretouch.training.pipeline import train, training_run
 from foretouch.training.refit import judged_store
 from foretouch.training.schedule import BUSY, training_lock, whether_due
-from foretouch.training.send_effect_rows import read_hours
+from foretouch.training.send_effect_rows import of_used_kinds
 from foretouch.training.splits import SplitPlan
 from tests.serving.service.world import OFFER_INPUTS, write_model
 from tests.training.logged_world import Campaign, set_section
@@ -244,7 +244,14 @@ def test_skew_finds_what_is_planted_and_explains_the_rest(shop: Workspace, fresh
 def test_a_late_event_is_named(fresh: Workspace) -> None:
     """A file ingested after the decision, with what happened before it: the history knows it, the service could not."""
     rows = records(logged_rows(fresh, "churn").frame)
-    row = rows[len(rows) // 2]  # asked again a week later, when a snapshot of the history holds what came late
+    row = next(  # asked again when a snapshot of the history holds what came late
+        row
+        for row in rows
+        if any(
+            other["customer_id"] == row["customer_id"] and other["as_of"] >= row["as_of"] + timedelta(days=8)
+            for other in rows
+        )
+    )
     customer, at = str(row["customer_id"]), row["as_of"].to_pydatetime()
     frame = pd.DataFrame([{"event_id": "late", "customer_id": customer, "event": "purchase", "value": 900.0}])
     frame["occurred_at"] = frame["received_at"] = pd.Timestamp(at - timedelta(hours=2))
@@ -365,7 +372,10 @@ def test_training_on_a_schedule(fresh: Workspace) -> None:
 def test_send_times_are_learned_from_the_kinds_of_the_table(shop: Workspace) -> None:
     """The service's own contacts among past sends are those that the table lets send-time use, and no others."""
     used = {f"{row['decision_id']}.{row['rank']}" for row in records(logged_rows(shop, "send-time").frame)}
-    found = read_hours(shop)
-    own = set(found.loc[found["touch_id"].str.startswith("dec_"), "touch_id"])
-    assert own
-    assert own <= used
+    state = read_state(shop)
+    assert state is not None
+    with closing(state):
+        made = [f"{name}.1" for (name,) in state.execute("SELECT decision_id FROM decisions").fetchall()]
+    kept = set(of_used_kinds(shop, pd.DataFrame({"touch_id": [*made, "an-ingested-one"]}))["touch_id"])
+    assert kept == (used & set(made)) | {"an-ingested-one"}
+    assert 1 < len(kept) < len(made)

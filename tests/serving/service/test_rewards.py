@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -86,8 +87,10 @@ def told(base_world: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Tol
     """Twenty decisions, of which one in four contacts was never delivered."""
     workspace = copy_world(base_world, tmp_path_factory.mktemp("rewards") / "w")
     path = workspace.root / "foretouch.toml"
-    section = "\n[reward]\nwindow_days = 14\ndefault = -0.25\noutcome_values = {unsubscribe = -2.0}\n"
-    path.write_text(path.read_text(encoding="utf-8") + section, encoding="utf-8")
+    section = "[reward]\nwindow_days = 14\ndefault = -0.25\noutcome_values = {unsubscribe = -2.0}\n"
+    text, found = re.subn(r"(?m)^\[reward\].*\n(?:[^\[\n].*\n)*", section, path.read_text(encoding="utf-8"))
+    assert found == 1
+    path.write_text(text, encoding="utf-8")
     return Told(Workspace.open(workspace.root))
 
 
