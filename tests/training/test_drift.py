@@ -148,6 +148,7 @@ def test_the_command_writes_pages_in_both_languages_and_can_fail(shop: Workspace
     found = json.loads(result.stdout)
     assert [item["model"] for item in found["models"]] == ["churn"]
     assert found["not_checked"][0]["model"] == "lead"
+    assert all(note["text_en"] and note["text_zh"] for note in found["models"][0]["notes"])
     alarm = found["models"][0]["alarms"][0]
     english, chinese = (tmp_path / f"drift.{code}.html" for code in ("en", "zh"))
     assert alarm["text_en"] in english.read_text("utf-8")

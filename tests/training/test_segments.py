@@ -89,6 +89,13 @@ def test_no_model_learns_from_a_cluster(shop: Workspace) -> None:
     assert CLUSTER not in training_frame(shop, "churn", row).columns
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_the_clusters_change(shop: Workspace) -> None:
+    before = (shop.segments_folder / "clusters.json").stat().st_mtime_ns
+    wrong = CliRunner().invoke(build_app(), ["segments", "-w", str(shop.root), "--out", str(shop.root / "x.xlsx")])
+    assert wrong.exit_code != 0
+    assert (shop.segments_folder / "clusters.json").stat().st_mtime_ns == before
+
+
 def test_what_cannot_be_clustered_is_refused(shop: Workspace, tmp_path: Path) -> None:
     text = CONFIG + '[segments]\nfeatures = ["rfm_tier"]\n'
     (tmp_path / "foretouch.toml").write_text(text, encoding="utf-8")

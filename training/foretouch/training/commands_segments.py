@@ -28,12 +28,14 @@ def segments(
     from foretouch.core.hints import with_workspace
     from foretouch.core.terminal import print_json, waiting
     from foretouch.core.workspace import Workspace
-    from foretouch.training.bench.tables import write_table
+    from foretouch.training.bench.tables import need_writable, write_table
     from foretouch.training.segments.fit import fit_clusters
 
     if language not in {"en", "zh"}:
         raise typer.BadParameter(f"{language!r}: must be en or zh", param_hint="--language")
     opened = Workspace.open(workspace)
+    if out is not None:
+        need_writable(out)
     with waiting("clusters of today's customers"):
         model, frame = fit_clusters(opened)
     path = write_clusters(opened.segments_folder, model)

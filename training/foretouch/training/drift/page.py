@@ -33,6 +33,9 @@ def as_json(found: Sequence[Health], refused: Sequence[Refused], config: Config)
             {
                 **asdict(health),
                 "level": health.level,
+                "notes": [
+                    {"code": note, **{f"text_{code}": NOTES[note][code] for code in LANGUAGES}} for note in health.notes
+                ],
                 "alarms": [
                     {**asdict(alarm), **{f"text_{code}": alarm_text(alarm, health, config, code) for code in LANGUAGES}}
                     for alarm in health.alarms
