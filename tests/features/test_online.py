@@ -1,6 +1,7 @@
 # ruff: noqa: PD011 - the values of a snapshot, not of a frame
 """The online snapshot: the same numbers as offline, the newest wins, fresh after an event."""
 
+import shutil
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from foretouch.core.state.db import State
 from foretouch.core.state.log import append_event
 from foretouch.core.workspace import Workspace
 from foretouch.features import store
-from foretouch.features.build import build_features, build_history
+from foretouch.features.build import build_features, build_history, offline_file
 from foretouch.features.catalogue import SERVICES, VIEWS, features_of, model_features, view_features
 from foretouch.features.online import OnlineFeatures, online_file
 from foretouch.features.packed import FeatureRow, open_packed, read_rows, write_rows
@@ -149,6 +150,23 @@ def test_late_push_through_feast(make_workspace: MakeWorkspace, kind: str, kept:
         feast.write_to_online_store("customer_activity", df=frame)
     read = feast.get_online_features(features=["customer_activity:goal_total"], entity_rows=[{"customer_id": "c1"}])
     assert read.to_dict()["goal_total"] == [kept]
+
+
+def test_a_copied_workspace_reads_its_own_history(make_workspace: MakeWorkspace, tmp_path: Path) -> None:
+    """Feast's registry holds absolute paths: a copy must not go on reading where it came from."""
+    workspace = make_workspace()
+    fill(workspace, random_world(4))
+    build_history(workspace)
+    store.apply(workspace)
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    copy = Workspace.open(tmp_path / "copy")
+    history = offline_file(copy, "customer_activity")
+    table = pd.read_parquet(history)
+    table.assign(goal_total=table["goal_total"] + 1_000.0).to_parquet(history)
+    spine = table[["customer_id", "event_timestamp"]].rename(columns={"event_timestamp": "as_of"})
+    own, theirs = (store.training_frame(each, "lead", spine)["goal_total"] for each in (copy, workspace))
+    assert len(own) > 0
+    pd.testing.assert_series_equal(own, theirs + 1_000.0)
 
 
 def test_a_posted_event_is_visible_at_once(make_workspace: MakeWorkspace) -> None:

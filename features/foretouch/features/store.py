@@ -132,6 +132,21 @@ def open_store(workspace: Workspace) -> FeatureStore:
         return FeatureStore(config=repo_config(workspace))
 
 
+def _own_store(workspace: Workspace) -> FeatureStore:
+    """Feast's store, reading this workspace's own history.
+
+    The registry holds absolute paths (Feast's DuckDB store reads no others), so that a workspace that was copied, moved
+    or restored elsewhere would go on reading where it came from: it is registered again.
+    """
+    store = open_store(workspace)
+    with _quiet():
+        registered = {view.name: Path(view.batch_source.path) for view in store.list_feature_views()}
+    if all(path.resolve() == offline_file(workspace, name).resolve() for name, path in registered.items()):
+        return store
+    apply(workspace)
+    return open_store(workspace)
+
+
 def apply(workspace: Workspace) -> dict[str, int]:
     """Registers entity, views and services; what is no more is removed.
 
@@ -174,8 +189,8 @@ def materialize(workspace: Workspace, *, until: datetime | None = None) -> datet
     _require_history(workspace)
     end = until or workspace.clock.now()
     start = end - timedelta(days=workspace.config.features.snapshot_days, hours=1)
+    store = _own_store(workspace)
     with _quiet():
-        store = open_store(workspace)
         if not store.list_feature_views():
             raise NotReadyError("no feature view is registered", hint="foretouch features apply")
         store.materialize(start_date=start, end_date=end, disable_event_timestamp=False)
@@ -201,8 +216,8 @@ def training_frame(workspace: Workspace, model: ModelName, spine: pd.DataFrame) 
     row = "spine_row"
     entities = spine[[c.CUSTOMER_ID, c.AS_OF]].rename(columns={c.AS_OF: EVENT_TIMESTAMP})
     entities = entities.assign(**{row: range(len(spine))})
+    store = _own_store(workspace)
     with _quiet():
-        store = open_store(workspace)
         try:
             service = store.get_feature_service(SERVICES[model])
         except Exception as error:
