@@ -42,7 +42,7 @@ def analyze(
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.console import print_results
     from foretouch.experiments.files import json_text
-    from foretouch.experiments.workspace import analyze_experiment
+    from foretouch.experiments.log.experiment import analyze_experiment
 
     opened = Workspace.open(workspace)
     results = analyze_experiment(opened, key, now=_time(as_of, opened.clock.now()), shorten_to_days=window_days)
@@ -72,9 +72,9 @@ def report(
     from foretouch.core.errors import ConfigError
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.files import write_results
-    from foretouch.experiments.report import write_reports
+    from foretouch.experiments.log.experiment import analyze_experiment, refused_experiment
+    from foretouch.experiments.report.page import write_reports
     from foretouch.experiments.specs import spec_of
-    from foretouch.experiments.workspace import analyze_experiment, refused_experiment
 
     if lang not in {"en", "zh", "both"}:
         raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")
@@ -129,7 +129,7 @@ def design(
 
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.console import print_plan
-    from foretouch.experiments.design import design as plan_of
+    from foretouch.experiments.log.design import design as plan_of
 
     opened = Workspace.open(workspace)
     plan = plan_of(opened, key, now=opened.clock.now(), power=power)

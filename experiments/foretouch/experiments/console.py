@@ -3,9 +3,9 @@
 from rich.console import Console
 from rich.table import Table
 
-from foretouch.experiments.design import Plan
+from foretouch.experiments.log.design import Plan
+from foretouch.experiments.report.steps import steps_of
 from foretouch.experiments.results import MetricResult, Results
-from foretouch.experiments.steps import steps_of
 
 MARKS = {"green": "[green]ok[/green]", "amber": "[yellow]look[/yellow]", "red": "[red]STOP[/red]"}
 

@@ -13,7 +13,7 @@ from foretouch.core.canonical import content_hash, file_hash
 from foretouch.core.config import load_toml
 from foretouch.core.errors import ConfigError, DataError
 from foretouch.core.experiment import ExperimentSpec
-from foretouch.experiments.analysis import Context, analyze
+from foretouch.experiments.analysis.analyze import Context, analyze
 from foretouch.experiments.results import Results
 
 

@@ -18,7 +18,7 @@ from foretouch.core.state.caps import CapStore, SeenCaps, rebuild_caps
 from foretouch.core.state.contacts import Contact
 from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import Workspace
-from foretouch.experiments.exposures import logged
+from foretouch.experiments.log.exposures import logged
 from foretouch.features.people import register_people
 from foretouch.features.tables import connect
 from foretouch.serving.runtime.dataplane import Dataplane

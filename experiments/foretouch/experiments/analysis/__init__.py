@@ -1,0 +1,1 @@
+"""Statistics of one experiment: a table of units and a spec in, results out."""

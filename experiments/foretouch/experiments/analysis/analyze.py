@@ -1,0 +1,216 @@
+"""The analysis of one experiment: a table of units and its spec in, results out. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from foretouch.core.canonical import content_hash
+from foretouch.core.experiment import Arm, ExperimentSpec, Metric
+from foretouch.experiments.analysis import checks
+from foretouch.experiments.analysis.contrasts import Contrast, contrast_of, metric_result
+from foretouch.experiments.analysis.cumulative import looks
+from foretouch.experiments.analysis.definitions import used
+from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, holm
+from foretouch.experiments.analysis.refusals import Refused
+from foretouch.experiments.analysis.segments import segment_results
+from foretouch.experiments.analysis.table import MetricRows, Units, metric_rows
+from foretouch.experiments.report import verdict
+from foretouch.experiments.report.names import named
+from foretouch.experiments.report.texts import say
+from foretouch.experiments.results import Check, Enrolment, MetricResult, Refusal, Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the rows themselves do not say.
+
+    Attributes:
+        running: The experiment has not reached its planned end: certainty is judged by the anytime-valid answers.
+        currency: Of money figures.
+        origin: Where the data come from.
+        money_is_revenue: Metrics whose unit already is revenue, by name.
+        enrolment: How units came from the decision log.
+        checks: Further lights for the trust strip.
+        refused: What is wrong with the frame as a whole.
+        assumptions: What the data lack.
+        command: What reproduces this.
+        workspace: How a command names the workspace.
+        data_hash: SHA-256 of the rows' source.
+    """
+
+    running: bool = False
+    currency: str | None = None
+    origin: str = "own"
+    money_is_revenue: frozenset[str] = frozenset()
+    enrolment: Enrolment | None = None
+    checks: tuple[Check, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    assumptions: tuple[dict[str, object], ...] = ()
+    command: str = ""
+    workspace: str = ""
+    data_hash: str = ""
+
+
+def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = None) -> Results:
+    """Analyses one row per unit.
+
+    Args:
+        rows: Unit, arm and metric columns as the spec names them.
+        spec: The experiment.
+        context: What the rows do not say.
+
+    Returns:
+        Results; what is broken appears in ``refusals`` with a named reason and has no number. Where the whole is
+        broken (``verdict.BREAKING``) there is no metric at all.
+
+    Raises:
+        DataError: The unit or arm column is not in the table.
+    """
+    context = context or Context()
+    units = Units.of(rows, spec)
+    enrolment = context.enrolment
+    sizes = units.counts if enrolment is None else enrolment.entered_by_arm
+    split = checks.split_of(sizes, spec, running=context.running)
+    of_frame = {item.code for item in context.refused}
+    whole = [*(item for item in units.refused if item.code not in of_frame), *context.refused]
+    if sum(units.counts.values()) == 0 and not context.refused:
+        whole.append(Refused("no_units"))
+    elif not split.ok:
+        whole.append(Refused("split_mismatch", value=_split_text(split.observed, split.expected)))
+    if whole and not any(item.code in verdict.WAITING for item in whole):
+        small = [arm for arm, size in units.counts.items() if size < 2 and spec.weights[arm] > 0.0]
+        whole += [Refused("arm_too_small", column=arm, value=units.counts[arm]) for arm in small]
+    refusals = [_refusal(item) for item in whole]
+    readable = len(units.rows) > 0 and not any(item.code in verdict.BREAKING for item in whole)
+    prepared = _prepared(units, refusals) if readable else []
+    contrasts: list[Contrast] = []
+    for metric, values in prepared:
+        for arm in range(1, len(units.arms)):
+            if spec.weights[units.arms[arm]] == 0.0:
+                continue
+            try:
+                contrasts.append(contrast_of(units, metric, values, arm))
+            except Refused as reason:
+                refusals.append(_refusal(reason, metric=metric.name, contrast=units.arms[arm]))
+    metrics = _adjusted(contrasts, context)
+    segments, heterogeneity, problems = segment_results(units, contrasts) if readable else ((), (), [])
+    refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
+    titles = {arm: named(arm_titles(spec), arm) for arm in units.arms}
+    misplaced = any(item.code in verdict.MISPLACED for item in whole)
+    lights = (
+        *verdict.split_lights(split, titles, misplaced=misplaced),
+        *_balance(units, spec),
+        *context.checks,
+    )
+    if any(check.code == "arms_some" for check in lights):
+        lights = tuple(check for check in lights if check.code != "arms_ok")
+    families = {"decisions": "holm", "secondary": "benjamini-hochberg", "segments": "benjamini-hochberg"}
+    members = {
+        "decisions": sum(item.role != "secondary" for item in metrics),
+        "secondary": sum(item.role == "secondary" for item in metrics),
+        "segments": len(segments),
+    }
+    draft = Results(
+        key=spec.key,
+        control=spec.control,
+        alpha=spec.alpha,
+        title=spec.title,
+        metric_titles={metric.name: metric.title for metric in spec.metrics if metric.title},
+        arm_titles=arm_titles(spec),
+        arm_kinds={} if enrolment is None else {arm: spec.arms.get(arm, Arm()).kind for arm in units.arms},
+        starts_at=spec.starts_at,
+        ends_at=spec.ends_at,
+        weights=spec.weights,
+        currency=context.currency,
+        origin=context.origin,
+        basis="anytime" if context.running else "fixed",
+        n=sum(units.counts.values()),
+        srm=split,
+        arms=units.counts,
+        checks=lights,
+        metrics=tuple(metrics),
+        segments=segments,
+        heterogeneity=heterogeneity,
+        cumulative=looks(units, contrasts),
+        multiplicity={name: {"method": families[name], "size": members[name]} for name in families},
+        verdict=verdict.PENDING,
+        refusals=tuple(refusals),
+        definitions=used(
+            covariates=any(metric.covariates for metric in spec.metrics),
+            cluster=spec.cluster is not None,
+            kinds={metric.kind for metric in spec.metrics},
+            winsor=any(metric.winsor is not None for metric in spec.metrics),
+            segments=bool(spec.segments),
+        ),
+        enrolment=enrolment,
+        assumptions=context.assumptions,
+        command=context.command,
+        workspace=context.workspace,
+        inputs={"sha256": context.data_hash or _hash(rows), "spec_sha256": content_hash(spec)},
+    )
+    verdicts = verdict.verdicts(draft, spec)
+    return draft.model_copy(update={"verdicts": verdicts, "verdict": verdict.overall(verdicts)})
+
+
+def arm_titles(spec: ExperimentSpec) -> dict[str, dict[str, str]]:
+    """The titles that the spec gives its arms, by arm and language."""
+    return {name: arm.title for name, arm in spec.arms.items() if arm.title}
+
+
+def _prepared(units: Units, refusals: list[Refusal]) -> list[tuple[Metric, MetricRows]]:
+    prepared: list[tuple[Metric, MetricRows]] = []
+    for metric in units.spec.metrics:
+        try:
+            prepared.append((metric, metric_rows(units, metric)))
+        except Refused as reason:
+            refusals.append(_refusal(reason, metric=metric.name))
+    return prepared
+
+
+def _adjusted(contrasts: list[Contrast], context: Context) -> list[MetricResult]:
+    """Results with p adjusted: Holm over decisions, Benjamini-Hochberg over the secondary metrics."""
+    p = [item.effect.anytime_p if context.running else item.effect.p for item in contrasts]
+    adjusted = list(p)
+    for decided, correction in ((True, holm), (False, benjamini_hochberg)):
+        members = [i for i, item in enumerate(contrasts) if (item.metric.role != "secondary") is decided]
+        for i, value in zip(members, correction([p[i] for i in members]), strict=True):
+            adjusted[i] = value
+    return [
+        metric_result(
+            item, p_adjusted=value, currency=context.currency, revenue=context.money_is_revenue, running=context.running
+        )
+        for item, value in zip(contrasts, adjusted, strict=True)
+    ]
+
+
+def _balance(units: Units, spec: ExperimentSpec) -> tuple[Check, ...]:
+    """One light for all covariates: were the arms alike before? (Bonferroni over covariates)."""
+    names = sorted({name for metric in spec.metrics for name in metric.covariates})
+    if not names:
+        return ()
+    p = 1.0
+    worst = names[0]
+    for name in names:
+        try:
+            value = checks.imbalance_p(units.column(name), units.codes, len(units.arms)) * len(names)
+        except Refused:
+            continue
+        if value < p:
+            p, worst = value, name
+    bad = p < checks.ALARM
+    code = "balance_bad" if bad else "balance_ok"
+    return (Check(code=code, light="amber" if bad else "green", **say(code, column=worst, count=len(names))),)
+
+
+def _refusal(reason: Refused, **where: str | None) -> Refusal:
+    return Refusal(code=reason.code, text_en=reason.text("en"), text_zh=reason.text("zh"), **where)
+
+
+def _split_text(observed: dict[str, int], expected: dict[str, float]) -> str:
+    return ", ".join(f"{arm} {observed[arm]:,} / {expected[arm]:,.0f}" for arm in observed)
+
+
+def _hash(rows: pd.DataFrame) -> str:
+    digest = pd.util.hash_pandas_object(rows, index=False).to_numpy()
+    return content_hash([list(map(str, rows.columns)), f"{int(np.add.reduce(digest)):x}"])

@@ -1,0 +1,68 @@
+"""Trust checks: may these numbers be read at all?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import special
+
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.experiments.analysis.aggregates import Floats
+from foretouch.experiments.analysis.sequential import sequential_split_p
+from foretouch.experiments.results import Split
+
+ALARM = 0.001
+"""Below this p the split is wrong."""
+
+
+def split_of(counts: Mapping[str, int], spec: ExperimentSpec, *, running: bool) -> Split:
+    """Compares the arms' sizes with the weights.
+
+    Args:
+        counts: Units per arm, zero where an arm of the spec has none.
+        spec: Its weights; arms of weight 0 have an alarm of their own.
+        running: Judge by the sequential p, which may be looked at every day; else by chi-square.
+    """
+    arms = [arm for arm, weight in spec.weights.items() if weight > 0.0]
+    weights = np.array([spec.weights[arm] for arm in arms])
+    weights = weights / weights.sum()
+    observed = np.array([counts.get(arm, 0) for arm in arms], dtype=float)
+    n = float(observed.sum())
+    df = len(arms) - 1
+    statistic = p = None
+    if n > 0 and df > 0:
+        expected = n * weights
+        statistic = float((((observed - expected) ** 2) / expected).sum())
+        p = float(special.chdtrc(df, statistic))
+    sequential = sequential_split_p([int(item) for item in observed], [float(item) for item in weights])
+    judged = sequential if running or p is None else p
+    return Split(
+        statistic=statistic,
+        df=df,
+        p=p,
+        sequential_p=sequential,
+        ok=judged >= ALARM,
+        observed={arm: int(item) for arm, item in zip(arms, observed, strict=True)},
+        expected={arm: float(n * weight) for arm, weight in zip(arms, weights, strict=True)},
+    )
+
+
+def imbalance_p(values: Floats, codes: np.ndarray, groups: int) -> float:
+    """The p of a covariate's arm means being equal, whatever its variance in each arm (Wald chi-square).
+
+    Args:
+        values: The covariate, known before the exposure, shape (n,).
+        codes: Arm of each unit, shape (n,).
+        groups: Number of arms.
+    """
+    means, variances = [], []
+    for arm in range(groups):
+        part = values[codes == arm]
+        if len(part) < 2:
+            continue
+        means.append(float(part.mean()))
+        variances.append(float(part.var(ddof=1)) / len(part))
+    if len(means) < 2 or min(variances) <= 0.0:
+        return 1.0
+    weights = 1.0 / np.array(variances)
+    centre = float(np.average(means, weights=weights))
+    return float(special.chdtrc(len(means) - 1, float((weights * (np.array(means) - centre) ** 2).sum())))

@@ -1,0 +1,111 @@
+"""Effects by segment, with one family of p, intervals at the false coverage rate, and Cochran's Q."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from foretouch.experiments.analysis.aggregates import Moments
+from foretouch.experiments.analysis.contrasts import Contrast, effect_of_moments
+from foretouch.experiments.analysis.effects import Effect, t_quantile
+from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, fcr_level
+from foretouch.experiments.analysis.refusals import Refused
+from foretouch.experiments.analysis.table import Units
+from foretouch.experiments.results import Heterogeneity, SegmentResult
+
+Problem = tuple[Refused, str, str]
+"""Reason, metric, and the segment it concerns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    segment: str
+    value: str
+    contrast: Contrast
+    effect: Effect
+
+
+def segment_results(
+    units: Units, contrasts: list[Contrast]
+) -> tuple[tuple[SegmentResult, ...], tuple[Heterogeneity, ...], list[Problem]]:
+    """Every segment of the spec for every metric that moments can carry (no quantiles, no clusters).
+
+    Returns:
+        Segment rows, one heterogeneity test per (segment, metric, arm), and what was refused.
+    """
+    cells: list[_Cell] = []
+    problems: list[Problem] = []
+    if units.spec.cluster is not None:
+        return (), (), problems
+    for segment in units.spec.segments:
+        try:
+            levels, codes = units.levels(segment)
+        except Refused as reason:
+            problems.append((reason, "*", segment))
+            continue
+        arms = len(units.arms)
+        cached: dict[str, tuple[Moments, ...]] = {}
+        for contrast in contrasts:
+            metric = contrast.metric
+            if metric.kind == "quantile":
+                continue
+            if metric.name not in cached:
+                grouped = codes * arms + units.codes
+                cached[metric.name] = Moments.grouped(contrast.rows.columns, grouped, len(levels) * arms)
+            parts = cached[metric.name]
+            for level, value in enumerate(levels):
+                try:
+                    effect = effect_of_moments(
+                        metric, parts[level * arms], parts[level * arms + contrast.arm], units.spec
+                    )
+                except Refused as reason:
+                    problems.append((reason, metric.name, f"{segment} = {value}"))
+                    continue
+                cells.append(_Cell(segment=segment, value=value, contrast=contrast, effect=effect))
+    adjusted = benjamini_hochberg([cell.effect.p for cell in cells])
+    level_fcr = fcr_level(adjusted, units.spec.alpha)
+    rows = tuple(_row(cell, p, level_fcr) for cell, p in zip(cells, adjusted, strict=True))
+    return rows, _heterogeneity(cells), problems
+
+
+def _row(cell: _Cell, p_adjusted: float, level: float) -> SegmentResult:
+    effect = cell.effect
+    half = t_quantile(1.0 - level / 2.0, effect.df) * effect.se
+    return SegmentResult(
+        segment=cell.segment,
+        value=cell.value,
+        name=cell.contrast.metric.name,
+        contrast=cell.contrast.name,
+        n_control=effect.n_control,
+        n_treatment=effect.n_treatment,
+        control_mean=effect.control_mean,
+        treatment_mean=effect.treatment_mean,
+        difference=effect.difference,
+        se=effect.se,
+        ci=effect.ci,
+        ci_fcr=(effect.difference - half, effect.difference + half),
+        p=effect.p,
+        p_adjusted=p_adjusted,
+        lift=effect.lift,
+        lift_ci=effect.lift_ci,
+    )
+
+
+def _heterogeneity(cells: list[_Cell]) -> tuple[Heterogeneity, ...]:
+    families: dict[tuple[str, str, str], list[Effect]] = {}
+    for cell in cells:
+        key = (cell.segment, cell.contrast.metric.name, cell.contrast.name)
+        families.setdefault(key, []).append(cell.effect)
+    tests = []
+    for (segment, name, contrast), effects in families.items():
+        if len(effects) < 2:
+            continue
+        differences = np.array([effect.difference for effect in effects])
+        weights = 1.0 / np.array([effect.se for effect in effects]) ** 2
+        centre = float(np.average(differences, weights=weights))
+        q = float((weights * (differences - centre) ** 2).sum())
+        df = len(effects) - 1
+        tests.append(
+            Heterogeneity(segment=segment, name=name, contrast=contrast, q=q, df=df, p=float(special.chdtrc(df, q)))
+        )
+    return tuple(tests)

@@ -1,0 +1,170 @@
+"""A table of units, made ready: arms and segments as codes, columns as checked arrays of floats."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from foretouch.core.errors import DataError
+from foretouch.core.experiment import ExperimentSpec, Metric
+from foretouch.experiments.analysis.aggregates import Codes, Floats
+from foretouch.experiments.analysis.refusals import Refused
+
+MOST_LEVELS = 60
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """One row per unit of the arms that the spec names.
+
+    Attributes:
+        rows: The rows.
+        spec: The experiment.
+        arms: Every arm of the spec, the control first.
+        codes: Arm of each row, an index into ``arms``.
+        refused: What is wrong with the rows as a whole.
+    """
+
+    rows: pd.DataFrame
+    spec: ExperimentSpec
+    arms: tuple[str, ...]
+    codes: Codes
+    refused: tuple[Refused, ...] = ()
+    _columns: dict[str, Floats] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, spec: ExperimentSpec) -> "Units":
+        """Checks units and arms; rows of other arms are counted and left out.
+
+        Raises:
+            DataError: The arm or unit column is not in the table.
+        """
+        for name in (spec.arm, spec.unit):
+            if name not in rows.columns:
+                raise DataError(
+                    f"the rows have no column {name!r}; they have {', '.join(map(str, rows.columns))}",
+                    hint="name the columns in the spec: unit = …, arm = …",
+                )
+        refused: list[Refused] = []
+        missing = rows[spec.arm].isna() | rows[spec.unit].isna()
+        if missing.any():
+            refused.append(Refused("missing_arm", value=int(missing.sum())))
+            rows = rows[~missing]
+        arm = _names(rows[spec.arm])
+        repeated = rows[spec.unit].duplicated(keep=False)
+        if repeated.any():
+            arms_of = arm[repeated].groupby(rows.loc[repeated, spec.unit]).nunique()
+            both = int((arms_of > 1).sum())
+            refused.append(Refused("unit_in_two_arms", value=both) if both else _twice(rows, spec))
+        arms = (spec.control, *(name for name in spec.weights if name != spec.control))
+        codes = pd.Categorical(arm, categories=list(arms)).codes.astype(np.int64)
+        strange = codes < 0
+        if strange.any():
+            names = ", ".join(sorted(arm[strange].unique())[:5])
+            refused.append(Refused("unknown_arm", value=int(strange.sum()), column=names))
+            rows, codes = rows[~strange], codes[~strange]
+        idle = {index: name for index, name in enumerate(arms) if spec.weights[name] == 0.0}
+        traffic = np.isin(codes, list(idle))
+        if traffic.any():
+            names = ", ".join(idle[index] for index in sorted(set(codes[traffic].tolist())))
+            refused.append(Refused("zero_weight_traffic", value=int(traffic.sum()), column=names))
+        return cls(rows=rows.reset_index(drop=True), spec=spec, arms=arms, codes=codes, refused=tuple(refused))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Units per arm."""
+        sizes = np.bincount(self.codes, minlength=len(self.arms))
+        return {arm: int(size) for arm, size in zip(self.arms, sizes, strict=True)}
+
+    def column(self, name: str) -> Floats:
+        """A column as finite floats, shape (n,).
+
+        Raises:
+            Refused: It is not there, not numeric, or has missing or infinite values.
+        """
+        if name not in self._columns:
+            if name not in self.rows.columns:
+                raise Refused("missing_column", value=name)
+            series = self.rows[name]
+            try:
+                values = np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+            except (TypeError, ValueError) as error:
+                raise Refused("not_numeric", value=name) from error
+            bad = int((~np.isfinite(values)).sum())
+            if bad:
+                raise Refused("missing_values", value=bad, column=name)
+            self._columns[name] = values
+        return self._columns[name]
+
+    def levels(self, name: str) -> tuple[list[str], Codes]:
+        """A segment's values in order, and the code of each row.
+
+        Raises:
+            Refused: The column is not there or has too many values.
+        """
+        if name not in self.rows.columns:
+            raise Refused("missing_column", value=name)
+        codes, uniques = pd.factorize(self.rows[name], sort=True, use_na_sentinel=True)
+        levels = [str(item) for item in uniques]
+        if len(levels) > MOST_LEVELS:
+            raise Refused("too_many_levels", column=name, value=len(levels))
+        codes = codes.astype(np.int64)
+        if (codes < 0).any():
+            levels.append(MISSING)
+            codes[codes < 0] = len(levels) - 1
+        return levels, codes
+
+
+def _names(arm: pd.Series) -> pd.Series:
+    """Arms as text; 0.0 and 1.0, as a table with gaps holds them, are the arms 0 and 1."""
+    if pd.api.types.is_float_dtype(arm) and (arm % 1 == 0).all():
+        return arm.astype("int64").astype(str)
+    return arm.astype(str)
+
+
+def _twice(rows: pd.DataFrame, spec: ExperimentSpec) -> Refused:
+    return Refused("duplicate_units", value=int(rows.loc[rows[spec.unit].duplicated(), spec.unit].nunique()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRows:
+    """The columns of one metric for every unit.
+
+    Attributes:
+        columns: (y, x...) or (numerator, denominator, x...), shape (n, k).
+        lead: How many columns are the metric itself.
+        cap: Where a winsorised metric was capped.
+        uncapped: The first column as it was.
+    """
+
+    columns: Floats
+    lead: int
+    cap: float | None = None
+    uncapped: Floats | None = None
+
+
+def column_of(metric: Metric) -> str:
+    """The column of a metric that is no ratio."""
+    return metric.column or metric.name
+
+
+def metric_rows(units: Units, metric: Metric) -> MetricRows:
+    """The checked columns of one metric.
+
+    Raises:
+        Refused: The reason why this metric cannot be computed.
+    """
+    names = [str(metric.numerator), str(metric.denominator)] if metric.kind == "ratio" else [column_of(metric)]
+    lead = len(names)
+    columns = [units.column(name) for name in (*names, *metric.covariates)]
+    if metric.kind == "proportion" and not np.isin(columns[0], (0.0, 1.0)).all():
+        raise Refused("not_binary", value=names[0])
+    if metric.kind == "quantile" and metric.covariates:
+        raise Refused("covariates_not_for_quantile")
+    cap = uncapped = None
+    if metric.winsor is not None and len(columns[0]):
+        cap, uncapped = float(np.quantile(columns[0], metric.winsor)), columns[0]
+        columns[0] = np.minimum(columns[0], cap)
+    return MetricRows(columns=np.column_stack(columns), lead=lead, cap=cap, uncapped=uncapped)

@@ -1,0 +1,223 @@
+"""From a workspace to the table that is analysed: the decision log's units, their goals, covariates and segments.
+
+Rules: a unit's row starts at its first logged exposure and takes the arm logged there. A unit is analysed when the
+longest window of the metrics is over (``shorten_to_days`` caps every window, for all arms alike). Units logged in two
+arms are counted and left out. Events posted or ingested count once; bots and machine events never do.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.core.workspace import Workspace
+from foretouch.experiments.analysis.refusals import Refused
+from foretouch.experiments.log.exposures import Exposure, logged, read_exposures
+from foretouch.experiments.log.measures import (
+    Measure,
+    measure,
+    members_of,
+    metric_measures,
+    named_measure,
+    newest_event,
+)
+from foretouch.experiments.report.texts import say
+from foretouch.experiments.results import Check, Enrolment
+from foretouch.features.tables import connect, read_table, resolve_aliases
+
+TIME = "first_exposed_at"
+MOST_MISMATCHES = 0.001
+"""Share of units whose logged arm may differ from the spec's assignment before the results are withheld."""
+STALE_AFTER = timedelta(days=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One row per unit, ready for ``analyze``.
+
+    Attributes:
+        rows: The units whose windows are over.
+        spec: The spec with its columns named as they are in ``rows``.
+        enrolment: How many came from where.
+        checks: Lights that only the log can tell.
+        refused: What is wrong with the whole.
+        running: The planned end, windows included, has not come.
+    """
+
+    rows: pd.DataFrame
+    spec: ExperimentSpec
+    enrolment: Enrolment
+    checks: tuple[Check, ...]
+    refused: tuple[Refused, ...]
+    running: bool
+
+
+def windows_of(spec: ExperimentSpec, shorten_to_days: float | None) -> dict[str, float]:
+    """Each metric's window in days."""
+    cap = float("inf") if shorten_to_days is None else shorten_to_days
+    return {metric.name: min(metric.window_days, cap) for metric in spec.metrics}
+
+
+def build_frame(
+    workspace: Workspace, spec: ExperimentSpec, *, now: datetime, shorten_to_days: float | None = None
+) -> Frame:
+    """Reads the log and the events and makes one row per unit.
+
+    Args:
+        workspace: Whose log and events.
+        spec: The experiment.
+        now: The workspace's time; later exposures and events are not known yet.
+        shorten_to_days: Caps every window, to read a young experiment early.
+
+    Raises:
+        ConfigError: A ratio or covariate names no measure.
+    """
+    aliases = read_table(workspace, "aliases")
+    roots = resolve_aliases(dict(zip(aliases["customer_id"], aliases["alias_of"], strict=True)))
+    exposures = read_exposures(workspace, spec, until=now, aliases=roots)
+    windows = windows_of(spec, shorten_to_days)
+    longest = timedelta(days=max(windows.values()))
+    clean = [item for item in exposures if len(item.arms) == 1]
+    mature = [item for item in clean if item.at + longest <= now]
+    mismatched = sum(item.arm != item.assigned for item in exposures)
+    ready, measures = _columns(spec, windows)
+    with closing(connect(workspace)) as connection:
+        units = pd.DataFrame(
+            {"unit": [item.unit for item in mature], "customer_id": [item.customer_id for item in mature]}
+        )
+        rows = pd.DataFrame({spec.unit: units["unit"], spec.arm: [item.arm for item in mature]})
+        rows[TIME] = pd.DatetimeIndex([item.at for item in mature], tz="UTC")
+        if mature:
+            members = members_of(connection, units, households=spec.unit == "household_id")
+            for name, wanted in measures.items():
+                at = [item.at for item in mature]
+                rows[name] = measure(connection, members, at, wanted, received_by=now)
+        kinds = sorted({wanted.event for wanted in measures.values()})
+        newest = newest_event(connection, kinds, now)
+    _known_before(rows, ready, mature)
+    enrolment = Enrolment(
+        as_of=now,
+        entered=len(exposures),
+        mature=len(mature),
+        not_mature=len(clean) - len(mature),
+        in_two_arms=len(exposures) - len(clean),
+        assignment_mismatches=mismatched,
+        first_exposure=min((item.at for item in exposures), default=None),
+        last_exposure=max((item.at for item in exposures), default=None),
+        last_event=newest,
+        contacted=_contacted(exposures),
+        entered_by_arm=_by_arm(exposures),
+        window_days=windows,
+        shortened_to_days=shorten_to_days,
+    )
+    refused = _misplaced(exposures, spec)
+    if mismatched > MOST_MISMATCHES * max(len(exposures), 1):
+        refused.append(Refused("assignment_mismatch", value=mismatched))
+    if not exposures and not logged(workspace):
+        refused.append(Refused("no_log"))
+    if clean and not mature:
+        first = min(item.at for item in clean) + longest
+        refused.append(Refused("none_mature", value=len(clean), column=first.date().isoformat()))
+    return Frame(
+        rows=rows,
+        spec=ready,
+        enrolment=enrolment,
+        checks=_lights(enrolment, longest),
+        refused=tuple(refused),
+        running=spec.ends_at is None or now < spec.ends_at + longest,
+    )
+
+
+def _columns(spec: ExperimentSpec, windows: Mapping[str, float]) -> tuple[ExperimentSpec, dict[str, Measure]]:
+    """Gives every measure a column of its own, and a spec that names those columns.
+
+    Two metrics may count one event over different windows, so that a measure's column carries its metric's name.
+    """
+    measures: dict[str, Measure] = {}
+    metrics = []
+    for metric in spec.metrics:
+        days = windows[metric.name]
+        changes: dict[str, Any] = {}
+        own = metric_measures(metric, days)
+        for name, wanted in own.items():
+            column = f"{metric.name}: {name}"
+            measures[column] = wanted
+            field = "column" if metric.kind != "ratio" else "numerator" if name == metric.numerator else "denominator"
+            changes[field] = column
+        covariates = []
+        for name in metric.covariates:
+            before = named_measure(name, days=days, before=True)
+            column = name if before is None else f"{name} in the {days:g} days before"
+            if before is not None:
+                measures[column] = before
+            covariates.append(column)
+        metrics.append(metric.replace(**changes, covariates=tuple(covariates)))
+    return spec.replace(metrics=tuple(metrics), time=TIME), measures
+
+
+def _known_before(rows: pd.DataFrame, spec: ExperimentSpec, mature: list[Exposure]) -> None:
+    """Adds covariates, segments and clusters as they were known at the decision.
+
+    A missing covariate takes the mean of all arms: it is older than the assignment, so that this favours no arm.
+    """
+    covariates = {name for metric in spec.metrics for name in metric.covariates} - set(rows.columns)
+    for name in sorted(covariates):
+        values = pd.to_numeric(pd.Series([item.known.get(name) for item in mature]), errors="coerce")
+        if values.notna().any():
+            rows[name] = values.fillna(values.mean()).to_numpy(dtype=np.float64)
+    others = [*spec.segments, *([spec.cluster] if spec.cluster else [])]
+    for name in others:
+        found = [item.known.get(name) for item in mature]
+        if name not in rows.columns and any(item is not None for item in found):
+            rows[name] = pd.Series([None if item is None else str(item) for item in found], dtype=object)
+
+
+def _by_arm(exposures: list[Exposure]) -> dict[str, int]:
+    return dict(sorted(Counter(item.arm for item in exposures).items()))
+
+
+def _misplaced(exposures: list[Exposure], spec: ExperimentSpec) -> list[Refused]:
+    """Whoever was logged in an arm that the spec does not name, or in one of weight 0, mature or not."""
+    found = []
+    strange = [item.arm for item in exposures if item.arm not in spec.weights]
+    if strange:
+        found.append(Refused("unknown_arm", value=len(strange), column=", ".join(sorted(set(strange))[:5])))
+    idle = [item.arm for item in exposures if spec.weights.get(item.arm) == 0.0]
+    if idle:
+        found.append(Refused("zero_weight_traffic", value=len(idle), column=", ".join(sorted(set(idle)))))
+    return found
+
+
+def _contacted(exposures: list[Exposure]) -> dict[str, float]:
+    arms: dict[str, list[bool]] = {}
+    for item in exposures:
+        arms.setdefault(item.arm, []).append(item.contacted)
+    return {arm: sum(flags) / len(flags) for arm, flags in sorted(arms.items())}
+
+
+def _lights(enrolment: Enrolment, longest: timedelta) -> tuple[Check, ...]:
+    lights = []
+    if enrolment.in_two_arms:
+        lights.append(Check(code="arms_some", light="amber", **say("arms_some", count=enrolment.in_two_arms)))
+    wrong = enrolment.assignment_mismatches or 0
+    code = "assignment_bad" if wrong else "assignment_ok"
+    bad = wrong > MOST_MISMATCHES * max(enrolment.entered, 1)
+    light = "red" if bad else "amber" if wrong else "green"
+    lights.append(Check.model_validate({"code": code, "light": light, **say(code, count=wrong)}))
+    if enrolment.last_event is None:
+        lights.append(Check(code="fresh_none", light="amber", **say("fresh_none")))
+    else:
+        due = enrolment.as_of
+        if enrolment.last_exposure is not None:
+            due = min(due, enrolment.last_exposure + longest)
+        old = due - enrolment.last_event > STALE_AFTER
+        code = "fresh_old" if old else "fresh_ok"
+        time = f"{enrolment.last_event:%Y-%m-%d %H:%M} UTC"
+        lights.append(Check(code=code, light="amber" if old else "green", **say(code, time=time)))
+    return tuple(lights)

@@ -1,0 +1,1 @@
+"""What people read: sentences, numbers by locale, charts, the page."""

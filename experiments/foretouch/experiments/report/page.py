@@ -1,0 +1,210 @@
+"""The report of an experiment: one self-contained HTML file per language, for a marketer first."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from foretouch.experiments.analysis.definitions import definition
+from foretouch.experiments.report import numbers
+from foretouch.experiments.report.blocks import blocks_of
+from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.names import arm_title, title_of
+from foretouch.experiments.report.steps import steps_of
+from foretouch.experiments.report.texts import SENTENCES, sentence
+from foretouch.experiments.results import MetricResult, Results
+
+TEMPLATE = "report.html.j2"
+OTHER = {"en": "zh", "zh": "en"}
+
+
+def file_name(key: str, language: str) -> str:
+    """The report's file name: ``experiment-<key>.<language>.html``."""
+    return f"experiment-{key}.{language}.html"
+
+
+def write_reports(results: Results, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
+    """Writes one page per language.
+
+    Args:
+        results: What to show.
+        folder: Made if absent.
+        languages: ``en``, ``zh`` or both; with both, each page links to the other.
+
+    Returns:
+        Paths by language.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for language in languages:
+        other = file_name(results.key, OTHER[language]) if len(languages) > 1 else None
+        path = folder / file_name(results.key, language)
+        path.write_text(render(results, language, other=other), encoding="utf-8")
+        written[language] = path
+    return written
+
+
+def render(results: Results, language: str, *, other: str | None = None) -> str:
+    """The page as text.
+
+    Args:
+        results: What to show; a broken experiment shows no number.
+        language: ``en`` or ``zh``.
+        other: Where the other language's page is.
+    """
+    loader = PackageLoader("foretouch.experiments.report", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    withheld = results.verdict.code == "broken"
+    as_of = ""
+    if results.enrolment is not None:
+        as_of = label("as_of", language, time=f"{results.enrolment.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+    return environment.get_template(TEMPLATE).render(
+        results=results,
+        language=language,
+        other=other,
+        say=partial(label, language=language),
+        title=results.title.get(language) or results.title.get("en") or results.key,
+        origin=sentence(results.origin, language) if results.origin in SENTENCES else "",
+        as_of=as_of,
+        summary=_summary(results, language),
+        steps=[_linked(step[language]) for step in steps_of(results)],
+        definitions={name: definition(name, text, language) for name, text in results.definitions.items()},
+        data=f"experiment-{results.key}.json",
+        lights=_lights(results, language),
+        answers=_answers(results, language),
+        withheld=withheld,
+        money=[] if withheld else _money(results, language),
+        blocks=[] if withheld else blocks_of(results, language),
+        assumptions=[str(item.get(f"text_{language}", "")) for item in results.assumptions],
+        counting=_counting(results, language),
+        refusals=_refusals(results, language),
+        statistics=_statistics(results, language),
+    )
+
+
+def _text(item: object, language: str) -> str:
+    return str(getattr(item, f"text_{language}"))
+
+
+def _lights(results: Results, language: str) -> list[dict[str, str]]:
+    return [{"colour": check.light, "text": _text(check, language)} for check in results.checks]
+
+
+def _answers(results: Results, language: str) -> list[str]:
+    """The verdict to act on first, then those of the other arms."""
+    rest = [item for item in results.verdicts if item != results.verdict]
+    return [_text(item, language) for item in (results.verdict, *rest)]
+
+
+def _money(results: Results, language: str) -> list[dict[str, str]]:
+    rows = [row for row in results.metrics if row.money is not None and row.role != "guardrail"]
+    primary = [row for row in rows if row.role == "primary"]
+    return [_money_line(results, row, language) for row in primary or rows[:1]]
+
+
+def _money_line(results: Results, row: MetricResult, language: str) -> dict[str, str]:
+    worth = row.money
+    if worth is None:
+        return {}
+
+    def shown(value: float) -> str:
+        return numbers.money(value, worth.currency)[language]
+
+    low, high = (shown(item) for item in worth.per_1000_ci)
+    days = None if results.enrolment is None else results.enrolment.window_days.get(row.name)
+    within = "" if days is None else label("within", language, days=f"{days:g}")
+    names = {"arm": arm_title(results, row.contrast)[language], "control": arm_title(results, row.control)[language]}
+    per = label(
+        f"money_{worth.kind}", language, **names, within=within, value=shown(worth.per_1000), low=low, high=high
+    )
+    low, high = (shown(item) for item in worth.audience_ci)
+    audience = label(
+        "money_audience",
+        language,
+        **names,
+        n=numbers.count(worth.audience)[language],
+        within=within,
+        value=shown(worth.audience_total),
+        low=low,
+        high=high,
+    )
+    kind = f"{worth.kind}_cost" if worth.cost_per_unit else worth.kind
+    cost = numbers.money(worth.cost_per_unit, worth.currency, sign=False)[language]
+    currency = worth.currency or label("own_units", language)
+    note = label(f"money_{kind}_note", language, currency=currency, cost=cost)
+    return {"per": per, "audience": audience, "note": note}
+
+
+def _summary(results: Results, language: str) -> str:
+    """Who is in the test since when, how long each is watched, and until when customers enter."""
+    enrolment = results.enrolment
+    if enrolment is None or enrolment.first_exposure is None or enrolment.last_exposure is None:
+        return ""
+    first, last = (f"{time:%Y-%m-%d}" for time in (enrolment.first_exposure, enrolment.last_exposure))
+    told = label(
+        "summary_day" if first == last else "summary",
+        language,
+        n=numbers.count(enrolment.entered)[language],
+        first=first,
+        last=last,
+        days=f"{max(enrolment.window_days.values()):g}",
+    )
+    if results.ends_at is None or results.ends_at <= enrolment.as_of:
+        return told
+    return f"{told} {label('summary_end', language, end=f'{results.ends_at:%Y-%m-%d}')}"
+
+
+def _linked(step: str) -> tuple[str, str]:
+    """A step's words and its command, if it ends with one."""
+    words, mark, command = step.partition("foretouch ")
+    return words, mark + command
+
+
+def _counting(results: Results, language: str) -> list[str]:
+    enrolment = results.enrolment
+    if enrolment is None:
+        return []
+    lengths = sorted(set(enrolment.window_days.values()))
+    windows = ", ".join(label("days", language, days=f"{days:g}") for days in lengths)
+    told = [label("window", language, windows=windows)]
+    mature = {"mature": numbers.count(enrolment.mature), "entered": numbers.count(enrolment.entered)}
+    told.append(sentence("maturity", language, **mature))
+    if enrolment.shortened_to_days is not None:
+        told.append(label("shortened", language, days=f"{enrolment.shortened_to_days:g}"))
+    if results.basis == "anytime":
+        told.append(sentence("running", language))
+    return told
+
+
+def _refusals(results: Results, language: str) -> list[str]:
+    found = []
+    for item in results.refusals:
+        metric = None if item.metric in {None, "*"} else title_of(results, str(item.metric))[language]
+        arm = None if item.contrast is None else arm_title(results, item.contrast)[language]
+        where = " · ".join(part for part in (metric, arm, item.segment) if part)
+        text = _text(item, language)
+        found.append(f"{where}: {text}" if where else text)
+    return found
+
+
+def _statistics(results: Results, language: str) -> dict[str, list[str] | list[list[str]]]:
+    level = f"{100 * (1 - results.alpha):.4g}%"
+    header = [label("metric", language), label("arm", language)]
+    header += ["n", "Δ\nse, df", f"{level} CI\nanytime CI", "p\np adj.", "anytime p"]
+    rows = [
+        [
+            title_of(results, row.name)[language],
+            row.contrast,
+            f"{row.n_control}\n+ {row.n_treatment}",
+            f"{row.difference:.6g}\n{row.se:.4g}, {'∞' if row.df is None else f'{row.df:.1f}'}",
+            f"{row.ci[0]:.5g} … {row.ci[1]:.5g}\n{row.anytime_ci[0]:.5g} … {row.anytime_ci[1]:.5g}",
+            f"{row.p:.3g}\n{row.p_adjusted:.3g}",
+            f"{row.anytime_p:.3g}",
+        ]
+        for row in results.metrics
+    ]
+    return {"header": header, "rows": rows} if rows else {}
