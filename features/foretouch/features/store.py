@@ -140,7 +140,8 @@ def _own_store(workspace: Workspace) -> FeatureStore:
     """
     store = open_store(workspace)
     with _quiet():
-        registered = {view.name: Path(view.batch_source.path) for view in store.list_feature_views()}
+        sources = {view.name: view.batch_source for view in store.list_feature_views()}
+    registered = {name: Path(source.path) for name, source in sources.items() if isinstance(source, FileSource)}
     if all(path.resolve() == offline_file(workspace, name).resolve() for name, path in registered.items()):
         return store
     apply(workspace)
