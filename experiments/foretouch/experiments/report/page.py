@@ -5,11 +5,10 @@ from datetime import UTC
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from foretouch.experiments.analysis.definitions import definition
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.blocks import blocks_of
+from foretouch.experiments.report.fragment import environment, render_blocks
 from foretouch.experiments.report.labels import label
 from foretouch.experiments.report.names import arm_title, title_of
 from foretouch.experiments.report.steps import steps_of
@@ -54,35 +53,35 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
         language: ``en`` or ``zh``.
         other: Where the other language's page is.
     """
-    loader = PackageLoader("foretouch.experiments.report", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     withheld = results.verdict.code == "broken"
     as_of = ""
     if results.enrolment is not None:
         as_of = label("as_of", language, time=f"{results.enrolment.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
-    return environment.get_template(TEMPLATE).render(
-        results=results,
-        language=language,
-        other=other,
-        say=partial(label, language=language),
-        title=results.title.get(language) or results.title.get("en") or results.key,
-        origin=sentence(results.origin, language) if results.origin in SENTENCES else "",
-        as_of=as_of,
-        summary=_summary(results, language),
-        steps=[_linked(step[language]) for step in steps_of(results)],
-        definitions={name: definition(name, text, language) for name, text in results.definitions.items()},
-        data=f"experiment-{results.key}.json",
-        lights=_lights(results, language),
-        answers=_answers(results, language),
-        withheld=withheld,
-        money=[] if withheld else _money(results, language),
-        blocks=[] if withheld else blocks_of(results, language),
-        assumptions=[str(item.get(f"text_{language}", "")) for item in results.assumptions],
-        counting=_counting(results, language),
-        refusals=_refusals(results, language),
-        statistics=_statistics(results, language),
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            results=results,
+            language=language,
+            other=other,
+            say=partial(label, language=language),
+            title=results.title.get(language) or results.title.get("en") or results.key,
+            origin=sentence(results.origin, language) if results.origin in SENTENCES else "",
+            as_of=as_of,
+            summary=_summary(results, language),
+            steps=[_linked(step[language]) for step in steps_of(results)],
+            definitions={name: definition(name, text, language) for name, text in results.definitions.items()},
+            data=f"experiment-{results.key}.json",
+            lights=_lights(results, language),
+            answers=_answers(results, language),
+            withheld=withheld,
+            money=[] if withheld else _money(results, language),
+            sections="" if withheld else render_blocks(blocks_of(results, language), language),
+            assumptions=[str(item.get(f"text_{language}", "")) for item in results.assumptions],
+            counting=_counting(results, language),
+            refusals=_refusals(results, language),
+            statistics=_statistics(results, language),
+        )
     )
 
 

@@ -1,0 +1,54 @@
+"""Sections as HTML, for the report and for any other page: one template, one style sheet.
+
+``render_blocks`` gives the sections alone, to stand inside a page of one's own::
+
+    <style>{{ style }}</style> … <main>{{ fragment | safe }}</main>
+
+``style`` is ``style_sheet()``, the one file that every page of this part includes. Charts bring no script and ask for
+nothing. Headings start at ``level``, so that the order of headings holds wherever the fragment stands.
+
+Stability: other packages build on ``Block``, ``render_blocks`` and ``style_sheet``.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.section import Block
+
+
+@cache
+def environment() -> Environment:
+    """The templates of this part: escaping is on, an unknown name is an error."""
+    return Environment(
+        loader=PackageLoader("foretouch.experiments.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def style_sheet() -> str:
+    """The style sheet, as text: fits a desk, a phone and paper, light and with scripts off."""
+    return files("foretouch.experiments.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
+
+
+def render_blocks(blocks: Sequence[Block], language: str, *, level: int = 2) -> Markup:
+    """Sections as HTML: heading, findings, chart and the same as a table.
+
+    Args:
+        blocks: In the order of reading; their names are unique in the page.
+        language: ``en`` or ``zh``, for the fixed labels; the blocks bring their own texts.
+        level: Of the headings, 2 to 5.
+
+    Returns:
+        One ``<section>`` per block, escaped.
+    """
+    macro = environment().get_template("block.html.j2").module.block_section  # type: ignore[attr-defined]
+    return Markup("\n").join(macro(block, label("table_of", language), level) for block in blocks)
