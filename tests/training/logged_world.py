@@ -5,12 +5,15 @@ Every due person is asked about on their day, what they do is drawn from the wor
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+from uuid import NAMESPACE_OID, uuid5
 
 from foretouch.core.clock import ManualClock
 from foretouch.core.decisions import DecisionRequest, SendWindow
@@ -47,7 +50,8 @@ class Campaign:
         replies = Replies(self.workspace.root / "truth")
         clock = ManualClock(self.workspace.clock_file)
         first = replies.days if first_day is None else first_day
-        with Dataplane(self.workspace) as plane:
+        _keep_seed(self.workspace)
+        with patch("foretouch.serving.runtime.decider.new_id", _ids(first)), Dataplane(self.workspace) as plane:
             intake = Intake(plane)
             for day in range(first, first + days + follow_up):
                 clock.set(data_end(day))
@@ -133,6 +137,19 @@ class Campaign:
             else:
                 assert intake.outcome(item).status == "accepted"
         plane.state.write(lambda connection: [append_event(connection, item, now) for item in events])
+
+
+def _keep_seed(workspace: Workspace) -> None:
+    """With the ids below: the same draws in every run, so that a test sees the same world or fails for a reason."""
+    path = workspace.root / "secrets" / "seed.key"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_text("a seed for tests", encoding="utf-8")
+    path.chmod(0o600)
+
+
+def _ids(first: int) -> Callable[[str], str]:
+    numbers = count()
+    return lambda prefix: f"{prefix}_{uuid5(NAMESPACE_OID, f'{first}-{next(numbers)}').hex}"
 
 
 def logged_world(
