@@ -66,7 +66,7 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
             other=other,
             say=partial(label, language=language),
             title=results.title.get(language) or results.title.get("en") or results.key,
-            origin=sentence(results.origin, language) if results.origin in SENTENCES else "",
+            origin=sentence(origin, language) if (origin := f"origin_{results.origin}") in SENTENCES else "",
             as_of=as_of,
             summary=_summary(results, language),
             steps=[_linked(step[language]) for step in steps_of(results)],
