@@ -45,6 +45,36 @@ def read_fields(line: str | bytes, *, candidates: bool = True) -> dict[str, Any]
     return document if document.get("schema_version") == 1 else record_fields(document, candidates=candidates)
 
 
+def read_columns(line: str | bytes, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """A stored line's own fields as they are kept, and some columns of its candidates: for readers of very many.
+
+    Nothing else is expanded: fields may lack what is null, empty or default, and candidates, features and counters
+    are as the line's version keeps them.
+
+    Args:
+        line: As stored.
+        names: Scalar fields of a candidate; ``dropped_by`` is ``(stage, rule)``, or null where no rule dropped it.
+
+    Raises:
+        StateError: As in ``read_record``.
+    """
+    document = _parsed(line)
+    if document["schema_version"] == 1:
+        rows = document["candidates"]
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        if "dropped_by" in columns:
+            columns["dropped_by"] = [row and (row["stage"], row["rule"]) for row in columns["dropped_by"]]
+        return document, columns
+    packed, rules = document.get("candidates", {"count": 0}), document.get("rules", ())
+    count = packed["count"]
+    columns = {name: unpack_column(packed.get(name), count) for name in names if name != "dropped_by"}
+    if "dropped_by" in names:
+        stated = [(row[0], row[1]) for row in rules]
+        kept = unpack_column(packed.get("rule"), count)
+        columns["dropped_by"] = [None if index is None else stated[index] for index in kept]
+    return document, columns
+
+
 def _parsed(line: str | bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(line)

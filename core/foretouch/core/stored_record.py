@@ -43,9 +43,18 @@ from foretouch.core.record_parts import (
     time_of,
     time_text,
 )
-from foretouch.core.record_reading import answer_fields, read_fields, read_record
+from foretouch.core.record_reading import answer_fields, read_columns, read_fields, read_record
 
-__all__ = ["VERSION", "StoredRecord", "read_fields", "read_record", "store", "time_of", "time_text"]
+__all__ = [
+    "VERSION",
+    "StoredRecord",
+    "read_columns",
+    "read_fields",
+    "read_record",
+    "store",
+    "time_of",
+    "time_text",
+]
 
 HEAD = (
     "decision_id",

@@ -1,0 +1,69 @@
+"""Charts of the insights, in the report's own drawing: bars, and a daily series with its band."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from foretouch.experiments.report.charts import GREY, NARROW, TONES, WIDTH, drawing, svg_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One bar.
+
+    Attributes:
+        label: What it is.
+        value: Its length.
+        shown: Its value as text.
+        tone: A key of the report's ``TONES``.
+    """
+
+    label: str
+    value: float
+    shown: str
+    tone: str = "open"
+
+
+def bar_plot(bars: Sequence[Bar], *, name: str, narrow: bool = False) -> str:
+    """Lengths, one a line, their values written beside them.
+
+    Args:
+        bars: From top to bottom.
+        name: Makes ids in the document unique.
+        narrow: For a phone: labels stand above their bars.
+
+    Returns:
+        An ``<svg>`` element.
+    """
+    with drawing(name):
+        height = 0.25 + (0.62 if narrow else 0.4) * len(bars)
+        figure = Figure(figsize=(NARROW if narrow else WIDTH, height))
+        left, width = (0.02, 0.82) if narrow else (0.36, 0.52)
+        axes = figure.add_axes((left, 0.02, width, 0.96))
+        longest = max((abs(bar.value) for bar in bars), default=0.0) or 1.0
+        for position, bar in enumerate(reversed(bars)):
+            thick = 0.42 if narrow else 0.62
+            axes.barh([position], [bar.value], height=thick, color=TONES[bar.tone], left=0.0)
+            axes.text(max(bar.value, 0.0) + 0.015 * longest, position, bar.shown, va="center", ha="left")
+            if narrow:
+                axes.text(0.0, position + 0.26, bar.label, va="bottom", ha="left")
+        axes.set_xlim(min(0.0, *(bar.value for bar in bars), 0.0), 1.02 * longest)
+        axes.set_ylim(-0.5, len(bars) - (0.2 if narrow else 0.5))
+        if narrow:
+            axes.set_yticks([])
+        else:
+            axes.set_yticks(range(len(bars)), [bar.label for bar in reversed(bars)])
+        axes.tick_params(axis="y", length=0)
+        axes.set_xticks([])
+        for side in ("bottom", "left"):
+            axes.spines[side].set_visible(side == "left")
+        axes.spines["left"].set_color(GREY)
+        return svg_of(figure, name)
+
+
+def bars_for_both(bars: Sequence[Bar], *, name: str) -> tuple[str, str]:
+    """The chart for a page and the one for a phone; nothing where there is nothing to draw."""
+    if not bars:
+        return "", ""
+    return bar_plot(bars, name=name), bar_plot(bars, name=f"{name}-narrow", narrow=True)
