@@ -175,6 +175,12 @@ class Verdict(Contract):
     contrast: str | None = None
     basis: Basis = "fixed"
     """``anytime`` while the experiment runs, so that looking often does no harm."""
+    metric: str | None = None
+    """The metric that it speaks of."""
+    more_units: int | None = None
+    """Units of both arms that are still needed, rounded up; null where none are or it cannot be said."""
+    more_days: int | None = None
+    """How long they take at the pace so far."""
 
 
 class Refusal(Contract):

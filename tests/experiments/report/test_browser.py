@@ -41,20 +41,24 @@ def pages(planted: Any, plant: Any, tmp_path_factory: pytest.TempPathFactory) ->
     return folders
 
 
-@pytest.mark.parametrize("width", [1100, 420])
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("kind", ["complete", "young", "running", "harm"])
 def test_the_page_fits_and_asks_nothing(
-    browser: Browser, pages: dict[str, Path], kind: str, language: str, width: int
+    browser: Browser, pages: dict[str, Path], kind: str, language: str, size: tuple[int, int]
 ) -> None:
+    width, height = size
     page = pages[kind] / file_name("spring", language)
-    browser.open(page, width=width, scripts=False)
+    browser.open(page, width=width, height=height, scripts=False)
     browser.call("Emulation.setScriptExecutionDisabled", value=False)
+    answered = "[...document.querySelectorAll('.four dd')].map(one => one.getBoundingClientRect().bottom)"
+    bottoms = browser.evaluate(answered)
+    assert len(bottoms) == 4
+    assert max(bottoms) <= height, "ship, how much, how sure and how long are answered above the fold"
     browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert browser.evaluate("innerWidth") == width
     assert overflowing(browser) == []
     assert browser.requested == [page.resolve().as_uri()]
-    assert browser.evaluate("document.querySelector('.verdict .answer').getBoundingClientRect().bottom") < 1000
     shown = browser.evaluate("[...document.querySelectorAll('.chart')].filter(one => one.offsetParent).length")
     drawn = browser.evaluate("document.querySelectorAll('.chart').length")
     assert 2 * shown == drawn

@@ -13,7 +13,8 @@ from foretouch.experiments.analysis.analyze import Context, analyze
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.log.design import design
 from foretouch.experiments.log.frame import build_frame
-from foretouch.experiments.report.verdict import POWER, WAITING
+from foretouch.experiments.report.needed import POWER
+from foretouch.experiments.report.verdict import WAITING
 from foretouch.experiments.results import PlannedMetric, Results
 from foretouch.experiments.specs import spec_of
 from foretouch.features.assumptions import assumptions

@@ -27,6 +27,7 @@ from foretouch.experiments.log.measures import (
     named_measure,
     newest_event,
 )
+from foretouch.experiments.report import numbers
 from foretouch.experiments.report.texts import say
 from foretouch.experiments.results import Check, Enrolment
 from foretouch.features.tables import connect, read_table, resolve_aliases
@@ -218,6 +219,6 @@ def _lights(enrolment: Enrolment, longest: timedelta) -> tuple[Check, ...]:
             due = min(due, enrolment.last_exposure + longest)
         old = due - enrolment.last_event > STALE_AFTER
         code = "fresh_old" if old else "fresh_ok"
-        time = f"{enrolment.last_event:%Y-%m-%d %H:%M} UTC"
+        time = numbers.moment(enrolment.last_event)
         lights.append(Check(code=code, light="amber" if old else "green", **say(code, time=time)))
     return tuple(lights)

@@ -22,7 +22,7 @@ def plan_block(results: Results, language: str) -> Block | None:
             audience = numbers.count(item.audience)[language]
             sentences.append(label("plan_seen", language, metric=title, n=audience, lift=seen))
         rows.append([title, *needed, seen])
-    changes = [label("plan_change", language, lift=f"{100 * float(lift):g}%") for lift in lifts]
+    changes = [label("plan_change", language, lift=numbers.percent(float(lift))) for lift in lifts]
     return Block(
         name="plan",
         title=label("plan", language),

@@ -32,7 +32,7 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
     if not rows:
         return None
     anytime = results.basis == "anytime"
-    level = f"{100 * (1 - results.alpha):.4g}%"
+    level = numbers.percent(1.0 - results.alpha)[language]
     many = len(results.arms) > 2
     limited = any(row.non_inferiority is not None for row in rows)
     dots, table = [], []
@@ -158,7 +158,7 @@ def cumulative_blocks(results: Results, language: str) -> list[Block]:
 
 
 def _cumulative_block(results: Results, row: MetricResult, looks: Sequence[Look], name: str, language: str) -> Block:
-    level = f"{100 * (1 - results.alpha):.4g}%"
+    level = numbers.percent(1.0 - results.alpha)[language]
     fixed = [_percent_range(look.lift_ci) for look in looks]
     anytime = [_percent_range(look.anytime_lift_ci) for look in looks]
     series = Series(
@@ -173,10 +173,10 @@ def _cumulative_block(results: Results, row: MetricResult, looks: Sequence[Look]
     axis = label("change_percent", language)
     rows = [
         [
-            look.through,
+            numbers.day_of(look.through)[language],
             numbers.count(look.n)[language],
-            f"{value:+,.1f}%",
-            f"{low:+,.1f}% … {high:+,.1f}%",
+            numbers.percents([value / 100.0])[0][language],
+            numbers.span(*numbers.percents((low / 100.0, high / 100.0)))[language],
         ]
         for look, value, (low, high) in zip(looks, series.values, anytime, strict=True)
     ]
@@ -220,7 +220,7 @@ def segments_block(results: Results, language: str) -> Block | None:
         customers = numbers.count(cell.n_control + cell.n_treatment)[language]
         rows.append([f"{cell.segment}: {cell.value}", customers, change[language], numbers.span(low, high)[language]])
     centre = None if primary.lift is None else 100 * primary.lift
-    level = f"{100 * (1 - results.alpha):.4g}%"
+    level = numbers.percent(1.0 - results.alpha)[language]
     charts = _pair(dots, axis=label("change_percent", language), name=f"segments-{language}", centre=centre)
     return Block(
         name="segments",

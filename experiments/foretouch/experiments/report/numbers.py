@@ -1,14 +1,58 @@
-"""Numbers, money and percentages as a reader of each language writes them."""
+"""Numbers, money, percentages and dates as a reader of each language writes them.
+
+The patterns are those of the locale (Unicode CLDR, by Babel); only the number of decimals is chosen here.
+"""
 
 import math
 from collections.abc import Sequence
+from copy import copy
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any, Literal
 
-from babel.numbers import format_currency, format_decimal
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.numbers import get_minus_sign_symbol, get_plus_sign_symbol
 
-from foretouch.experiments.report.texts import LANGUAGES, Phrase
+from foretouch.experiments.report.catalogue import LANGUAGES, Phrase
+from foretouch.experiments.report.labels import LABELS
 
 LOCALES = {"en": "en_US", "zh": "zh_CN"}
-POINTS = {"en": " points", "zh": " 个百分点"}
+Kind = Literal["decimal", "percent", "currency"]
+
+
+@cache
+def locale_of(language: str) -> Locale:
+    """The locale whose patterns a language uses."""
+    return Locale.parse(LOCALES[language])
+
+
+@cache
+def _pattern(language: str, kind: Kind, least: int, most: int) -> Any:
+    found = locale_of(language)
+    formats = {"decimal": found.decimal_formats, "percent": found.percent_formats, "currency": found.currency_formats}
+    pattern = copy(formats[kind]["standard" if kind == "currency" else None])
+    pattern.frac_prec = (least, most)
+    return pattern
+
+
+def _written(value: float, language: str, kind: Kind, decimals: tuple[int, int], *, currency: str | None = None) -> str:
+    pattern = _pattern(language, kind, *decimals)
+    return str(pattern.apply(value, locale_of(language), currency=currency, currency_digits=False))
+
+
+def _signed(text: str, value: float, language: str, *, sign: bool) -> str:
+    if value < 0.0:
+        return get_minus_sign_symbol(LOCALES[language]) + text
+    return get_plus_sign_symbol(LOCALES[language]) + text if sign and value > 0.0 else text
+
+
+def _all(value: float, kind: Kind, decimals: int, *, sign: bool, currency: str | None = None) -> Phrase:
+    shown = 0.0 if round(abs(value) * (100.0 if kind == "percent" else 1.0), decimals) == 0.0 else value
+    return {
+        code: _signed(_written(abs(shown), code, kind, (decimals, decimals), currency=currency), shown, code, sign=sign)
+        for code in LANGUAGES
+    }
 
 
 def digits(values: Sequence[float]) -> int:
@@ -21,26 +65,27 @@ def digits(values: Sequence[float]) -> int:
 
 def percents(values: Sequence[float], *, sign: bool = True) -> list[Phrase]:
     """Shares as percentages, all with the same decimals: 0.093 is +9.3%."""
-    scaled = [100.0 * value for value in values]
-    decimals = digits(scaled)
-    text = "#,##0" + ("." + "0" * decimals if decimals else "")
-    pattern = f"+{text};-{text}" if sign else text
-    return [
-        {code: f"{format_decimal(_zero(value), format=pattern, locale=LOCALES[code])}%" for code in LANGUAGES}
-        for value in scaled
-    ]
+    decimals = digits([100.0 * value for value in values])
+    return [_all(value, "percent", decimals, sign=sign) for value in values]
+
+
+def percent(value: float) -> Phrase:
+    """A share as it was written, without needless zeros: 0.95 is 95%."""
+    return {code: _written(value, code, "percent", (0, 2)) for code in LANGUAGES}
 
 
 def points(values: Sequence[float], *, sign: bool = False) -> list[Phrase]:
     """Differences of shares as percentage points: 0.005 is 0.5 points."""
-    plain = percents(values, sign=sign)
-    return [{code: item[code].removesuffix("%") + POINTS[code] for code in LANGUAGES} for item in plain]
+    scaled = [100.0 * value for value in values]
+    decimals = digits(scaled)
+    plain = [_all(value, "decimal", decimals, sign=sign) for value in scaled]
+    return [{code: item[code] + LABELS["points"][code] for code in LANGUAGES} for item in plain]
 
 
 def limit_points(value: float) -> Phrase:
     """A limit in percentage points, as short as it was written: 0.01 is 1 point."""
-    text = f"{100.0 * value:.4g}"
-    return {code: text + (" point" if (code, text) == ("en", "1") else POINTS[code]) for code in LANGUAGES}
+    unit = "point" if round(100.0 * value, 6) == 1.0 else "points"
+    return {code: _written(100.0 * value, code, "decimal", (0, 4)) + LABELS[unit][code] for code in LANGUAGES}
 
 
 def span(low: Phrase, high: Phrase) -> Phrase:
@@ -50,55 +95,80 @@ def span(low: Phrase, high: Phrase) -> Phrase:
 
 def bare(value: Phrase) -> Phrase:
     """A difference without its unit, as the first of two that share it."""
-    return {code: value[code].removesuffix(POINTS[code]) for code in LANGUAGES}
+    return {code: value[code].removesuffix(LABELS["points"][code]) for code in LANGUAGES}
 
 
 def money(value: float, currency: str | None, *, sign: bool = True) -> Phrase:
     """An amount in the workspace's currency, without cents from 100 on."""
     if currency is None:
         return amount(value, sign=sign)
-    rounded = abs(value) >= 100.0
-    found = {}
-    for code in LANGUAGES:
-        text = format_currency(
-            abs(round(value) if rounded else value),
-            currency,
-            format="¤#,##0" if rounded else "¤#,##0.00",
-            locale=LOCALES[code],
-            currency_digits=False,
-        )
-        found[code] = _signed(text, value, sign=sign)
-    return found
+    return _all(value, "currency", 0 if abs(value) >= 100.0 else 2, sign=sign, currency=currency)
 
 
 def amount(value: float, *, sign: bool = False) -> Phrase:
     """A plain number with four significant figures."""
     decimals = 0 if value == 0.0 else min(6, max(0, 3 - math.floor(math.log10(abs(value)))))
-    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
     return {
-        code: _signed(format_decimal(abs(value), format=pattern, locale=LOCALES[code]), value, sign=sign)
+        code: _signed(_written(abs(value), code, "decimal", (min(decimals, 2), decimals)), value, code, sign=sign)
+        for code in LANGUAGES
+    }
+
+
+def plain(value: float) -> Phrase:
+    """A number as it was written, without needless zeros: 14 days, 0.5 days."""
+    return {code: _written(value, code, "decimal", (0, 4)) for code in LANGUAGES}
+
+
+def figures(value: float, significant: int = 4) -> Phrase:
+    """A number for statisticians: so many significant figures, a power of ten where it is very small or large."""
+    if not math.isfinite(value):
+        return dict.fromkeys(LANGUAGES, "∞" if value > 0 else "–")
+    if value != 0.0 and not 1e-4 <= abs(value) < 1e9:
+        text = f"{value:.{significant - 1}e}"
+        return dict.fromkeys(LANGUAGES, text)
+    size = 0 if value == 0.0 else math.floor(math.log10(abs(value)))
+    decimals = max(0, significant - 1 - size)
+    return {
+        code: _signed(_written(abs(value), code, "decimal", (0, decimals)), value, code, sign=False)
         for code in LANGUAGES
     }
 
 
 def count(value: float) -> Phrase:
     """A count of people."""
-    return {code: format_decimal(round(value), format="#,##0", locale=LOCALES[code]) for code in LANGUAGES}
+    return {code: _written(round(value), code, "decimal", (0, 0)) for code in LANGUAGES}
 
 
 def about(value: float) -> Phrase:
     """A count rounded up to two figures: nobody needs 12,037 more customers."""
+    return count(about_units(value))
+
+
+def about_units(value: float) -> int:
+    """The same as a number."""
     if value <= 0:
-        return count(0)
+        return 0
     step = 10 ** max(0, math.floor(math.log10(value)) - 1)
-    return count(math.ceil(value / step) * step)
+    return int(math.ceil(value / step) * step)
 
 
-def _signed(text: str, value: float, *, sign: bool) -> str:
-    if value < 0.0:
-        return f"-{text}"
-    return f"+{text}" if sign and value > 0.0 else text
+def day(value: date | datetime) -> Phrase:
+    """A date: Mar 2, 2026; 2026年3月2日."""
+    return {code: format_date(value, "medium", locale=LOCALES[code]) for code in LANGUAGES}
 
 
-def _zero(value: float) -> float:
-    return 0.0 if abs(value) < 5e-4 else value
+def day_of(text: str) -> Phrase:
+    """A day that is written as a date, ``2026-03-02``; any other text stays as it is."""
+    try:
+        return day(date.fromisoformat(text))
+    except ValueError:
+        return dict.fromkeys(LANGUAGES, text)
+
+
+def moment(value: datetime) -> Phrase:
+    """A time, in UTC, which it names."""
+    here = value.astimezone(UTC)
+    dates = day(here)
+    return {
+        code: f"{dates[code]} {format_time(here, 'HH:mm', tzinfo=UTC, locale=LOCALES[code])} UTC" for code in LANGUAGES
+    }

@@ -1,22 +1,24 @@
 """The report of an experiment: one self-contained HTML file per language, for a marketer first."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from foretouch.experiments.analysis.definitions import definition
 from foretouch.experiments.report import numbers
+from foretouch.experiments.report.answers import ANSWERS, answers_of
 from foretouch.experiments.report.blocks import blocks_of
 from foretouch.experiments.report.fragment import environment, render_blocks
-from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.labels import LABELS, label
 from foretouch.experiments.report.names import arm_title, title_of
 from foretouch.experiments.report.steps import steps_of
-from foretouch.experiments.report.texts import SENTENCES, sentence
+from foretouch.experiments.report.texts import SENTENCES, phrase, sentence
 from foretouch.experiments.results import MetricResult, Results
 
 TEMPLATE = "report.html.j2"
 OTHER = {"en": "zh", "zh": "en"}
+MARKS = {"green": "✓", "amber": "!", "red": "✕"}
 
 
 def file_name(key: str, language: str) -> str:
@@ -56,7 +58,7 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
     withheld = results.verdict.code == "broken"
     as_of = ""
     if results.enrolment is not None:
-        as_of = label("as_of", language, time=f"{results.enrolment.as_of.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+        as_of = label("as_of", language, time=numbers.moment(results.enrolment.as_of))
     return (
         environment()
         .get_template(TEMPLATE)
@@ -73,6 +75,10 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
             definitions={name: definition(name, text, language) for name, text in results.definitions.items()},
             data=f"experiment-{results.key}.json",
             lights=_lights(results, language),
+            four=[
+                replace(item, question=ANSWERS[f"question_{item.question}"][language])
+                for item in answers_of(results, language)
+            ],
             answers=_answers(results, language),
             withheld=withheld,
             money=[] if withheld else _money(results, language),
@@ -90,7 +96,13 @@ def _text(item: object, language: str) -> str:
 
 
 def _lights(results: Results, language: str) -> list[dict[str, str]]:
-    return [{"colour": check.light, "text": _text(check, language)} for check in results.checks]
+    """Each check: its colour, a mark that says the same, a word for the strip, and the whole sentence."""
+    found = []
+    for check in results.checks:
+        key, text = f"short_{check.code.split('_')[0]}", _text(check, language)
+        short = label(key, language) if key in LABELS else text
+        found.append({"colour": check.light, "mark": MARKS[check.light], "short": short, "text": text})
+    return found
 
 
 def _answers(results: Results, language: str) -> list[str]:
@@ -115,7 +127,7 @@ def _money_line(results: Results, row: MetricResult, language: str) -> dict[str,
 
     low, high = (shown(item) for item in worth.per_1000_ci)
     days = None if results.enrolment is None else results.enrolment.window_days.get(row.name)
-    within = "" if days is None else label("within", language, days=f"{days:g}")
+    within = "" if days is None else label("within", language, days=numbers.plain(days))
     names = {"arm": arm_title(results, row.contrast)[language], "control": arm_title(results, row.control)[language]}
     per = label(
         f"money_{worth.kind}", language, **names, within=within, value=shown(worth.per_1000), low=low, high=high
@@ -143,18 +155,18 @@ def _summary(results: Results, language: str) -> str:
     enrolment = results.enrolment
     if enrolment is None or enrolment.first_exposure is None or enrolment.last_exposure is None:
         return ""
-    first, last = (f"{time:%Y-%m-%d}" for time in (enrolment.first_exposure, enrolment.last_exposure))
+    first, last = (numbers.day(time)[language] for time in (enrolment.first_exposure, enrolment.last_exposure))
     told = label(
         "summary_day" if first == last else "summary",
         language,
         n=numbers.count(enrolment.entered)[language],
         first=first,
         last=last,
-        days=f"{max(enrolment.window_days.values()):g}",
+        days=numbers.plain(max(enrolment.window_days.values())),
     )
     if results.ends_at is None or results.ends_at <= enrolment.as_of:
         return told
-    return f"{told} {label('summary_end', language, end=f'{results.ends_at:%Y-%m-%d}')}"
+    return f"{told} {label('summary_end', language, end=numbers.day(results.ends_at))}"
 
 
 def _linked(step: str) -> tuple[str, str]:
@@ -168,12 +180,12 @@ def _counting(results: Results, language: str) -> list[str]:
     if enrolment is None:
         return []
     lengths = sorted(set(enrolment.window_days.values()))
-    windows = ", ".join(label("days", language, days=f"{days:g}") for days in lengths)
+    windows = phrase("comma")[language].join(label("days", language, days=numbers.plain(days)) for days in lengths)
     told = [label("window", language, windows=windows)]
     mature = {"mature": numbers.count(enrolment.mature), "entered": numbers.count(enrolment.entered)}
     told.append(sentence("maturity", language, **mature))
     if enrolment.shortened_to_days is not None:
-        told.append(label("shortened", language, days=f"{enrolment.shortened_to_days:g}"))
+        told.append(label("shortened", language, days=numbers.plain(enrolment.shortened_to_days)))
     if results.basis == "anytime":
         told.append(sentence("running", language))
     return told
@@ -191,18 +203,25 @@ def _refusals(results: Results, language: str) -> list[str]:
 
 
 def _statistics(results: Results, language: str) -> dict[str, list[str] | list[list[str]]]:
-    level = f"{100 * (1 - results.alpha):.4g}%"
+    level = numbers.percent(1.0 - results.alpha)[language]
+
+    def shown(value: float, significant: int = 5) -> str:
+        return numbers.figures(value, significant)[language]
+
+    def ends(pair: tuple[float, float]) -> str:
+        return f"{shown(pair[0])} … {shown(pair[1])}"
+
     header = [label("metric", language), label("arm", language)]
     header += ["n", "Δ\nse, df", f"{level} CI\nanytime CI", "p\np adj.", "anytime p"]
     rows = [
         [
             title_of(results, row.name)[language],
             row.contrast,
-            f"{row.n_control}\n+ {row.n_treatment}",
-            f"{row.difference:.6g}\n{row.se:.4g}, {'∞' if row.df is None else f'{row.df:.1f}'}",
-            f"{row.ci[0]:.5g} … {row.ci[1]:.5g}\n{row.anytime_ci[0]:.5g} … {row.anytime_ci[1]:.5g}",
-            f"{row.p:.3g}\n{row.p_adjusted:.3g}",
-            f"{row.anytime_p:.3g}",
+            f"{numbers.count(row.n_control)[language]}\n+ {numbers.count(row.n_treatment)[language]}",
+            f"{shown(row.difference, 6)}\n{shown(row.se)}, {'∞' if row.df is None else shown(row.df)}",
+            f"{ends(row.ci)}\n{ends(row.anytime_ci)}",
+            f"{shown(row.p, 3)}\n{shown(row.p_adjusted, 3)}",
+            shown(row.anytime_p, 3),
         ]
         for row in results.metrics
     ]

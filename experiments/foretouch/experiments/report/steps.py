@@ -6,6 +6,7 @@ The words are ``locale/*/LC_MESSAGES/steps.po``.
 import math
 from datetime import timedelta
 
+from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import Catalogue, Phrase
 from foretouch.experiments.report.names import arm_title
 from foretouch.experiments.results import Results
@@ -22,9 +23,9 @@ def steps_of(results: Results) -> list[Phrase]:
     place, key = results.workspace, results.key
     arm = arm_title(results, results.verdict.contrast or "")
     enrolment = results.enrolment
-    due = ""
+    due: Phrase | str = ""
     if enrolment is not None and enrolment.first_exposure is not None and enrolment.window_days:
-        due = f"{enrolment.first_exposure + timedelta(days=max(enrolment.window_days.values())):%Y-%m-%d}"
+        due = numbers.day(enrolment.first_exposure + timedelta(days=max(enrolment.window_days.values())))
     return [
         STEPS.both(
             name,

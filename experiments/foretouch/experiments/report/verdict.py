@@ -5,22 +5,24 @@ In order, the first that holds:
 1. the split, the arms or the units are wrong                                   -> broken
 2. a guardrail lies wholly beyond its margin (or, without one, is surely worse) -> harm
 3. a primary metric is surely worse                                             -> harm
-4. a primary metric is surely better, every guardrail with a margin within it   -> win
-5. a primary metric is surely better, such a guardrail not shown yet            -> unclear (keep running)
-6. a primary metric with a margin is shown to be no worse than it               -> equivalent
-7. otherwise                                                                    -> unclear (how many more are needed)
+4. a primary metric is surely better, a guardrail's margin not shown yet        -> unclear (keep running)
+5. a primary metric is surely better, but what it costs is surely more          -> harm (it wins and loses money)
+6. a primary metric is surely better, but so far it costs more than it brings   -> unclear (it wins, and may not pay)
+7. a primary metric is surely better                                            -> win (and whether it pays, if unsure)
+8. a primary metric with a margin is shown to be no worse than it               -> equivalent
+9. otherwise                                                                    -> unclear (how many more are needed)
+
+Money is that of the metric that wins, after the cost that the spec states; without a price there is no such question.
 
 "Surely" is the adjusted p below alpha: of the fixed test at the planned end, of the anytime-valid one before it.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-
-from scipy import special
 
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.names import arm_title, differences, levels, size, title_of
+from foretouch.experiments.report.needed import Need, need_for_change, need_within
 from foretouch.experiments.report.texts import LANGUAGES, Phrase, phrase, say
 from foretouch.experiments.results import Check, MetricResult, Refusal, Results, Split, Verdict
 
@@ -39,8 +41,6 @@ MISPLACED = ("zero_weight_traffic", "unknown_arm", "unit_in_two_arms", "duplicat
 WAITING = ("none_mature", "no_units", "no_log", "spec_wrong")
 ORDER = ("broken", "win", "harm", "unclear", "equivalent")
 """Which arm's verdict is the one to act on."""
-POWER = 0.8
-TARGETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3)
 PENDING = Verdict(code="unclear", text_en="", text_zh="")
 
 
@@ -74,11 +74,11 @@ def split_lights(split: Split, titles: Mapping[str, Phrase], *, misplaced: bool)
     """
     if not any(split.observed.values()):
         return ()
-    sizes = [(titles[arm], f"{seen:,}", f"{split.expected[arm]:,.0f}") for arm, seen in split.observed.items()]
-    text = {
-        "en": ", ".join(f"“{arm['en']}” {seen} (planned {due})" for arm, seen, due in sizes),
-        "zh": "，".join(f"“{arm['zh']}”{seen}（计划 {due}）" for arm, seen, due in sizes),
-    }
+    sizes = [
+        _both("split_arm", arm=titles[arm], seen=numbers.count(seen), due=numbers.count(split.expected[arm]))
+        for arm, seen in split.observed.items()
+    ]
+    text = {code: phrase("comma")[code].join(item[code] for item in sizes) for code in LANGUAGES}
     code = "split_ok" if split.ok else "split_bad"
     arms = "arms_bad" if misplaced else "arms_ok"
     return (
@@ -106,14 +106,14 @@ def _of_primaries(
         return _verdict("unclear", "unclear_no_primary", results, arm)
     sure = sorted((row for row in primaries if row.p_adjusted < results.alpha), key=_good)
     if sure and not _good(sure[0]):
-        return _verdict("harm", "harm_primary", results, arm, **_effect(results, sure[0]))
+        return _verdict("harm", "harm_primary", results, arm, **_effect(results, sure[0]), about=sure[0].name)
     if sure:
         return _better(results, sure[0], guardrails)
     for row in primaries:
         if row.non_inferiority is not None and row.non_inferiority.status == "passed":
             margin = size(results, row, row.non_inferiority.margin)
             metric = title_of(results, row.name)
-            return _verdict("equivalent", "equivalent", results, arm, metric=metric, margin=margin)
+            return _verdict("equivalent", "equivalent", results, arm, metric=metric, margin=margin, about=row.name)
     return _unclear(results, primaries[0])
 
 
@@ -136,9 +136,9 @@ def _guardrail_harm(results: Results, row: MetricResult) -> Verdict | None:
     before, after = levels(results, row, (row.control_mean, row.treatment_mean))
     values |= {"before": before, "after": after}
     if limit is None:
-        return _verdict("harm", "harm_guardrail_plain", results, row.contrast, **values)
+        return _verdict("harm", "harm_guardrail_plain", results, row.contrast, **values, about=row.name)
     margin = size(results, row, limit.margin)
-    return _verdict("harm", "harm_guardrail", results, row.contrast, **values, margin=margin)
+    return _verdict("harm", "harm_guardrail", results, row.contrast, **values, margin=margin, about=row.name)
 
 
 def _refused(results: Results, spec: ExperimentSpec, arm: str) -> Verdict | None:
@@ -169,10 +169,21 @@ def _better(results: Results, row: MetricResult, guardrails: Sequence[MetricResu
                 **values,
                 guardrail=title_of(results, other.name),
                 margin=size(results, other, status.margin),
-                needed=_needed_within(results, other, status.margin),
+                need=need_within(results, other, status.margin),
+                about=row.name,
             )
     told = phrase("guardrails_fine" if guardrails else "guardrails_none")
-    return _verdict("win", "win", results, row.contrast, **values, guardrails=told)
+    worth = row.money
+    if worth is None or not worth.cost_per_unit:
+        return _verdict("win", "win", results, row.contrast, **values, guardrails=told, pays="", about=row.name)
+    low, high = (numbers.money(item, worth.currency) for item in worth.per_1000_ci)
+    paid = {"value": numbers.money(worth.per_1000, worth.currency), "least": low, "most": high}
+    if worth.per_1000_ci[1] < 0.0:
+        return _verdict("harm", "win_costs_more", results, row.contrast, **values, **paid, about=row.name)
+    if worth.per_1000 < 0.0:
+        return _verdict("unclear", "win_may_not_pay", results, row.contrast, **values, **paid, about=row.name)
+    pays = _both("win_pays" if worth.per_1000_ci[0] > 0.0 else "win_pays_perhaps", **paid)
+    return _verdict("win", "win", results, row.contrast, **values, guardrails=told, pays=pays, about=row.name)
 
 
 def _unclear(results: Results, row: MetricResult) -> Verdict:
@@ -180,51 +191,16 @@ def _unclear(results: Results, row: MetricResult) -> Verdict:
     family = [item for item in results.metrics if item.role != "secondary"]
     plain = row.anytime_p if results.basis == "anytime" else row.p
     key = "unclear_many" if plain < results.alpha else "unclear"
-    return _verdict("unclear", key, results, row.contrast, **values, count=len(family), needed=_needed(results, row))
-
-
-def _needed(results: Results, row: MetricResult) -> Phrase:
-    """How many more units a smaller, round change takes at 80 % power, and how long that lasts at today's pace."""
-    level = abs(row.control_mean)
-    if not level > 0.0:
-        return _both("needed_unknown", control=arm_title(results, row.control))
-    seen = _critical(results) * row.se / level
-    smaller = [target for target in TARGETS if target < seen * 0.8]
-    if not smaller:
-        return _both("needed_nothing", target=_plain_percent(next(target for target in TARGETS if target >= seen)))
-    target = smaller[-1]
-    more = (row.n_control + row.n_treatment) * ((seen / target) ** 2 - 1.0)
-    return _more(results, "needed", more, target=_plain_percent(target))
-
-
-def _needed_within(results: Results, row: MetricResult, margin: float) -> Phrase:
-    """How many more units show, at 80 % power, that a guardrail is within its limit, if it stays as it is now."""
-    distance = margin + row.difference * (1.0 if row.better == "up" else -1.0)
-    if distance <= 0.0:
-        return dict.fromkeys(LANGUAGES, "")
-    more = (row.n_control + row.n_treatment) * ((_critical(results) * row.se / distance) ** 2 - 1.0)
-    return _more(results, "needed_within", more) if more > 0.0 else dict.fromkeys(LANGUAGES, "")
-
-
-def _critical(results: Results) -> float:
-    return float(special.ndtri(1.0 - results.alpha / 2.0) + special.ndtri(POWER))
-
-
-def _more(results: Results, key: str, more: float, **values: object) -> Phrase:
-    """Units still needed, and how long they take at the pace so far."""
-    values["units"] = numbers.about(more)
-    pace = _pace(results)
-    values["days"] = "" if pace is None else _both("needed_days", days=numbers.about(math.ceil(more / pace)))
-    return _both(key, **values)
-
-
-def _pace(results: Results) -> float | None:
-    """Units that enter per day."""
-    enrolment = results.enrolment
-    if enrolment is None or enrolment.first_exposure is None or enrolment.last_exposure is None:
-        return None
-    days = max(1.0, (enrolment.last_exposure - enrolment.first_exposure).total_seconds() / 86_400.0)
-    return enrolment.entered / days
+    return _verdict(
+        "unclear",
+        key,
+        results,
+        row.contrast,
+        **values,
+        count=len(family),
+        need=need_for_change(results, row),
+        about=row.name,
+    )
 
 
 def _effect(results: Results, row: MetricResult) -> dict[str, object]:
@@ -254,8 +230,7 @@ def _good(row: MetricResult) -> bool:
 
 
 def _plain_percent(value: float) -> Phrase:
-    text = f"{100.0 * value:.4g}%"
-    return dict.fromkeys(LANGUAGES, text)
+    return numbers.percent(value)
 
 
 def _reason(refusal: Refusal) -> Phrase:
@@ -267,6 +242,19 @@ def _both(key: str, **values: object) -> Phrase:
     return {code: said[f"text_{code}"] for code in LANGUAGES}
 
 
-def _verdict(code: str, key: str, results: Results, arm: str | None, **values: object) -> Verdict:
+def _verdict(
+    code: str,
+    key: str,
+    results: Results,
+    arm: str | None,
+    *,
+    about: object = None,
+    need: object = None,
+    **values: object,
+) -> Verdict:
     values |= {"arm": arm_title(results, arm or ""), "control": arm_title(results, results.control)}
-    return Verdict.model_validate({"code": code, "contrast": arm, "basis": results.basis, **say(key, **values)})
+    given: dict[str, object] = {"code": code, "contrast": arm, "basis": results.basis, "metric": about}
+    if isinstance(need, Need):
+        values["needed"] = need.text
+        given |= {"more_units": need.units, "more_days": need.days}
+    return Verdict.model_validate({**given, **say(key, **values)})
