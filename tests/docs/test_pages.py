@@ -17,7 +17,7 @@ from foretouch.training.metrics import AMOUNT_METRICS, PROBABILITY_METRICS
 from foretouch.training.offer import BASELINE
 from foretouch.training.promotion import GATE
 from foretouch.training.send_time import EVERYONE
-from foretouch.training.value import BG_NBD_GAMMA_GAMMA
+from foretouch.training.value import BG_NBD_GAMMA_GAMMA, TREES_ALONE
 from tests.e2e.readme import README, ROOT
 
 
@@ -87,7 +87,7 @@ def test_every_status_and_outcome_type_is_on_the_page_of_the_interface() -> None
 
 def test_every_baseline_and_metric_is_on_the_page_of_the_models() -> None:
     names = {metric.name for metric in (*PROBABILITY_METRICS, *AMOUNT_METRICS, FOUND_AMONG_HOT)}
-    names |= {POINTS_RULE, RECENCY, BG_NBD, BG_NBD_GAMMA_GAMMA, BASELINE, EVERYONE, GATE}
+    names |= {POINTS_RULE, RECENCY, BG_NBD, BG_NBD_GAMMA_GAMMA, TREES_ALONE, BASELINE, EVERYONE, GATE}
     assert {name for name in names if f"`{name}`" not in MODELS} == set()
 
 

@@ -95,11 +95,24 @@ def predict_text(text: str, matrix: FloatArray) -> FloatArray:
     return raw
 
 
-def golden_rows(text: str, matrix: FloatArray, calibration: Calibration) -> GoldenRows:
-    """Up to 64 input rows spread over ``matrix``, with the raw and calibrated outputs of the text read back."""
+def golden_rows(
+    text: str,
+    matrix: FloatArray,
+    calibration: Calibration,
+    *,
+    predict: Callable[[FloatArray], FloatArray] | None = None,
+) -> GoldenRows:
+    """Up to 64 input rows spread over ``matrix``, with the raw and calibrated outputs of the text read back.
+
+    Args:
+        text: LightGBM's own text.
+        matrix: Encoded inputs, shape (n, inputs).
+        calibration: From raw to calibrated.
+        predict: Raw scores of a model that is more than its text; None where the text is all of it.
+    """
     chosen = np.unique(np.linspace(0, len(matrix) - 1, num=min(GOLDEN_ROWS, len(matrix))).astype(int))
     rows = matrix[chosen]
-    raw = predict_text(text, rows)
+    raw = predict_text(text, rows) if predict is None else predict(rows)
     return GoldenRows(
         inputs=tuple(tuple(None if np.isnan(cell) else float(cell) for cell in row) for row in rows),
         raw=tuple(float(score) for score in raw),

@@ -6,6 +6,7 @@ from foretouch.core.models import ModelName
 from foretouch.training.booster import golden_rows, predict_text
 from foretouch.training.calibration import apply, bands, calibrate_probability, probability_intervals
 from foretouch.training.data import encode
+from foretouch.training.purchase_part import raw_scores
 from foretouch.training.support import support_of
 from foretouch.training.tabular import fit_trees, quantile_thresholds
 from foretouch.training.task import Dataset, Fitted, FloatArray, Split, TrainingRun
@@ -58,4 +59,4 @@ def fit_probability(
 
 def score_rows(fitted: Fitted, part: Dataset) -> FloatArray:
     """Calibrated scores of a part, shape (n,): what the service would say."""
-    return apply(fitted.calibration, predict_text(fitted.model_text, encode(part.frame, fitted.inputs)))
+    return apply(fitted.calibration, raw_scores(fitted, encode(part.frame, fitted.inputs)))

@@ -202,24 +202,44 @@ class Trees:
         }
 
 
+def inputs_of(run: TrainingRun, split: Split, model: ModelName) -> tuple[ModelInput, ...]:
+    """``make_inputs`` of a model's service and the rows it is fitted on."""
+    return make_inputs(
+        model_features(model, run.workspace.config),
+        split.fit.frame,
+        history_days=float(split.description.get("history_days_of_fit", YEAR_DAYS)),
+    )
+
+
 def fit_trees(
-    run: TrainingRun, split: Split, model: ModelName, *, inputs: tuple[ModelInput, ...] | None = None
+    run: TrainingRun,
+    split: Split,
+    model: ModelName,
+    *,
+    inputs: tuple[ModelInput, ...] | None = None,
+    unseen: tuple[ModelInput, ...] = (),
 ) -> Trees:
     """Tunes on folds by customer inside the fit part, then fits on all of it with the mean number of rounds.
 
     The calibration part is not touched: it stays clean for calibration and thresholds.
+
+    Args:
+        run: Seed, trials, threads.
+        split: Rows in three parts.
+        model: Search space and feature service.
+        inputs: The columns that the trees learn from; None for those of the service.
+        unseen: Columns that the model has after them for another part of it; the trees see them missing.
+
+    Raises:
+        DataError: No feature varies.
     """
     space = read_space(model)
-    if inputs is None:
-        inputs = make_inputs(
-            model_features(model, run.workspace.config),
-            split.fit.frame,
-            history_days=float(split.description.get("history_days_of_fit", YEAR_DAYS)),
-        )
-    if not inputs:
+    seen = inputs_of(run, split, model) if inputs is None else inputs
+    if not seen:
         raise DataError(f"no feature of {model} varies in the fit rows", hint="foretouch features build")
-    chosen = inputs
+    chosen = (*seen, *unseen)
     everything, everyone = encode(split.fit.frame, chosen), split.fit.label
+    everything[:, len(seen) :] = np.nan
     thin = thinned(split.fit, TUNING_ROWS)
     matrix, label = everything[thin], everyone[thin]
     fold = customer_folds(split.fit.customer_id[thin])

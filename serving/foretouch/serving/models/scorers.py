@@ -1,4 +1,4 @@
-"""The scorers of bundles: trees, trees with bootstrap members, and models whose card says everything."""
+"""The scorers of bundles: trees, alone, with bootstrap members or a purchase model, and models without any."""
 
 import logging
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from foretouch.core.bundle import Bundle, ModelCard
 from foretouch.core.errors import BundleError
 from foretouch.serving.models.ensemble import MemberTrees
 from foretouch.serving.models.native import native_or_none
+from foretouch.serving.models.purchase_blend import PurchaseBlend
 from foretouch.serving.models.score_plan import ScorePlan
 from foretouch.serving.models.scoring import FloatArray, Scorer
 
@@ -104,6 +105,38 @@ class EnsembleScorer(TreeScorer):
         return self._members.predict(vectors)
 
 
+class BlendScorer(TreeScorer):
+    """Trees and a purchase model.
+
+    Args:
+        card: What the model is; its extras describe the blend.
+        text: LightGBM's own text of the trees.
+        blend: How both are weighed.
+        examples: Vectors to try the short way on, shape (n, inputs).
+
+    Raises:
+        BundleError: The text does not fit the card.
+    """
+
+    def __init__(self, card: ModelCard, text: str, blend: PurchaseBlend, examples: FloatArray | None = None) -> None:
+        super().__init__(card, text, examples)
+        self._blend = blend
+
+    def predict_one(self, vector: Sequence[float], /) -> float:
+        """The blend of one vector."""
+        return self._blend.mixed(super().predict_one(vector), vector)
+
+    def predict(self, vectors: FloatArray, /) -> FloatArray:
+        """The blend of every vector, shape (n,)."""
+        return self._blend.all_mixed(super().predict(vectors), vectors)
+
+    def contributions(self, vectors: FloatArray, /) -> FloatArray:
+        """What each input added to the logarithm of the blend, shape (n, inputs + 1)."""
+        added, trees = super().contributions(vectors), super().predict(vectors)
+        rows = zip(added, trees.tolist(), vectors.tolist(), strict=True)
+        return np.array([self._blend.contributions(*row) for row in rows], dtype=np.float64).reshape(added.shape)
+
+
 class ConstantScorer:
     """A model without trees: everything it knows is in its card's extras; every raw score is NaN.
 
@@ -126,11 +159,22 @@ class ConstantScorer:
 
 
 def make_scorer(bundle: Bundle) -> Scorer:
-    """The scorer of a bundle that was read from disk."""
+    """The scorer of a bundle that was read from disk.
+
+    Raises:
+        BundleError: What the card says of it does not fit.
+    """
     if bundle.members_text:
         return EnsembleScorer(bundle.card, bundle.model_text, bundle.members_text, golden_vectors(bundle))
     if not bundle.model_text:
         return ConstantScorer(bundle.card)
+    try:
+        blend = PurchaseBlend.of(bundle.card.inputs, bundle.card.extras)
+    except (KeyError, ValueError, TypeError) as error:
+        card = bundle.card
+        raise BundleError(f"bundle {card.model} {card.version}: its purchase model cannot be read: {error}") from error
+    if blend is not None:
+        return BlendScorer(bundle.card, bundle.model_text, blend, golden_vectors(bundle))
     return TreeScorer(bundle.card, bundle.model_text, golden_vectors(bundle))
 
 

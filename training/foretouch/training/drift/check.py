@@ -1,6 +1,6 @@
 """One champion's health: its inputs, its scores and its predictions, judged by the bounds of the configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -16,10 +16,12 @@ from foretouch.core.errors import NotReadyError
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.serving.models.bundles import load_scorer
+from foretouch.serving.models.purchase_blend import PURCHASE_MODEL
 from foretouch.training.data import encode, score_frame
 from foretouch.training.drift.decay import Decay, decay_of
 from foretouch.training.drift.stability import Stability, category_stability, number_stability
 from foretouch.training.drift.windows import current_rows, matured_since, reference_rows
+from foretouch.training.purchase_part import UNSEEN
 
 Level = Literal["ok", "watch", "alarm"]
 AlarmKind = Literal["feature", "missing", "score", "calibration"]
@@ -171,7 +173,7 @@ def compare_inputs(
     """
     units, importance = _units(before, now), importances(card.inputs, model_text)
     columns = []
-    for item in card.inputs:
+    for item in drifting(card):
         moved = _stability(item, before, now, units)
         columns.append(
             Column(
@@ -182,6 +184,16 @@ def compare_inputs(
             )
         )
     return tuple(sorted(columns, key=lambda column: (-column.stability.psi * column.importance, column.feature)))
+
+
+def drifting(card: ModelCard) -> list[ModelInput]:
+    """Inputs whose movement says something: not those ages and totals that only a purchase model reads.
+
+    They grow with the calendar by themselves, and the purchase model knows of time.
+    """
+    stored = card.extras.get(PURCHASE_MODEL)
+    beside = set(stored.get(UNSEEN, ())) if isinstance(stored, Mapping) else set()
+    return [item for item in card.inputs if item.name not in beside]
 
 
 def level_of(moved: Stability, bounds: DriftSection) -> Level:

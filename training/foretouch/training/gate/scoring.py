@@ -11,11 +11,11 @@ from foretouch.core.bundle import Bundle
 from foretouch.core.models import ModelName
 from foretouch.serving.models.rhythm import Rhythm
 from foretouch.training.activity import log_likelihoods, per_event
-from foretouch.training.booster import predict_text
 from foretouch.training.calibration import apply
 from foretouch.training.data import encode
 from foretouch.training.evaluation import compare
 from foretouch.training.metrics import AUC, LOG_LOSS, MAE, SPEARMAN, Metric
+from foretouch.training.purchase_part import raw_scores
 from foretouch.training.send_time import Hours, predict_shares
 from foretouch.training.task import Comparison, Dataset, Fitted, FloatArray, ModelTask, Split, TrainingRun
 
@@ -73,7 +73,7 @@ def score_part(name: ModelName, fitted: Fitted, part: Dataset) -> FloatArray:
         from foretouch.training.uplift.judge import served_score  # noqa: PLC0415
 
         return served_score(fitted.model_text, Shifts.of(fitted.extras["shifts"]), part, fitted.inputs)
-    return apply(fitted.calibration, predict_text(fitted.model_text, encode(part.frame, fitted.inputs)))
+    return apply(fitted.calibration, raw_scores(fitted, encode(part.frame, fitted.inputs)))
 
 
 def champion_scores(
