@@ -1,9 +1,10 @@
 """A tiny log made by hand: decisions with their candidates, outcomes and events, each with a known answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from foretouch.core.canonical import content_hash
 from foretouch.core.decisions import (
     Action,
     Assignment,
@@ -18,6 +19,7 @@ from foretouch.core.decisions import (
 from foretouch.core.events import CustomerEvent
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.outcomes import Outcome
+from foretouch.core.state.connection import Connection
 from foretouch.core.state.db import State
 from foretouch.core.state.log import append_decision, append_event, append_outcome, keep_artifact
 from foretouch.core.workspace import Workspace
@@ -62,10 +64,26 @@ class MadeLog:
         root.mkdir(parents=True, exist_ok=True)
         (root / "foretouch.toml").write_text(config)
         (root / "clock.json").write_text(f'{{"now": "{NOW.isoformat()}"}}')
-        self.workspace = Workspace.open(root)
+        self._opened = Workspace.open(root)
         self._count = 0
-        with State(self.workspace.state_file) as state:
-            self._offers = state.write(lambda connection: keep_artifact(connection, "offers", OFFERS))
+        self._offers = content_hash(OFFERS)
+        self._waiting: list[Callable[[Connection], object]] = [
+            lambda connection: keep_artifact(connection, "offers", OFFERS)
+        ]
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace, with everything written that waits, in one transaction."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            with State(self._opened.state_file) as state:
+                state.write(lambda connection: [line(connection) for line in waiting])
+        return self._opened
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+        return self._opened.root
 
     def decide(
         self,
@@ -129,8 +147,7 @@ class MadeLog:
             fallback_step="champion",
             logged=logged,
         )
-        with State(self.workspace.state_file) as state:
-            state.write(lambda connection: append_decision(connection, record))
+        self._waiting.append(lambda connection: append_decision(connection, record))
         return name
 
     def outcome(self, decision: str, kind: str, day: float, **more: object) -> None:
@@ -140,8 +157,7 @@ class MadeLog:
         posted = Outcome.model_validate(
             {"outcome_id": f"out_{self._count}", "decision_id": decision, "type": kind, "occurred_at": at, **more}
         )
-        with State(self.workspace.state_file) as state:
-            state.write(lambda connection: append_outcome(connection, posted, at))
+        self._waiting.append(lambda connection: append_outcome(connection, posted, at))
 
     def event(
         self, customer: str, day: float, *, value: float | None = 30.0, kind: str = "order", bot: bool = False
@@ -159,5 +175,4 @@ class MadeLog:
             currency=None if value is None else "EUR",
             is_bot=bot,
         )
-        with State(self.workspace.state_file) as state:
-            state.write(lambda connection: append_event(connection, posted, at))
+        self._waiting.append(lambda connection: append_event(connection, posted, at))

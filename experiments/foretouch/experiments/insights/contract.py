@@ -6,6 +6,8 @@ from pydantic import Field
 
 from foretouch.core.schema import Contract, Time
 
+Range = tuple[float, float]
+
 
 class Words(Contract):
     """A sentence in both languages."""
@@ -63,6 +65,122 @@ class Funnel(Contract):
     stages: tuple[FunnelStage, ...]
 
 
+class EngagementRow(Contract):
+    """How far contacts came; ``*`` is every channel, or every offer."""
+
+    channel: str
+    offer_id: str
+    decided: int = 0
+    sent: int = 0
+    """Decided, and nobody said that it was not sent."""
+    bounced: int = 0
+    delivered: int = 0
+    """Known to have gone out."""
+    opened: int = 0
+    """A person opened or clicked."""
+    clicked: int = 0
+    """A person clicked."""
+    converted: int = 0
+    """A goal event was credited to it."""
+    unsubscribed: int = 0
+    """Or complained."""
+    machine_only: int = 0
+    """A machine opened or clicked, and no person did."""
+
+
+class Engagement(Contract):
+    """From sends to conversions."""
+
+    total: EngagementRow
+    channels: tuple[EngagementRow, ...] = ()
+    offers: tuple[EngagementRow, ...] = ()
+    both: tuple[EngagementRow, ...] = ()
+
+
+class AttributionRow(Contract):
+    """One channel's or offer's share of the conversions, by every model."""
+
+    dimension: Literal["channel", "offer"]
+    touch: str
+    touches: int
+    removal_effect: float
+    """Share of conversions lost without it, by the Markov chain."""
+    credit: dict[str, float]
+    """Conversions, by model; a model's credits of one dimension sum to ``conversions``."""
+
+
+class Attribution(Contract):
+    """Which contacts came before the conversions: association, not effect."""
+
+    window_days: float
+    conversions: int
+    """With a touch in the window before them."""
+    without_touch: int
+    """Conversions of customers who were decided on, with none."""
+    lost: int
+    """Paths that led to no conversion and are over."""
+    open: int
+    """Paths whose window is not over."""
+    touches_per_conversion: float | None
+    rows: tuple[AttributionRow, ...] = ()
+
+
+class IncrementalRow(Contract):
+    """What an arm caused over a holdout, by randomisation: every customer of both arms, contacted or not."""
+
+    key: str
+    """The experiment."""
+    level: Literal["no_contact", "business_as_usual", "random"]
+    control: str
+    treatment: str
+    control_title: dict[str, str] = Field(default_factory=dict)
+    treatment_title: dict[str, str] = Field(default_factory=dict)
+    window_days: float
+    n_control: int
+    n_treatment: int
+    control_rate: float | None = None
+    """Conversions per customer within the window of their first decision."""
+    treatment_rate: float | None = None
+    difference: float | None = None
+    ci: Range | None = None
+    incremental: float | None = None
+    """Conversions of the treatment arm that would not have happened otherwise: difference times its size."""
+    incremental_ci: Range | None = None
+    attributed: int | None = None
+    """Conversions of the treatment arm in the same windows that attribution credits to contacts."""
+    contacts: int | None = None
+    """Of the treatment arm in the same windows."""
+    contact_cost: float | None = None
+    cost_per_incremental: float | None = None
+    """Null where the interval of the incremental conversions includes zero, or contacts of both arms cost."""
+    cost_per_incremental_ci: Range | None = None
+    margin_per_conversion: float | None = None
+    """Mean value less offer cost of the credited offers of the treatment arm."""
+    profit: float | None = None
+    """Incremental conversions times that margin, less the cost of the contacts."""
+    profit_ci: Range | None = None
+    withheld: str | None = None
+    """Why there is no number."""
+
+
+class CostRow(Contract):
+    """What contacts cost, and what is credited to them by last touch; ``*`` is all."""
+
+    dimension: Literal["channel", "offer", "all"]
+    touch: str
+    contacts: int
+    contact_cost: float
+    conversions: int
+    """Credited by last touch."""
+    offer_cost: float
+    """Of the accepted offers."""
+    value: float
+    """Of the credited conversions, before the offers' cost: contribution margin as the offers table states it."""
+    profit: float
+    roi: float | None
+    """Profit over all cost; null where nothing was spent."""
+
+
 class Insights(Contract):
     """What happened in a period, and why."""
 
@@ -79,6 +197,12 @@ class Insights(Contract):
     summary: tuple[Words, ...] = ()
     """From a fixed table of sentences."""
     funnel: Funnel
+    engagement: Engagement | None = None
+    attribution: Attribution | None = None
+    incremental: tuple[IncrementalRow, ...] = ()
+    costs: tuple[CostRow, ...] = ()
+    refusals: tuple[Words, ...] = ()
+    """Why a figure is missing."""
     definitions: dict[str, str] = Field(default_factory=dict)
     command: str = ""
     """What gives these very numbers again."""

@@ -6,6 +6,7 @@ from foretouch.core.errors import DataError
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.insights.contract import Insights
 from foretouch.experiments.insights.funnel import funnel
+from foretouch.experiments.insights.outcomes import outcomes
 from foretouch.experiments.insights.reading import gather
 from foretouch.experiments.log.experiment import place_of
 
@@ -28,6 +29,7 @@ def insights(workspace: Workspace, since: datetime | None = None, until: datetim
     if since is not None and since >= (until or now):
         raise DataError(f"since == {since.isoformat()}, must be before {(until or now).isoformat()}")
     with gather(workspace, since=since, until=until, as_of=now) as gathered:
+        found = outcomes(gathered, workspace.experiments()) if gathered.decisions else None
         return Insights(
             name=workspace.config.workspace.name,
             currency=workspace.config.workspace.currency,
@@ -36,6 +38,10 @@ def insights(workspace: Workspace, since: datetime | None = None, until: datetim
             until=gathered.until,
             as_of=gathered.as_of,
             funnel=funnel(gathered),
+            engagement=found and found.engagement,
+            attribution=found and found.attribution,
+            incremental=found.incremental if found else (),
+            costs=found.costs if found else (),
             command=_command(workspace, since, until),
         )
 

@@ -71,7 +71,7 @@ def render(found: Insights, language: str, *, other: str | None = None) -> str:
         other=other,
         say=partial(text, language=language),
         period=text("period", language, **times),
-        origin=sentence(found.origin, language) if found.origin in SENTENCES else "",
+        origin=sentence(origin, language) if (origin := f"origin_{found.origin}") in SENTENCES else "",
         summary=[getattr(item, f"text_{language}") for item in found.summary],
         sections=render_blocks(insight_blocks(found, language), language),
         definitions={

@@ -99,6 +99,16 @@ class Gathered:
     config: Config
 
     @property
+    def begin(self) -> int:
+        """``since`` in microseconds."""
+        return to_micros(self.since)
+
+    @property
+    def end(self) -> int:
+        """``until`` in microseconds."""
+        return to_micros(self.until)
+
+    @property
     def known(self) -> int:
         """``as_of`` in microseconds."""
         return to_micros(self.as_of)

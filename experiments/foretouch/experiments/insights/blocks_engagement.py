@@ -1,0 +1,80 @@
+"""From sends to conversions as a section of the page."""
+
+from foretouch.experiments.insights.charts import Bar, bars_for_both
+from foretouch.experiments.insights.contract import Engagement, EngagementRow, Insights
+from foretouch.experiments.insights.texts import text
+from foretouch.experiments.report import numbers
+from foretouch.experiments.report.section import Block
+
+MOST_OFFERS = 10
+"""Offers that the table names."""
+STEPS = ("sent", "delivered", "opened", "clicked", "converted")
+
+
+def engagement_blocks(insights: Insights, language: str) -> list[Block]:
+    """What became of the contacts."""
+    found = insights.engagement
+    if found is None or not found.total.decided:
+        return []
+    days = insights.attribution.window_days if insights.attribution else 0.0
+    tones = {"sent": "faint", "converted": "good"}
+    bars = [
+        Bar(
+            label=text(step, language),
+            value=getattr(found.total, step),
+            shown=numbers.count(getattr(found.total, step))[language],
+            tone=tones.get(step, "open"),
+        )
+        for step in STEPS
+    ]
+    charts = bars_for_both(bars, name=f"engagement-{language}")
+    return [
+        Block(
+            name="engagement",
+            title=text("engagement", language),
+            note=text("engagement_note", language),
+            header=[text("channel_or_offer", language), *(text(step, language) for step in STEPS)],
+            rows=[_cells(row, language) for row in (found.total, *found.channels, *found.offers[:MOST_OFFERS])],
+            chart=charts[0] if found.total.delivered else "",
+            narrow=charts[1] if found.total.delivered else "",
+            sentences=engagement_sentences(found, language),
+            folded=True,
+            footnotes=[text("engagement_foot", language, days=f"{days:g}")],
+        )
+    ]
+
+
+def engagement_sentences(found: Engagement, language: str) -> list[str]:
+    """How many arrived, were opened, clicked and converted; machines and farewells."""
+    total = found.total
+    if not total.delivered:
+        return [text("engagement_silent", language)]
+    shares = {
+        f"{step}_share": _share(getattr(total, step), total.sent if step == "delivered" else total.delivered)
+        for step in STEPS[1:]
+    }
+    counts = {step: numbers.count(getattr(total, step)) for step in STEPS}
+    told = [text("engagement_sentence", language, **counts, **shares)]
+    if total.machine_only:
+        told.append(text("engagement_machines", language, count=numbers.count(total.machine_only)))
+    if total.unsubscribed:
+        share = _share(total.unsubscribed, total.delivered)
+        told.append(text("engagement_unsubscribed", language, count=numbers.count(total.unsubscribed), share=share))
+    return told
+
+
+def _share(part: int, whole: int) -> str:
+    return numbers.percents([part / whole if whole else 0.0], sign=False)[0]["en"]
+
+
+def _cells(row: EngagementRow, language: str) -> list[str]:
+    if row.channel == row.offer_id:
+        name = text("all_contacts", language)
+    else:
+        name = row.offer_id if row.channel == "*" else row.channel
+    cells = [name, numbers.count(row.sent)[language]]
+    for step in STEPS[1:]:
+        value = getattr(row, step)
+        base = row.sent if step == "delivered" else row.delivered
+        cells.append(f"{numbers.count(value)[language]}\n{_share(value, base)}")
+    return cells
