@@ -89,7 +89,9 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
         note += ("" if language == "zh" else " ") + label("limit_note", language)
     if anytime and not secondary:
         note += ("" if language == "zh" else " ") + label("main_note_anytime", language)
-    charts = _pair(dots, axis=label("change_percent", language), name=f"{name}-{language}")
+    charts = _pair(
+        dots, axis=label("change_percent", language), name=f"{name}-{language}", title=label("main_chart", language)
+    )
     return Block(
         name=name,
         title=label(name, language),
@@ -102,13 +104,13 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
     )
 
 
-def _pair(dots: Sequence[Dot], *, axis: str, name: str, centre: float | None = None) -> tuple[str, str]:
+def _pair(dots: Sequence[Dot], *, axis: str, name: str, title: str, centre: float | None = None) -> tuple[str, str]:
     """The chart for a page and the one for a phone; nothing where there is nothing to draw."""
     if not dots:
         return "", ""
     return (
-        interval_plot(dots, axis=axis, name=name, centre=centre),
-        interval_plot(dots, axis=axis, name=f"{name}-narrow", centre=centre, narrow=True),
+        interval_plot(dots, axis=axis, name=name, title=title, centre=centre),
+        interval_plot(dots, axis=axis, name=f"{name}-narrow", title=title, centre=centre, narrow=True),
     )
 
 
@@ -188,8 +190,8 @@ def _cumulative_block(results: Results, row: MetricResult, looks: Sequence[Look]
         note=label("cumulative_note", language),
         header=header,
         rows=rows[-MOST_ROWS:],
-        chart=cumulative_plot(series, axis=axis, labels=texts, name=name),
-        narrow=cumulative_plot(series, axis=axis, labels=texts, name=f"{name}-narrow", narrow=True),
+        chart=cumulative_plot(series, axis=axis, labels=texts, name=name, title=title),
+        narrow=cumulative_plot(series, axis=axis, labels=texts, name=f"{name}-narrow", title=title, narrow=True),
         folded=True,
     )
 
@@ -221,10 +223,13 @@ def segments_block(results: Results, language: str) -> Block | None:
         rows.append([f"{cell.segment}: {cell.value}", customers, change[language], numbers.span(low, high)[language]])
     centre = None if primary.lift is None else 100 * primary.lift
     level = numbers.percent(1.0 - results.alpha)[language]
-    charts = _pair(dots, axis=label("change_percent", language), name=f"segments-{language}", centre=centre)
+    title = f"{label('segments', language)}: {metric} · {arm_title(results, primary.contrast)[language]}"
+    charts = _pair(
+        dots, axis=label("change_percent", language), name=f"segments-{language}", title=title, centre=centre
+    )
     return Block(
         name="segments",
-        title=f"{label('segments', language)}: {metric} · {arm_title(results, primary.contrast)[language]}",
+        title=title,
         note=label("segments_note", language),
         header=[
             label("segment", language),

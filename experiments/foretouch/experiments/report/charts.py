@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -61,7 +62,7 @@ class Series:
 
 
 def interval_plot(
-    dots: Sequence[Dot], *, axis: str, name: str, centre: float | None = None, narrow: bool = False
+    dots: Sequence[Dot], *, axis: str, name: str, title: str = "", centre: float | None = None, narrow: bool = False
 ) -> str:
     """Estimates with their intervals, one a line, zero and limits drawn.
 
@@ -69,13 +70,14 @@ def interval_plot(
         dots: From top to bottom.
         axis: What the numbers are.
         name: Makes ids in the document unique.
+        title: What the chart shows, for those who do not see it.
         centre: A dashed line, such as the overall effect.
         narrow: For a phone: labels stand above their lines.
 
     Returns:
         An ``<svg>`` element.
     """
-    with _settings(name):
+    with drawing(name):
         figure = Figure(figsize=(NARROW if narrow else WIDTH, 0.9 + (0.62 if narrow else 0.46) * len(dots)))
         left, width = (0.05, 0.9) if narrow else (0.34, 0.62)
         axes = figure.add_axes((left, 0.62 / figure.get_figheight(), width, 1.0 - 0.72 / figure.get_figheight()))
@@ -102,10 +104,12 @@ def interval_plot(
         axes.set_ylim(-0.6, len(dots) - (0.2 if narrow else 0.4))
         axes.tick_params(axis="y", length=0)
         _finish(axes, axis)
-        return _svg(figure, name)
+        return svg_of(figure, name, title)
 
 
-def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: str, narrow: bool = False) -> str:
+def cumulative_plot(
+    series: Series, *, axis: str, labels: Sequence[str], name: str, title: str = "", narrow: bool = False
+) -> str:
     """The effect on all units so far, with the anytime band (filled) and the fixed band (dotted).
 
     Args:
@@ -113,9 +117,10 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         axis: What the numbers are.
         labels: Texts for the effect, the anytime band and the fixed band.
         name: Makes ids in the document unique.
+        title: What the chart shows, for those who do not see it.
         narrow: For a phone.
     """
-    with _settings(name):
+    with drawing(name):
         figure = Figure(figsize=(NARROW, 3.9) if narrow else (WIDTH, 3.3))
         axes = figure.add_axes((0.17, 0.08, 0.8, 0.7) if narrow else (0.09, 0.1, 0.88, 0.76))
         x = list(range(len(series.days)))
@@ -144,7 +149,7 @@ def cumulative_plot(series: Series, *, axis: str, labels: Sequence[str], name: s
         axes.set_axisbelow(True)
         columns = 1 if narrow else 3
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, fontsize=10)
-        return _svg(figure, name)
+        return svg_of(figure, name, title)
 
 
 def _short(day: str) -> str:
@@ -152,7 +157,12 @@ def _short(day: str) -> str:
     return day[5:] if len(day) == len("2026-01-31") else day
 
 
-def _settings(name: str) -> AbstractContextManager[None]:
+def drawing(name: str) -> AbstractContextManager[None]:
+    """The settings under which a chart is drawn: text stays text, ids are the same in every run.
+
+    Args:
+        name: Makes ids in the document unique.
+    """
     settings: Any = {**SETTINGS, "svg.hashsalt": name}
     return mpl.rc_context(settings)
 
@@ -164,8 +174,15 @@ def _finish(axes: Axes, axis: str) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _svg(figure: Figure, name: str) -> str:
-    """The figure as an element that can stand in an HTML page beside others: no remote address, ids of its own."""
+def svg_of(figure: Figure, name: str, title: str = "") -> str:
+    """The figure as an element that can stand in an HTML page beside others: no remote address, ids of its own.
+
+    Args:
+        figure: Drawn under ``drawing``.
+        name: Makes ids in the document unique.
+        title: What the chart shows, read out in its place; the table under it has the numbers. Without a title the
+            chart is hidden from those who listen.
+    """
     buffer = io.StringIO()
     metadata: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with warnings.catch_warnings():
@@ -179,9 +196,7 @@ def _svg(figure: Figure, name: str) -> str:
     text = text.replace("xlink:href", "href")
     text = re.sub(r'(\sid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1; font-family: inherit", text)
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg role="img" viewBox="\1">', text, count=1)
-    return text.strip()
-
-
-drawing, svg_of = _settings, _svg
-"""For charts that others draw in the same way."""
+    told = f'role="img" aria-label="{escape(title)}"' if title else 'aria-hidden="true"'
+    box = re.search(r'viewBox="[^"]*"', text)
+    text = text[text.index(">") + 1 :]
+    return f"<svg {told} {box[0] if box else ''}>{text}".strip()

@@ -1,0 +1,83 @@
+"""The uplift page: one self-contained HTML file per language, and the numbers as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from foretouch.experiments.report import numbers
+from foretouch.experiments.report.fragment import environment, render_blocks
+from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.page import OTHER
+from foretouch.experiments.uplift.answers import uplift_answers, uplift_sentences
+from foretouch.experiments.uplift.blocks import WORDS, uplift_blocks
+from foretouch.experiments.uplift.contract import UpliftResults
+from foretouch.experiments.uplift.controls import controls, script
+from foretouch.experiments.uplift.judge import DEFINITIONS
+
+DATA = "uplift.json"
+
+
+def file_name(language: str) -> str:
+    """The page's file name."""
+    return f"uplift.{language}.html"
+
+
+def write_uplift(found: UpliftResults, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
+    """Writes one page per language, and the numbers beside them.
+
+    Args:
+        found: What to show.
+        folder: Made if absent.
+        languages: ``en``, ``zh`` or both; with both, each page links to the other.
+
+    Returns:
+        Paths by language; ``data`` is the JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for language in languages:
+        path = folder / file_name(language)
+        other = file_name(OTHER[language]) if len(languages) > 1 else None
+        path.write_text(render_uplift(found, language, other=other), encoding="utf-8")
+        written[language] = path
+    data = folder / DATA
+    data.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return {**written, "data": data}
+
+
+def render_uplift(found: UpliftResults, language: str, *, other: str | None = None) -> str:
+    """The page as text.
+
+    Args:
+        found: What to show.
+        language: ``en`` or ``zh``.
+        other: Where the other language's page is.
+    """
+    blocks = [
+        replace(block, extra=controls(found, language)) if block.name == "uplift-money" else block
+        for block in uplift_blocks(found, language)
+    ]
+    counts = {key: numbers.count(getattr(found, key)) for key in ("n", "treated", "control")}
+    return (
+        environment()
+        .get_template("single.html.j2")
+        .render(
+            language=language,
+            kind=WORDS.text("page", language),
+            title=found.title,
+            origin="",
+            other=other,
+            say=partial(label, language=language),
+            code="win" if found.better_than_random else "unclear",
+            four=uplift_answers(found, language),
+            sentences=uplift_sentences(found, language),
+            sections=render_blocks(blocks, language),
+            counting=[WORDS.text("summary", language, outcome=found.outcome, **counts)],
+            definitions={name: WORDS.text(f"define_{name}", language) for name in DEFINITIONS},
+            command=found.command,
+            data=DATA,
+            hashes={label("input_hash", language): found.inputs.get("rows_sha256", "–")},
+            script=script(found, language),
+        )
+    )
