@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from foretouch.core.experiment_options import Prior, Sequential, TrustColumns
 from foretouch.core.ids import Id
 from foretouch.core.schema import Contract, Share, Time
 
@@ -46,6 +47,8 @@ class Metric(Contract):
     """Column of a ratio."""
     covariates: tuple[str, ...] = ()
     """Columns known before exposure: they narrow the interval (CUPED)."""
+    strata: tuple[str, ...] = ()
+    """Columns known before exposure whose groups are compared within and weighted by size (post-stratification)."""
     winsor: float | None = Field(default=None, gt=0.5, lt=1.0)
     """Upper quantile, over all arms pooled, at which values are capped."""
     q: float | None = Field(default=None, gt=0.0, lt=1.0)
@@ -56,6 +59,8 @@ class Metric(Contract):
     """How much worse is still acceptable: absolute, in the metric's unit (0.005 of a proportion is half a point)."""
     better: Literal["up", "down"] = "up"
     """Which direction is good."""
+    smallest_lift: float | None = Field(default=None, gt=0.0)
+    """The relative change that must not be missed: results say how many more units it takes to see it."""
     value_per_unit: float | None = None
     """Contribution margin of one unit of the metric, in the workspace's currency."""
     cost_per_unit: float | None = None
@@ -90,6 +95,8 @@ class ExperimentSpec(Contract):
     """The column that holds the arm, when rows are analysed."""
     control: str
     """The arm that others are compared with."""
+    assignment: Literal["randomised", "observational"] = "randomised"
+    """``observational``: the arms were not drawn by lot; differences are shown, and no verdict praises or blames."""
     weights: dict[str, Share]
     """Share of each arm; they sum to 1."""
     arms: dict[str, Arm] = Field(default_factory=dict)
@@ -124,6 +131,12 @@ class ExperimentSpec(Contract):
     """Column whose groups vary together; errors are by group."""
     segments: tuple[str, ...] = ()
     """Columns whose groups are shown apart."""
+    sequential: Sequential | None = None
+    """When the results may decide; without it, by the anytime-valid answer while the test runs and once at its end."""
+    prior: Prior = Prior()
+    """Of the Bayesian view, which also shows the answer without any prior."""
+    trust: TrustColumns = TrustColumns()
+    """Columns that only the trust checks read."""
     metrics: tuple[Metric, ...] = Field(min_length=1)
     """What is compared."""
 

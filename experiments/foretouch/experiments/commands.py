@@ -138,7 +138,8 @@ def design(
     opened = Workspace.open(workspace)
     plan = plan_of(opened, key, now=opened.clock.now(), power=power)
     if as_json:
-        typer.echo(json.dumps(asdict(plan), ensure_ascii=False))
+        prices = [price.model_dump(mode="json") for price in plan.prices]
+        typer.echo(json.dumps({**asdict(plan), "prices": prices}, ensure_ascii=False))
     else:
         print_plan(plan)
 

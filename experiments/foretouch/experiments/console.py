@@ -33,12 +33,12 @@ def _table(results: Results) -> Table:
     for name in ("metric", "arm", "control → arm", band, "lift", "p adj."):
         table.add_column(name, justify="left" if name in {"metric", "arm"} else "right")
     for row in results.metrics:
-        table.add_row(*_cells(row, anytime=anytime))
+        table.add_row(*_cells(row))
     return table
 
 
-def _cells(row: MetricResult, *, anytime: bool) -> list[str]:
-    low, high = row.anytime_ci if anytime else row.ci
+def _cells(row: MetricResult) -> list[str]:
+    low, high = row.decisive_ci
     return [
         row.name if row.role == "secondary" else f"{row.name} ({row.role})",
         row.contrast,
@@ -68,3 +68,5 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
     if plan.prices:
         told = "; ".join(f"{price.looks} x {price.factor:.2f}" for price in plan.prices)
         console.print(f"units needed by how often one looks: {told}", highlight=False)
+        told = "; ".join(f"{price.looks} {100 * price.power:.0f}%" for price in plan.prices)
+        console.print(f"power with the same number of units: {told}", highlight=False)

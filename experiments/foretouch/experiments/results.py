@@ -9,7 +9,7 @@ from foretouch.core.schema import Contract, Time
 Range = tuple[float, float]
 Light = Literal["green", "amber", "red"]
 VerdictCode = Literal["win", "unclear", "harm", "equivalent", "broken"]
-Basis = Literal["fixed", "anytime"]
+Basis = Literal["fixed", "anytime", "group_sequential", "hybrid"]
 
 
 class Split(Contract):
@@ -25,6 +25,21 @@ class Split(Contract):
     observed: dict[str, int]
     expected: dict[str, float]
     """Expected units per arm."""
+
+
+class SegmentSplit(Contract):
+    """Is the split of one segment's units the one that was configured?"""
+
+    segment: str
+    value: str
+    observed: dict[str, int]
+    expected: dict[str, float]
+    statistic: float
+    df: int
+    p: float
+    p_adjusted: float
+    """Holm's, over all segments of the spec."""
+    ok: bool
 
 
 class Check(Contract):
@@ -46,6 +61,66 @@ class NonInferiority(Contract):
     status: Literal["passed", "not_shown", "broken"]
     """By the two-sided interval (the anytime-valid one while the test runs): within the margin, across it, wholly
     beyond it."""
+
+
+class Decisive(Contract):
+    """What the verdict goes by: the test that the design allows at this look."""
+
+    basis: Basis
+    p: float
+    """Below alpha at any look with probability at most alpha, before the correction for many comparisons."""
+    ci: Range
+    """The interval that belongs to it; the repeated one of a group-sequential test."""
+    lift_ci: Range | None
+    z: float
+    """The difference in standard errors."""
+    bound: float | None = None
+    """Of a group-sequential test, at this look, in standard errors."""
+    crossed: bool | None = None
+    """Of a group-sequential test: the bound is crossed, the test may stop."""
+
+
+class Plain(Contract):
+    """An effect without covariates and strata."""
+
+    difference: float
+    se: float
+    ci: Range
+    p: float
+    lift: float | None
+    lift_ci: Range | None
+
+
+class Bayesian(Contract):
+    """The Bayesian view: a normal prior (or none) and the estimate with its standard error, combined."""
+
+    prior: Literal["flat", "normal"]
+    on: Literal["lift", "difference"]
+    """What the prior, the mean and the losses are about."""
+    prior_mean: float | None = None
+    prior_sd: float | None = None
+    mean: float
+    sd: float
+    ci: Range
+    """Credible interval of 1 - alpha, equal tails."""
+    chance_better: float
+    """That the treatment is better, in the direction that is good for the metric."""
+    risk_of_shipping: float
+    """Expected loss, in the unit of ``on``, if the treatment is rolled out and is in truth worse."""
+    risk_of_keeping: float
+    """Expected loss if the control is kept and the treatment is in truth better."""
+
+
+class SampleLeft(Contract):
+    """How far a running test is from seeing the smallest change that matters."""
+
+    smallest_lift: float
+    """Of the spec: the relative change that must not be missed."""
+    power_now: float
+    """Chance that the units so far show it."""
+    units_needed: int
+    """Units of both arms together for 80 % power, with the variance seen so far."""
+    units_left: int
 
 
 class Money(Contract):
@@ -89,14 +164,32 @@ class MetricResult(Contract):
     anytime_ci: Range
     anytime_lift_ci: Range | None
     anytime_p: float
+    decisive: Decisive | None = None
+    """What the verdict goes by; absent in results of earlier releases."""
     non_inferiority: NonInferiority | None = None
     money: Money | None = None
+    bayesian: tuple[Bayesian, ...] = ()
+    """The same effect without a prior and with the spec's."""
+    sample_left: SampleLeft | None = None
+    """Where the metric names its smallest lift."""
     variance_explained: float | None = None
-    """Share of the variance that covariates took away."""
+    """Share of the variance that covariates and strata took away."""
+    unadjusted: Plain | None = None
+    """The effect without covariates and strata, where there are any."""
     cap: float | None = None
     """Value at which a winsorised metric was capped."""
     without_cap: dict[str, Any] | None = None
     """Difference, interval and p of a winsorised metric as it was."""
+
+    @property
+    def decisive_ci(self) -> Range:
+        """The interval of the difference that the verdict goes by."""
+        return self.ci if self.decisive is None else self.decisive.ci
+
+    @property
+    def decisive_lift_ci(self) -> Range | None:
+        """The same of the lift."""
+        return self.lift_ci if self.decisive is None else self.decisive.lift_ci
 
 
 class SegmentResult(Contract):
@@ -152,6 +245,34 @@ class Look(Contract):
     """Running minimum over the looks so far."""
 
 
+class Price(Contract):
+    """What a way of looking costs beside one test at the end."""
+
+    looks: str
+    """How often, and with which bounds: ``once``, ``5 looks, obrien-fleming``, ``hybrid``, ``any time``."""
+    bounds: tuple[float, ...] = ()
+    """Of each look, in standard errors; empty for any time."""
+    factor: float
+    """Most units needed for the same power, over those of one test at the end."""
+    power: float
+    """With the same number of units, where one test at the end has 80 %."""
+
+
+class SequentialState(Contract):
+    """The design's plan of looks, where the test stands in it, and what the plan costs."""
+
+    kind: Basis
+    planned_units: int | None = None
+    information: float | None = None
+    """Share of the planned units seen."""
+    looks: tuple[float, ...] = ()
+    """Information times of the looks so far, this one last."""
+    bounds: tuple[float, ...] = ()
+    """Their bounds in standard errors."""
+    spending: str | None = None
+    prices: tuple[Price, ...] = ()
+
+
 class PlannedMetric(Contract):
     """What past data say about a metric before anybody can be counted: its level, and how many units a change takes."""
 
@@ -174,7 +295,7 @@ class Verdict(Contract):
     text_zh: str
     contrast: str | None = None
     basis: Basis = "fixed"
-    """``anytime`` while the experiment runs, so that looking often does no harm."""
+    """Which test decides: without a plan of looks ``anytime`` while the experiment runs, so that looking is safe."""
     metric: str | None = None
     """The metric that it speaks of."""
     more_units: int | None = None
@@ -236,8 +357,16 @@ class Results(Contract):
     currency: str | None = None
     origin: str = "own"
     basis: Basis = "fixed"
+    running: bool = False
+    """The planned end has not come."""
+    assignment: Literal["randomised", "observational"] = "randomised"
+    """``observational``: the arms were not drawn by lot, and no verdict praises or blames."""
+    sequential: SequentialState | None = None
+    """Where the spec plans its looks."""
     n: int
     srm: Split
+    srm_segments: tuple[SegmentSplit, ...] = ()
+    """The same within every segment."""
     arms: dict[str, int]
     checks: tuple[Check, ...] = ()
     metrics: tuple[MetricResult, ...] = ()

@@ -7,8 +7,8 @@ import pytest
 
 from foretouch.core.errors import DataError
 from foretouch.experiments.analysis.group_sequential import Spending, bounds, crossing, expected_share, inflation, spent
+from foretouch.experiments.analysis.plan_of_looks import prices_of, stagewise_p
 from foretouch.experiments.analysis.sequential import anytime_half_width
-from foretouch.experiments.log.design import prices_of
 
 FIVE = (0.2, 0.4, 0.6, 0.8, 1.0)
 # Lan-DeMets bounds for five equal looks, two-sided 5 %: Jennison and Turnbull (2000), and R's ldbounds 2.0.
@@ -65,11 +65,30 @@ def test_times_that_do_not_rise_are_refused(times: tuple[float, ...]) -> None:
 
 
 def test_the_price_of_looking_stands_beside_the_fixed_design() -> None:
-    once, early, even, always = prices_of(alpha=0.05, power=0.8)
+    once, early, even, hybrid, always = prices_of(alpha=0.05, power=0.8)
     assert once.factor == 1.0
+    assert once.power == 0.8
     assert once.bounds == pytest.approx((1.959964,), abs=1e-6)
     assert early.bounds == pytest.approx(PUBLISHED["obrien-fleming"], abs=5e-4)
     assert once.factor < early.factor < even.factor < always.factor < 2.0
+    assert once.power > early.power > even.power > always.power > 0.4
+    assert early.power > hybrid.power > always.power
     n = 10_000
     half = anytime_half_width(se=1.0, n=n, alpha=0.05, tuning=n)
-    assert always.factor == pytest.approx(((half + 0.8416212) / 2.8015852) ** 2, abs=1e-4)
+    at_the_end_alone = ((half + 0.8416212) / 2.8015852) ** 2
+    assert 0.9 * at_the_end_alone < always.factor <= at_the_end_alone
+
+
+def test_a_badly_tuned_confidence_sequence_shows_its_price() -> None:
+    near, far = (prices_of(alpha=0.05, power=0.87, tuning=tuning, planned_units=5000)[-1] for tuning in (5e3, 5e4))
+    assert far.power < near.power - 0.1
+
+
+def test_the_stagewise_p_is_the_error_rate_whose_bound_is_just_reached() -> None:
+    times = (0.25, 0.5, 0.75)
+    for alpha in (0.05, 0.01):
+        bound = bounds(times, alpha=alpha, spending="pocock")[-1]
+        assert stagewise_p(bound, times, spending="pocock") == pytest.approx(alpha, rel=1e-4)
+    assert stagewise_p(1.959963985, (1.0,), spending="pocock") == pytest.approx(0.05, rel=1e-5)
+    assert stagewise_p(0.0, times, spending="obrien-fleming") == 1.0
+    assert stagewise_p(30.0, times, spending="obrien-fleming") <= 1e-13

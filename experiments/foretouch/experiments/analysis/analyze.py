@@ -8,17 +8,20 @@ import pandas as pd
 from foretouch.core.canonical import content_hash
 from foretouch.core.experiment import Arm, ExperimentSpec, Metric
 from foretouch.experiments.analysis import checks
-from foretouch.experiments.analysis.contrasts import Contrast, contrast_of, metric_result
+from foretouch.experiments.analysis.balance import Balance
+from foretouch.experiments.analysis.contrasts import Contrast, contrast_of
 from foretouch.experiments.analysis.cumulative import looks
 from foretouch.experiments.analysis.definitions import used
+from foretouch.experiments.analysis.entries import metric_result
 from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, holm
+from foretouch.experiments.analysis.plan_of_looks import Stage, decisive_of, stage_of, state_of
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.segments import segment_results
 from foretouch.experiments.analysis.table import MetricRows, Units, metric_rows
+from foretouch.experiments.analysis.trust import column_lights, segment_light, segment_splits
 from foretouch.experiments.report import verdict
 from foretouch.experiments.report.names import named
-from foretouch.experiments.report.texts import say
-from foretouch.experiments.results import Check, Enrolment, MetricResult, Refusal, Results
+from foretouch.experiments.results import Check, Enrolment, MetricResult, Refusal, Results, Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +72,13 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
     """
     context = context or Context()
     units = Units.of(rows, spec)
+    randomised = spec.assignment == "randomised"
     enrolment = context.enrolment
     sizes = units.counts if enrolment is None else enrolment.entered_by_arm
-    split = checks.split_of(sizes, spec, running=context.running)
-    of_frame = {item.code for item in context.refused}
-    whole = [*(item for item in units.refused if item.code not in of_frame), *context.refused]
-    if sum(units.counts.values()) == 0 and not context.refused:
-        whole.append(Refused("no_units"))
-    elif not split.ok:
-        whole.append(Refused("split_mismatch", value=_split_text(split.observed, split.expected)))
-    if whole and not any(item.code in verdict.WAITING for item in whole):
-        small = [arm for arm, size in units.counts.items() if size < 2 and spec.weights[arm] > 0.0]
-        whole += [Refused("arm_too_small", column=arm, value=units.counts[arm]) for arm in small]
+    stage = stage_of(spec, units=sum(units.counts.values()), running=context.running)
+    split = checks.split_of(sizes, spec, running=stage.running)
+    balance = Balance.of(units)
+    whole = _of_the_whole(units, context, split, balance)
     refusals = [_refusal(item) for item in whole]
     readable = len(units.rows) > 0 and not any(item.code in verdict.BREAKING for item in whole)
     prepared = _prepared(units, refusals) if readable else []
@@ -93,14 +91,18 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
                 contrasts.append(contrast_of(units, metric, values, arm))
             except Refused as reason:
                 refusals.append(_refusal(reason, metric=metric.name, contrast=units.arms[arm]))
-    metrics = _adjusted(contrasts, context)
-    segments, heterogeneity, problems = segment_results(units, contrasts) if readable else ((), (), [])
+    metrics = _adjusted(contrasts, spec, stage, context)
+    splits = segment_splits(units, running=stage.running) if randomised else ()
+    unfit = [(item.segment, item.value) for item in splits if not item.ok]
+    segments, heterogeneity, problems = segment_results(units, contrasts, without=unfit) if readable else ((), (), [])
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
     titles = {arm: named(arm_titles(spec), arm) for arm in units.arms}
     misplaced = any(item.code in verdict.MISPLACED for item in whole)
     lights = (
-        *verdict.split_lights(split, titles, misplaced=misplaced),
-        *_balance(units, spec),
+        *verdict.assignment_lights(split, titles, misplaced=misplaced, randomised=randomised),
+        *segment_light(splits),
+        *balance.lights(randomised=randomised),
+        *column_lights(units, titles),
         *context.checks,
     )
     if any(check.code == "arms_some" for check in lights):
@@ -124,9 +126,13 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         weights=spec.weights,
         currency=context.currency,
         origin=context.origin,
-        basis="anytime" if context.running else "fixed",
+        basis=stage.basis,
+        running=stage.running,
+        assignment=spec.assignment,
+        sequential=state_of(spec, stage),
         n=sum(units.counts.values()),
         srm=split,
+        srm_segments=splits,
         arms=units.counts,
         checks=lights,
         metrics=tuple(metrics),
@@ -142,6 +148,8 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
             kinds={metric.kind for metric in spec.metrics},
             winsor=any(metric.winsor is not None for metric in spec.metrics),
             segments=bool(spec.segments),
+            strata=any(metric.strata for metric in spec.metrics),
+            basis=stage.basis,
         ),
         enrolment=enrolment,
         assumptions=context.assumptions,
@@ -168,39 +176,39 @@ def _prepared(units: Units, refusals: list[Refusal]) -> list[tuple[Metric, Metri
     return prepared
 
 
-def _adjusted(contrasts: list[Contrast], context: Context) -> list[MetricResult]:
+def _of_the_whole(units: Units, context: Context, split: Split, balance: Balance) -> list[Refused]:
+    """What is wrong with the experiment as a whole."""
+    spec = units.spec
+    randomised = spec.assignment == "randomised"
+    of_frame = {item.code for item in context.refused}
+    whole = [*(item for item in units.refused if item.code not in of_frame), *context.refused]
+    if sum(units.counts.values()) == 0 and not context.refused:
+        whole.append(Refused("no_units"))
+    elif randomised and not split.ok:
+        whole.append(Refused("split_mismatch", value=_split_text(split.observed, split.expected)))
+    if not randomised:
+        whole.append(Refused("not_randomised"))
+    elif balance.hopeless:
+        whole.append(Refused("groups_unlike", column=balance.worst))
+    if whole and not any(item.code in verdict.WAITING for item in whole):
+        small = [arm for arm, size in units.counts.items() if size < 2 and spec.weights[arm] > 0.0]
+        whole += [Refused("arm_too_small", column=arm, value=units.counts[arm]) for arm in small]
+    return whole
+
+
+def _adjusted(contrasts: list[Contrast], spec: ExperimentSpec, stage: Stage, context: Context) -> list[MetricResult]:
     """Results with p adjusted: Holm over decisions, Benjamini-Hochberg over the secondary metrics."""
-    p = [item.effect.anytime_p if context.running else item.effect.p for item in contrasts]
+    decisive = [decisive_of(item.effect, item.pair, spec, stage) for item in contrasts]
+    p = [item.p for item in decisive]
     adjusted = list(p)
     for decided, correction in ((True, holm), (False, benjamini_hochberg)):
         members = [i for i, item in enumerate(contrasts) if (item.metric.role != "secondary") is decided]
         for i, value in zip(members, correction([p[i] for i in members]), strict=True):
             adjusted[i] = value
     return [
-        metric_result(
-            item, p_adjusted=value, currency=context.currency, revenue=context.money_is_revenue, running=context.running
-        )
-        for item, value in zip(contrasts, adjusted, strict=True)
+        metric_result(item, test, spec, p_adjusted=value, currency=context.currency, revenue=context.money_is_revenue)
+        for item, test, value in zip(contrasts, decisive, adjusted, strict=True)
     ]
-
-
-def _balance(units: Units, spec: ExperimentSpec) -> tuple[Check, ...]:
-    """One light for all covariates: were the arms alike before? (Bonferroni over covariates)."""
-    names = sorted({name for metric in spec.metrics for name in metric.covariates})
-    if not names:
-        return ()
-    p = 1.0
-    worst = names[0]
-    for name in names:
-        try:
-            value = checks.imbalance_p(units.column(name), units.codes, len(units.arms)) * len(names)
-        except Refused:
-            continue
-        if value < p:
-            p, worst = value, name
-    bad = p < checks.ALARM
-    code = "balance_bad" if bad else "balance_ok"
-    return (Check(code=code, light="amber" if bad else "green", **say(code, column=worst, count=len(names))),)
 
 
 def _refusal(reason: Refused, **where: str | None) -> Refusal:

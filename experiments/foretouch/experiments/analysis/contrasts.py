@@ -1,18 +1,20 @@
-"""One metric in one treatment arm against the control, and its entry in the results."""
+"""One metric in one treatment arm against the control: from rows, or from any part of them, to an effect."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretouch.core.experiment import ExperimentSpec, Metric
 from foretouch.experiments.analysis.aggregates import Codes, Floats, Moments
-from foretouch.experiments.analysis.effects import Effect, Pair, effect_of, t_tail
+from foretouch.experiments.analysis.effects import Effect, Pair, effect_of
 from foretouch.experiments.analysis.estimators import mean_pair, ratio_pair
 from foretouch.experiments.analysis.granular import clustered_pair, quantile_pair
 from foretouch.experiments.analysis.refusals import Refused
+from foretouch.experiments.analysis.strata import stratified_pair
 from foretouch.experiments.analysis.table import MetricRows, Units
-from foretouch.experiments.results import MetricResult, Money, NonInferiority
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,7 @@ class Contrast:
         pair: Both arms' estimates.
         effect: The comparison.
         uncapped: The comparison without the winsorising cap.
+        unadjusted: The comparison without covariates and strata, where there are any.
     """
 
     metric: Metric
@@ -38,6 +41,7 @@ class Contrast:
     pair: Pair
     effect: Effect
     uncapped: Effect | None = None
+    unadjusted: Effect | None = None
 
 
 def contrast_of(units: Units, metric: Metric, rows: MetricRows, arm: int) -> Contrast:
@@ -50,14 +54,18 @@ def contrast_of(units: Units, metric: Metric, rows: MetricRows, arm: int) -> Con
         name = units.arms[index]
         if units.counts[name] < 2:
             raise Refused("arm_too_small", column=name, value=units.counts[name])
-    pair = _pair(units, metric, rows, arm)
+    pair = pair_of(units, metric, rows, arm)
     spec = units.spec
-    effect = _effect(pair, spec)
-    uncapped = None
+    effect = effect_of_pair(pair, spec)
+    uncapped = unadjusted = None
     if rows.uncapped is not None:
         plain = rows.columns.copy()
         plain[:, 0] = rows.uncapped
-        uncapped = _effect(_pair(units, metric, replace(rows, columns=plain), arm), spec)
+        uncapped = effect_of_pair(pair_of(units, metric, replace(rows, columns=plain), arm), spec)
+    if metric.covariates or metric.strata:
+        bare = metric.replace(covariates=(), strata=())
+        lead = replace(rows, columns=rows.columns[:, : rows.lead])
+        unadjusted = effect_of_pair(pair_of(units, bare, lead, arm), spec)
     return Contrast(
         metric=metric,
         arm=arm,
@@ -67,6 +75,7 @@ def contrast_of(units: Units, metric: Metric, rows: MetricRows, arm: int) -> Con
         pair=pair,
         effect=effect,
         uncapped=uncapped,
+        unadjusted=unadjusted,
     )
 
 
@@ -84,7 +93,7 @@ def effect_of_moments(metric: Metric, control: Moments, treatment: Moments, spec
     for part in (control, treatment):
         if part.n < 2:
             raise Refused("arm_too_small", value=part.n)
-    return _effect(pair_of_moments(metric, control, treatment), spec)
+    return effect_of_pair(pair_of_moments(metric, control, treatment), spec)
 
 
 def arm_moments(values: Floats, codes: Codes, arms: int) -> tuple[Moments, ...]:
@@ -92,103 +101,74 @@ def arm_moments(values: Floats, codes: Codes, arms: int) -> tuple[Moments, ...]:
     return Moments.grouped(values, codes, arms)
 
 
-def _pair(units: Units, metric: Metric, rows: MetricRows, arm: int) -> Pair:
-    codes, cluster = units.codes, units.spec.cluster
+def by_moments(units: Units, metric: Metric) -> bool:
+    """Whether moments of parts are all that the metric needs, so that parts add up."""
+    return metric.kind != "quantile" and units.spec.cluster is None and not metric.strata
+
+
+def part_effect(contrast: Contrast, units: Units, among: Mask) -> Effect:
+    """The effect among some of the units, for metrics that moments cannot carry.
+
+    Args:
+        contrast: The metric and its arm.
+        units: Everyone.
+        among: Which units, shape (n,).
+
+    Raises:
+        Refused: An arm is too small there, or the estimator's own reason.
+    """
+    for index in (0, contrast.arm):
+        size = int((units.codes[among] == index).sum())
+        if size < 2:
+            raise Refused("arm_too_small", column=units.arms[index], value=size)
+    return effect_of_pair(pair_of(units, contrast.metric, contrast.rows, contrast.arm, among), units.spec)
+
+
+def pair_of(units: Units, metric: Metric, rows: MetricRows, arm: int, among: Mask | None = None) -> Pair:
+    """Both arms' estimates from rows.
+
+    Args:
+        units: Everyone.
+        metric: What is compared.
+        rows: Its columns.
+        arm: The treatment, an index into ``units.arms``.
+        among: Which units count, shape (n,); all without it.
+
+    Raises:
+        Refused: The estimator's reason.
+    """
+    codes, cluster, columns = units.codes, units.spec.cluster, rows.columns
+    if among is not None:
+        codes, columns = codes[among], columns[among]
     if metric.kind == "quantile":
         if cluster is not None:
             raise Refused("clusters_not_for_quantile")
-        values = rows.columns[:, 0]
+        values = columns[:, 0]
         return quantile_pair(values[codes == 0], values[codes == arm], float(metric.q or 0.5))
     if cluster is not None:
-        if cluster not in units.rows.columns:
-            raise Refused("missing_column", value=cluster)
+        groups = units.clusters() if among is None else units.clusters()[among]
         mask = (codes == 0) | (codes == arm)
-        groups = units.rows[cluster].astype("category").cat.codes.to_numpy(dtype=np.int64)[mask]
-        if (groups < 0).any():
-            raise Refused("missing_values", value=int((groups < 0).sum()), column=cluster)
         treated = (codes[mask] == arm).astype(np.int64)
-        return clustered_pair(rows.columns[mask], treated, groups, lead=rows.lead)
-    moments = arm_moments(rows.columns, codes, len(units.arms))
+        return clustered_pair(columns[mask], treated, groups[mask], lead=rows.lead)
+    arms = len(units.arms)
+    if metric.strata:
+        count, strata = units.strata(metric.strata)
+        strata = strata if among is None else strata[among]
+        cells = arm_moments(columns, strata * arms + codes, count * arms)
+        paired = tuple((cells[h * arms], cells[h * arms + arm]) for h in range(count))
+        return stratified_pair(paired, lead=rows.lead)
+    moments = arm_moments(columns, codes, arms)
     return pair_of_moments(metric, moments[0], moments[arm])
 
 
-def _effect(pair: Pair, spec: ExperimentSpec) -> Effect:
+def effect_of_pair(pair: Pair, spec: ExperimentSpec) -> Effect:
+    """The effect of a pair whose difference has a variance.
+
+    Raises:
+        Refused: It has none.
+    """
     variance = pair.control.variance + pair.treatment.variance - 2.0 * pair.covariance
     level = max(abs(pair.control.mean), abs(pair.treatment.mean))
     if not variance > (1e-14 * level) ** 2 or variance == 0.0:
         raise Refused("zero_variance")
     return effect_of(pair, alpha=spec.alpha, tuning=spec.tuning)
-
-
-def metric_result(
-    contrast: Contrast, *, p_adjusted: float, currency: str | None, revenue: frozenset[str], running: bool = False
-) -> MetricResult:
-    """The entry of ``metrics[]``."""
-    metric, effect, pair = contrast.metric, contrast.effect, contrast.pair
-    interval = effect.anytime_ci if running else effect.ci
-    plain = contrast.uncapped
-    explained = None
-    if metric.covariates and pair.raw_variance:
-        explained = 1.0 - effect.se**2 / pair.raw_variance
-    return MetricResult(
-        name=metric.name,
-        contrast=contrast.name,
-        control=contrast.control,
-        role=metric.role,
-        kind=metric.kind,
-        better=metric.better,
-        n_control=effect.n_control,
-        n_treatment=effect.n_treatment,
-        control_mean=effect.control_mean,
-        treatment_mean=effect.treatment_mean,
-        difference=effect.difference,
-        se=effect.se,
-        df=None if math.isinf(effect.df) else effect.df,
-        ci=effect.ci,
-        p=effect.p,
-        p_adjusted=p_adjusted,
-        lift=effect.lift,
-        lift_ci=effect.lift_ci,
-        lift_ci_log_delta=effect.lift_ci_log_delta,
-        anytime_ci=effect.anytime_ci,
-        anytime_lift_ci=effect.anytime_lift_ci,
-        anytime_p=effect.anytime_p,
-        non_inferiority=_non_inferiority(metric, effect, interval),
-        money=_money(metric, effect, interval, currency=currency, revenue=metric.name in revenue),
-        variance_explained=explained,
-        cap=contrast.rows.cap,
-        without_cap=None if plain is None else {"difference": plain.difference, "ci": plain.ci, "p": plain.p},
-    )
-
-
-def _non_inferiority(metric: Metric, effect: Effect, interval: tuple[float, float]) -> NonInferiority | None:
-    if metric.margin is None:
-        return None
-    sign = 1.0 if metric.better == "up" else -1.0
-    low, high = sorted((sign * interval[0], sign * interval[1]))
-    status = "passed" if low > -metric.margin else ("broken" if high < -metric.margin else "not_shown")
-    distance = (sign * effect.difference + metric.margin) / effect.se
-    return NonInferiority.model_validate({"margin": metric.margin, "p": t_tail(distance, effect.df), "status": status})
-
-
-def _money(
-    metric: Metric, effect: Effect, interval: tuple[float, float], *, currency: str | None, revenue: bool
-) -> Money | None:
-    """Money where the metric has a price, or is revenue itself; never for quantiles, which do not add up."""
-    if metric.kind == "quantile" or (metric.value_per_unit is None and not revenue):
-        return None
-    price = 1.0 if metric.value_per_unit is None else metric.value_per_unit
-    cost = metric.cost_per_unit or 0.0
-    worth = [price * item - cost for item in (effect.difference, *interval)]
-    per, (low, high) = worth[0], sorted(worth[1:])
-    audience = effect.n_control + effect.n_treatment
-    return Money(
-        kind="revenue" if metric.value_per_unit is None and not cost else "margin",
-        currency=currency,
-        per_1000=1000.0 * per,
-        per_1000_ci=(1000.0 * low, 1000.0 * high),
-        audience=audience,
-        audience_total=audience * per,
-        audience_ci=(audience * low, audience * high),
-        cost_per_unit=cost,
-    )

@@ -1,10 +1,14 @@
 """The effect on all units that had entered by each day: days add up, so each look costs one addition."""
 
+from collections.abc import Iterator
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 
 from foretouch.experiments.analysis.aggregates import Codes, Moments
-from foretouch.experiments.analysis.contrasts import Contrast, effect_of_moments
+from foretouch.experiments.analysis.contrasts import Contrast, by_moments, effect_of_moments, part_effect
+from foretouch.experiments.analysis.effects import Effect
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.table import Units
 from foretouch.experiments.results import Look
@@ -34,35 +38,21 @@ def entry_days(units: Units) -> tuple[list[str], Codes] | None:
 def looks(units: Units, contrasts: list[Contrast]) -> tuple[Look, ...]:
     """One look per day and contrast; days on which an arm is still too small have none."""
     entered = entry_days(units)
-    if entered is None or units.spec.cluster is not None:
+    if entered is None:
         return ()
     days, codes = entered
-    arms = len(units.arms)
     cached: dict[str, tuple[Moments, ...]] = {}
     found: list[Look] = []
     for contrast in contrasts:
-        metric = contrast.metric
-        if metric.kind == "quantile":
-            continue
-        if metric.name not in cached:
-            cached[metric.name] = Moments.grouped(contrast.rows.columns, codes * arms + units.codes, len(days) * arms)
-        parts = cached[metric.name]
-        control = treatment = Moments.empty(contrast.rows.columns.shape[1])
         smallest = 1.0
-        for index, day in enumerate(days):
-            control = control + parts[index * arms]
-            treatment = treatment + parts[index * arms + contrast.arm]
-            try:
-                effect = effect_of_moments(metric, control, treatment, units.spec)
-            except Refused:
-                continue
+        for index, effect in _effects(units, contrast, codes, len(days), cached):
             smallest = min(smallest, effect.anytime_p)
             found.append(
                 Look(
-                    through=day,
-                    name=metric.name,
+                    through=days[index],
+                    name=contrast.metric.name,
                     contrast=contrast.name,
-                    n=control.n + treatment.n,
+                    n=effect.n_control + effect.n_treatment,
                     difference=effect.difference,
                     se=effect.se,
                     ci=effect.ci,
@@ -76,3 +66,24 @@ def looks(units: Units, contrasts: list[Contrast]) -> tuple[Look, ...]:
                 )
             )
     return tuple(found)
+
+
+def _effects(
+    units: Units, contrast: Contrast, codes: Codes, days: int, cached: dict[str, tuple[Moments, ...]]
+) -> Iterator[tuple[int, Effect]]:
+    """The effect through each day on which both arms can be compared."""
+    metric, arms = contrast.metric, len(units.arms)
+    if not by_moments(units, metric):
+        for index in range(days):
+            with suppress(Refused):
+                yield index, part_effect(contrast, units, codes <= index)
+        return
+    if metric.name not in cached:
+        cached[metric.name] = Moments.grouped(contrast.rows.columns, codes * arms + units.codes, days * arms)
+    parts = cached[metric.name]
+    control = treatment = Moments.empty(contrast.rows.columns.shape[1])
+    for index in range(days):
+        control = control + parts[index * arms]
+        treatment = treatment + parts[index * arms + contrast.arm]
+        with suppress(Refused):
+            yield index, effect_of_moments(metric, control, treatment, units.spec)

@@ -9,6 +9,14 @@ DEFINITIONS: dict[str, str] = {
     "lift_ci_log_delta": "exp(log(treatment / control) +- t x se of the log ratio) - 1",
     "cuped": "theta = pooled covariance with the covariates / their covariance, both arms together; means are centred "
     "on the covariates' pooled mean",
+    "strata": "arms compared within strata, means weighted by the strata's share of both arms together; variance "
+    "sum of share^2 x s^2 / n",
+    "bayesian": "normal likelihood (on the lift by the delta method) with a flat prior and with the spec's normal one; "
+    "risk is the expected loss of the wrong choice",
+    "group_sequential": "bounds by the error spent over information time (Lan and DeMets); p is the smallest error "
+    "rate whose bound this look would cross; the interval is the repeated one, difference +- bound x se",
+    "hybrid": "a part of the error rate for the confidence sequence at any time, the rest for one test at the planned "
+    "end; p = min(anytime p / part, p / rest)",
     "ratio": "sum(numerator) / sum(denominator); delta method over units",
     "quantile": "linear interpolation; variance by Maritz and Jarrett (the bootstrap's limit); normal theory",
     "winsor": "values above the upper quantile (linear) of all arms pooled count as that quantile; "
@@ -37,6 +45,11 @@ CHINESE: dict[str, str] = {
     "lift_ci": "Fieller 区间，自由度同差值；当且仅当 p < alpha 时不含 0",
     "lift_ci_log_delta": "exp(log(实验组 / 对照组) ± t × 对数比的标准误) - 1",
     "cuped": "theta = 与协变量的合并协方差 / 协变量的协方差，两组合并计算；均值以协变量的合并均值为中心",
+    "strata": "在各分层内比较，均值按分层在两组合计中的占比加权；方差为 占比^2 × s^2 / n 之和",
+    "bayesian": "正态似然（提升用 delta 法），分别取无信息先验与设定的正态先验；风险为选错时的期望损失",
+    "group_sequential": "按信息时间消耗错误率的界限（Lan 与 DeMets）；p 为使本次查看恰好越界的最小错误率；"
+    "区间为重复置信区间：差值 ± 界限 × 标准误",
+    "hybrid": "一部分错误率用于随时可看的置信序列，其余用于计划终点的一次检验；p = min(anytime p / 该部分, p / 其余)",
     "ratio": "分子之和 / 分母之和；按单位用 delta 法",
     "quantile": "线性插值；方差用 Maritz-Jarrett 法（自助法的极限）；正态理论",
     "winsor": "高于全部分组合并后上分位数（线性）的值按该分位数计；比率指标仅限分子",
@@ -61,9 +74,20 @@ def definition(name: str, text: str, language: str) -> str:
     return CHINESE.get(name, text) if language == "zh" else text
 
 
-def used(*, covariates: bool, cluster: bool, kinds: set[str], winsor: bool, segments: bool) -> dict[str, str]:
+def used(
+    *,
+    covariates: bool,
+    cluster: bool,
+    kinds: set[str],
+    winsor: bool,
+    segments: bool,
+    strata: bool = False,
+    basis: str = "fixed",
+) -> dict[str, str]:
     """The definitions that one experiment's results use."""
-    skip: set[str] = set()
+    skip: set[str] = {"group_sequential", "hybrid"} - {basis}
+    if not strata:
+        skip.add("strata")
     if not covariates:
         skip.add("cuped")
     if not cluster:

@@ -26,12 +26,13 @@ def ratio_pair(control: Moments, treatment: Moments) -> Pair:
     for part in (control, treatment):
         if part.mean[1] <= 0.0:
             raise Refused("denominator_not_positive", value=float(part.mean[1]))
-    return _pair(control, treatment, _linear(control), _linear(treatment), _linear(pooled), lead=2)
+    of_control, of_treatment = linear_weights(control.mean), linear_weights(treatment.mean)
+    return _pair(control, treatment, of_control, of_treatment, linear_weights(pooled.mean), lead=2)
 
 
-def _linear(part: Moments) -> Floats:
+def linear_weights(means: Floats) -> Floats:
     """Weights that make numerator and denominator one linearised value, (numerator - R denominator) / mean."""
-    numerator, denominator = part.mean[0], part.mean[1]
+    numerator, denominator = means[0], means[1]
     return np.array([1.0 / denominator, -numerator / denominator**2])
 
 
@@ -39,7 +40,7 @@ def _pair(
     control: Moments, treatment: Moments, of_control: Floats, of_treatment: Floats, of_pooled: Floats, *, lead: int
 ) -> Pair:
     pooled = control + treatment
-    theta = _theta(pooled, of_pooled, lead)
+    theta = pooled_theta(pooled.covariance(), of_pooled, lead)
     estimates = []
     raw = 0.0
     for part, linear in ((control, of_control), (treatment, of_treatment)):
@@ -53,9 +54,17 @@ def _pair(
     return Pair(control=estimates[0], treatment=estimates[1], raw_variance=raw)
 
 
-def _theta(pooled: Moments, linear: Floats, lead: int) -> Floats:
-    """Coefficients of the covariates, shape (k,), from both arms together."""
-    covariance = pooled.covariance()
+def pooled_theta(covariance: Floats, linear: Floats, lead: int) -> Floats:
+    """Coefficients of the covariates, shape (k,), from the covariances of both arms together.
+
+    Args:
+        covariance: Of (metric..., covariates...), shape (lead + k, lead + k).
+        linear: Weights that make the metric's columns one value, shape (lead,).
+        lead: How many columns are the metric itself.
+
+    Raises:
+        Refused: A covariate is constant, or covariates are collinear.
+    """
     among = covariance[lead:, lead:]
     if among.shape[0] == 0:
         return np.zeros(0)
@@ -71,6 +80,6 @@ def _theta(pooled: Moments, linear: Floats, lead: int) -> Floats:
 
 def covariate_shift(rows: Floats, lead: int, pooled: Moments) -> Floats:
     """Theta (x - mean) of each row, for estimators that need rows: shape (n,)."""
-    linear = np.array([1.0]) if lead == 1 else _linear(pooled)
-    shift: Floats = (rows[:, lead:] - pooled.mean[lead:]) @ _theta(pooled, linear, lead)
+    linear = np.array([1.0]) if lead == 1 else linear_weights(pooled.mean)
+    shift: Floats = (rows[:, lead:] - pooled.mean[lead:]) @ pooled_theta(pooled.covariance(), linear, lead)
     return shift

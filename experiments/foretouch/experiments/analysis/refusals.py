@@ -59,6 +59,30 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "segment {column} has {value} values, at most 60 are shown",
         "zh": "细分维度 {column} 有 {value} 个取值，最多显示 60 个",
     },
+    "strata_too_thin": {
+        "en": "{value} strata have fewer than two units in a group; use fewer or wider strata",
+        "zh": "有 {value} 个分层在某一分组中少于两个单位；请减少或合并分层",
+    },
+    "strata_not_offered": {
+        "en": "strata are not offered for quantiles and clusters",
+        "zh": "分位数与聚类不支持分层",
+    },
+    "too_many_strata": {
+        "en": "the strata {column} make {value} groups, at most 500 are used",
+        "zh": "分层 {column} 共 {value} 组，最多使用 500 组",
+    },
+    "not_randomised": {
+        "en": "the groups were not drawn by lot, so a difference may come from who is in them, not from what was done",
+        "zh": "分组并非随机，差异可能来自各组的人群本身，而非所做的事",
+    },
+    "groups_unlike": {
+        "en": "the groups already differed before the test in {column}, far beyond chance: they were not drawn by lot",
+        "zh": "实验前各组在 {column} 上的差异远超偶然，分组并非随机",
+    },
+    "segment_split_mismatch": {
+        "en": "the groups are not the size they should be here",
+        "zh": "此处分组人数与设定不符",
+    },
     "duplicate_units": {
         "en": "{value} units have more than one row; the analysis needs one row per unit",
         "zh": "有 {value} 个单位出现多行；分析要求每个单位一行",

@@ -1,12 +1,13 @@
 """Effects by segment, with one family of p, intervals at the false coverage rate, and Cochran's Q."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
 
-from foretouch.experiments.analysis.aggregates import Moments
-from foretouch.experiments.analysis.contrasts import Contrast, effect_of_moments
+from foretouch.experiments.analysis.aggregates import Codes, Moments
+from foretouch.experiments.analysis.contrasts import Contrast, by_moments, effect_of_moments, part_effect
 from foretouch.experiments.analysis.effects import Effect, t_quantile
 from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, fcr_level
 from foretouch.experiments.analysis.refusals import Refused
@@ -25,41 +26,61 @@ class _Cell:
     effect: Effect
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The units of each value of one segment, their moments made once per metric."""
+
+    units: Units
+    codes: Codes
+    groups: int
+    made: dict[str, tuple[Moments, ...]] = field(default_factory=dict)
+
+    def effect(self, contrast: Contrast, level: int) -> Effect:
+        """The effect in one value; without the strata, which may be that very segment."""
+        metric, arms = contrast.metric, len(self.units.arms)
+        if metric.strata:
+            metric = metric.replace(strata=())
+        if not by_moments(self.units, metric):
+            return part_effect(contrast, self.units, self.codes == level)
+        if metric.name not in self.made:
+            grouped = self.codes * arms + self.units.codes
+            self.made[metric.name] = Moments.grouped(contrast.rows.columns, grouped, self.groups * arms)
+        parts = self.made[metric.name]
+        return effect_of_moments(metric, parts[level * arms], parts[level * arms + contrast.arm], self.units.spec)
+
+
 def segment_results(
-    units: Units, contrasts: list[Contrast]
+    units: Units, contrasts: list[Contrast], *, without: Collection[tuple[str, str]] = ()
 ) -> tuple[tuple[SegmentResult, ...], tuple[Heterogeneity, ...], list[Problem]]:
-    """Every segment of the spec for every metric that moments can carry (no quantiles, no clusters).
+    """Every segment of the spec for every contrast.
+
+    Args:
+        units: Everyone.
+        contrasts: The whole's comparisons.
+        without: Segments and values that cannot be read, because their split is wrong.
 
     Returns:
         Segment rows, one heterogeneity test per (segment, metric, arm), and what was refused.
     """
     cells: list[_Cell] = []
     problems: list[Problem] = []
-    if units.spec.cluster is not None:
-        return (), (), problems
+    refused = frozenset(without)
     for segment in units.spec.segments:
         try:
             levels, codes = units.levels(segment)
         except Refused as reason:
             problems.append((reason, "*", segment))
             continue
-        arms = len(units.arms)
-        cached: dict[str, tuple[Moments, ...]] = {}
+        parts = _Parts(units=units, codes=codes, groups=len(levels))
+        fit = [(level, value) for level, value in enumerate(levels) if (segment, value) not in refused]
+        unfit = [value for value in levels if (segment, value) in refused]
+        problems += [(Refused("segment_split_mismatch"), "*", f"{segment} = {value}") for value in unfit]
         for contrast in contrasts:
-            metric = contrast.metric
-            if metric.kind == "quantile":
-                continue
-            if metric.name not in cached:
-                grouped = codes * arms + units.codes
-                cached[metric.name] = Moments.grouped(contrast.rows.columns, grouped, len(levels) * arms)
-            parts = cached[metric.name]
-            for level, value in enumerate(levels):
+            for level, value in fit:
                 try:
-                    effect = effect_of_moments(
-                        metric, parts[level * arms], parts[level * arms + contrast.arm], units.spec
-                    )
+                    effect = parts.effect(contrast, level)
                 except Refused as reason:
-                    problems.append((reason, metric.name, f"{segment} = {value}"))
+                    problems.append((reason, contrast.metric.name, f"{segment} = {value}"))
                     continue
                 cells.append(_Cell(segment=segment, value=value, contrast=contrast, effect=effect))
     adjusted = benjamini_hochberg([cell.effect.p for cell in cells])

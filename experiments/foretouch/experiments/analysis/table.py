@@ -12,6 +12,7 @@ from foretouch.experiments.analysis.aggregates import Codes, Floats
 from foretouch.experiments.analysis.refusals import Refused
 
 MOST_LEVELS = 60
+MOST_STRATA = 500
 MISSING = "(missing)"
 
 
@@ -33,6 +34,8 @@ class Units:
     codes: Codes
     refused: tuple[Refused, ...] = ()
     _columns: dict[str, Floats] = field(default_factory=dict)
+    _clusters: list[Codes] = field(default_factory=list)
+    _strata: dict[tuple[str, ...], tuple[int, Codes]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: pd.DataFrame, spec: ExperimentSpec) -> "Units":
@@ -97,6 +100,41 @@ class Units:
                 raise Refused("missing_values", value=bad, column=name)
             self._columns[name] = values
         return self._columns[name]
+
+    def clusters(self) -> Codes:
+        """The cluster of each row, codes from 0, shape (n,).
+
+        Raises:
+            Refused: The column is not there or has gaps.
+        """
+        name = str(self.spec.cluster)
+        if name not in self.rows.columns:
+            raise Refused("missing_column", value=name)
+        if self._clusters:
+            return self._clusters[0]
+        codes = pd.factorize(self.rows[name])[0].astype(np.int64)
+        if (codes < 0).any():
+            raise Refused("missing_values", value=int((codes < 0).sum()), column=name)
+        self._clusters.append(codes)
+        return codes
+
+    def strata(self, names: tuple[str, ...]) -> tuple[int, Codes]:
+        """How many strata the columns make together, and the stratum of each row.
+
+        Raises:
+            Refused: A column is not there, or there are too many strata.
+        """
+        if names not in self._strata:
+            codes = np.zeros(len(self.rows), dtype=np.int64)
+            for name in names:
+                if name not in self.rows.columns:
+                    raise Refused("missing_column", value=name)
+                own, uniques = pd.factorize(self.rows[name], sort=True, use_na_sentinel=False)
+                codes, crossed = pd.factorize(codes * len(uniques) + own)
+                if len(crossed) > MOST_STRATA:
+                    raise Refused("too_many_strata", column=", ".join(names), value=len(crossed))
+            self._strata[names] = (int(codes.max(initial=0)) + 1, codes.astype(np.int64))
+        return self._strata[names]
 
     def levels(self, name: str) -> tuple[list[str], Codes]:
         """A segment's values in order, and the code of each row.
@@ -163,6 +201,8 @@ def metric_rows(units: Units, metric: Metric) -> MetricRows:
         raise Refused("not_binary", value=names[0])
     if metric.kind == "quantile" and metric.covariates:
         raise Refused("covariates_not_for_quantile")
+    if metric.strata and (metric.kind == "quantile" or units.spec.cluster is not None):
+        raise Refused("strata_not_offered")
     cap = uncapped = None
     if metric.winsor is not None and len(columns[0]):
         cap, uncapped = float(np.quantile(columns[0], metric.winsor)), columns[0]

@@ -5,37 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
-from scipy import special
 
 from foretouch.core.errors import NotReadyError
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.aggregates import Moments
 from foretouch.experiments.analysis.contrasts import pair_of_moments
-from foretouch.experiments.analysis.group_sequential import Spending, bounds, inflation
-from foretouch.experiments.analysis.power import detectable, shift_needed, units_needed
-from foretouch.experiments.analysis.sequential import anytime_half_width
+from foretouch.experiments.analysis.plan_of_looks import prices_of
+from foretouch.experiments.analysis.power import detectable, units_needed
 from foretouch.experiments.analysis.table import column_of
 from foretouch.experiments.log.measures import measure, members_of, metric_measures
+from foretouch.experiments.results import Price
 from foretouch.experiments.specs import spec_of
 from foretouch.features.tables import connect
 
-LOOKS = (0.2, 0.4, 0.6, 0.8, 1.0)
 LIFTS = (0.02, 0.05, 0.10, 0.20)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """What a way of looking at the results costs.
-
-    Attributes:
-        looks: How often, and with which bounds: ``once``, ``5 looks, obrien-fleming``, …, ``any time``.
-        bounds: Of each look, in standard errors; empty for any time.
-        factor: Most units needed, over those of one test at the end with the same error rate and power.
-    """
-
-    looks: str
-    bounds: tuple[float, ...]
-    factor: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,24 +120,6 @@ def design(workspace: Workspace, key: str, *, now: datetime, power: float) -> Pl
         metrics=tuple(plans),
         prices=prices_of(alpha=alpha, power=power),
     )
-
-
-def prices_of(*, alpha: float, power: float) -> tuple[Price, ...]:
-    """What it costs to look before the end, beside one test at the end.
-
-    Five equally spaced looks with either bound, and the confidence sequence that may be looked at always, tuned to be
-    tightest at the planned size; its factor counts only what is found at the end, so that it is an upper bound.
-    """
-    fixed = shift_needed(power=power, alpha=alpha)
-    prices = [Price(looks="once", bounds=(float(special.ndtri(1.0 - alpha / 2.0)),), factor=1.0)]
-    ways: tuple[Spending, ...] = ("obrien-fleming", "pocock")
-    for spending in ways:
-        found = bounds(LOOKS, alpha=alpha, spending=spending)
-        factor = inflation(LOOKS, alpha=alpha, power=power, spending=spending)
-        prices.append(Price(looks=f"{len(LOOKS)} looks, {spending}", bounds=found, factor=factor))
-    critical = anytime_half_width(se=1.0, n=1, alpha=alpha, tuning=1.0)  # in standard errors, the same at every tuning
-    always = (critical + float(special.ndtri(power))) / fixed
-    return (*prices, Price(looks="any time", bounds=(), factor=always**2))
 
 
 def _plan(

@@ -58,7 +58,7 @@ def _ship(results: Results) -> Told:
     verdict = results.verdict
     key = f"ship_{verdict.code}"
     if verdict.code == "unclear":
-        key = "ship_waiting" if not results.metrics else "ship_unclear" if results.basis != "fixed" else "ship_unproven"
+        key = "ship_waiting" if not results.metrics else "ship_unclear" if results.running else "ship_unproven"
     detail = f"{key}_detail"
     names = {"arm": arm_title(results, verdict.contrast or ""), "control": arm_title(results, results.control)}
     return ANSWERS.both(key), [ANSWERS.both(detail, **names)] if detail in ANSWERS else []
@@ -84,8 +84,9 @@ def _sure(results: Results, row: MetricResult | None) -> Told:
     if results.verdict.code == "equivalent" and row.non_inferiority is not None:
         margin = size(results, row, row.non_inferiority.margin)
         return ANSWERS.both("sure", level=level), [ANSWERS.both("sure_no_worse", margin=margin)]
-    interval = row.anytime_ci if results.basis == "anytime" else row.ci
-    lifts = row.anytime_lift_ci if results.basis == "anytime" else row.lift_ci
+    if results.assignment == "observational":
+        return ANSWERS.both("unsure"), []
+    interval, lifts = row.decisive_ci, row.decisive_lift_ci
     if row.lift is not None and lifts is not None:
         ends = numbers.percents((row.lift, *lifts))[1:]
     else:
@@ -103,7 +104,7 @@ def _long(results: Results) -> Told:
     verdict, enrolment = results.verdict, results.enrolment
     if verdict.code == "broken":
         return ANSWERS.both("none"), [ANSWERS.both("long_broken")]
-    running = results.basis != "fixed"
+    running = results.running
     told: list[Phrase] = []
     if running and results.ends_at is not None:
         told.append(ANSWERS.both("long_until", day=numbers.day(results.ends_at)))

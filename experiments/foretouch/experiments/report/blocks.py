@@ -39,8 +39,8 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
     for row in rows:
         title = title_of(results, row.name)[language]
         role = "" if secondary else f" ({label(row.role, language)})"
-        interval = row.anytime_ci if anytime else row.ci
-        lifts = _relative(row, interval, anytime=anytime)
+        interval = row.decisive_ci
+        lifts = _relative(row, interval)
         drawn = (lifts or _of_control(row, interval)) if row.control_mean > 0 else None
         if row.lift is not None and drawn is not None:
             dots.append(
@@ -114,10 +114,10 @@ def _pair(dots: Sequence[Dot], *, axis: str, name: str, title: str, centre: floa
     )
 
 
-def _relative(row: MetricResult, interval: tuple[float, float], *, anytime: bool) -> tuple[float, float] | None:
+def _relative(row: MetricResult, interval: tuple[float, float]) -> tuple[float, float] | None:
     """The relative interval; beside a limit, which is absolute, the absolute one as a share of the control."""
     if row.non_inferiority is None:
-        return row.anytime_lift_ci if anytime else row.lift_ci
+        return row.decisive_lift_ci
     return _of_control(row, interval)
 
 

@@ -186,7 +186,7 @@ def _counting(results: Results, language: str) -> list[str]:
     told.append(sentence("maturity", language, **mature))
     if enrolment.shortened_to_days is not None:
         told.append(label("shortened", language, days=numbers.plain(enrolment.shortened_to_days)))
-    if results.basis == "anytime":
+    if results.running:
         told.append(sentence("running", language))
     return told
 

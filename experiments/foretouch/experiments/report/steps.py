@@ -54,7 +54,7 @@ def _names(results: Results) -> list[str]:
         return ["wait", *(["shorter"] if _oldest_days(results) else []), "size"]
     if code == "unclear":
         silent = any(check.code in {"fresh_old", "fresh_none"} for check in results.checks)
-        return [*(["events"] if silent else []), "go_on" if results.basis == "anytime" else "ended", "size"]
+        return [*(["events"] if silent else []), "go_on" if results.running else "ended", "size"]
     return {"win": ["ship"], "harm": ["stop"], "equivalent": ["choose"]}[code]
 
 

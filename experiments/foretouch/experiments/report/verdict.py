@@ -3,6 +3,7 @@
 In order, the first that holds:
 
 1. the split, the arms or the units are wrong                                   -> broken
+   the arms were not drawn by lot                                               -> unclear (never win, never harm)
 2. a guardrail lies wholly beyond its margin (or, without one, is surely worse) -> harm
 3. a primary metric is surely worse                                             -> harm
 4. a primary metric is surely better, a guardrail's margin not shown yet        -> unclear (keep running)
@@ -34,10 +35,13 @@ BREAKING = (
     "duplicate_units",
     "missing_arm",
     "assignment_mismatch",
+    "groups_unlike",
 )
 """Refusals of the whole that take numbers and verdict away."""
 MISPLACED = ("zero_weight_traffic", "unknown_arm", "unit_in_two_arms", "duplicate_units", "missing_arm")
 """Those of them that say that units are where they should not be."""
+OBSERVED = "not_randomised"
+"""The refusal that leaves the numbers and takes the praise and the blame: the arms were not drawn by lot."""
 WAITING = ("none_mature", "no_units", "no_log", "spec_wrong")
 ORDER = ("broken", "win", "harm", "unclear", "equivalent")
 """Which arm's verdict is the one to act on."""
@@ -56,6 +60,9 @@ def verdicts(results: Results, spec: ExperimentSpec) -> tuple[Verdict, ...]:
             key = "unclear_spec" if item.code == "spec_wrong" else "unclear_none_mature"
             return (_verdict("unclear", key, results, None, reason=_reason(item)),)
     arms = [arm for arm, weight in spec.weights.items() if arm != spec.control and weight > 0.0]
+    for item in whole:
+        if item.code == OBSERVED:
+            return tuple(_observed(results, item, arm) for arm in arms)
     return tuple(_of_arm(results, spec, arm) for arm in arms)
 
 
@@ -64,13 +71,16 @@ def overall(found: Sequence[Verdict]) -> Verdict:
     return min(found, key=lambda item: ORDER.index(item.code))
 
 
-def split_lights(split: Split, titles: Mapping[str, Phrase], *, misplaced: bool) -> tuple[Check, ...]:
+def assignment_lights(
+    split: Split, titles: Mapping[str, Phrase], *, misplaced: bool, randomised: bool = True
+) -> tuple[Check, ...]:
     """Lights for the sizes of the arms and for units in arms where they should not be; none without units.
 
     Args:
         split: Observed and expected sizes.
         titles: What readers call the arms.
         misplaced: Units are in arms where they should not be.
+        randomised: The arms were drawn by lot, so that their sizes can be held against the weights.
     """
     if not any(split.observed.values()):
         return ()
@@ -81,8 +91,11 @@ def split_lights(split: Split, titles: Mapping[str, Phrase], *, misplaced: bool)
     text = {code: phrase("comma")[code].join(item[code] for item in sizes) for code in LANGUAGES}
     code = "split_ok" if split.ok else "split_bad"
     arms = "arms_bad" if misplaced else "arms_ok"
+    first = Check(code=code, light="green" if split.ok else "red", **say(code, split=text))
+    if not randomised:
+        first = Check(code="observational", light="red", **say("observational"))
     return (
-        Check(code=code, light="green" if split.ok else "red", **say(code, split=text)),
+        first,
         Check(code=arms, light="red" if misplaced else "green", **say(arms)),
     )
 
@@ -97,6 +110,16 @@ def _of_arm(results: Results, spec: ExperimentSpec, arm: str) -> Verdict:
     if refused is not None:
         return refused
     return _of_primaries(results, arm, [row for row in rows if row.role == "primary"], guardrails)
+
+
+def _observed(results: Results, reason: Refusal, arm: str) -> Verdict:
+    """No praise and no blame: the levels, and why they prove nothing."""
+    rows = [row for row in results.metrics if row.contrast == arm]
+    row = next((item for item in rows if item.role == "primary"), rows[0] if rows else None)
+    if row is None:
+        return _verdict("unclear", "unclear_none_mature", results, arm, reason=_reason(reason))
+    values = {**_effect(results, row), "reason": _reason(reason), "about": row.name}
+    return _verdict("unclear", "unclear_observational", results, arm, **values)
 
 
 def _of_primaries(
@@ -122,8 +145,7 @@ def _guardrail_harm(results: Results, row: MetricResult) -> Verdict | None:
     surely = row.p_adjusted < results.alpha and not _good(row)
     if (limit is None and not surely) or (limit is not None and limit.status != "broken"):
         return None
-    interval = row.anytime_ci if results.basis == "anytime" else row.ci
-    low, high = sorted(abs(item) for item in interval)
+    low, high = sorted(abs(item) for item in row.decisive_ci)
     sizes = [size(results, row, item) for item in (low, high)]
     if row.kind == "proportion":
         sizes = numbers.points((low, high))
@@ -189,7 +211,7 @@ def _better(results: Results, row: MetricResult, guardrails: Sequence[MetricResu
 def _unclear(results: Results, row: MetricResult) -> Verdict:
     values = _effect(results, row)
     family = [item for item in results.metrics if item.role != "secondary"]
-    plain = row.anytime_p if results.basis == "anytime" else row.p
+    plain = row.p if row.decisive is None else row.decisive.p
     key = "unclear_many" if plain < results.alpha else "unclear"
     return _verdict(
         "unclear",
@@ -204,13 +226,11 @@ def _unclear(results: Results, row: MetricResult) -> Verdict:
 
 
 def _effect(results: Results, row: MetricResult) -> dict[str, object]:
-    anytime = results.basis == "anytime"
-    lifts = row.anytime_lift_ci if anytime else row.lift_ci
+    lifts = row.decisive_lift_ci
     if row.lift is not None and lifts is not None and row.control_mean > 0.0:
         effect, low, high = numbers.percents((row.lift, *lifts))
     else:
-        interval = row.anytime_ci if anytime else row.ci
-        effect, low, high = differences(results, row, (row.difference, *interval))
+        effect, low, high = differences(results, row, (row.difference, *row.decisive_ci))
         low = numbers.bare(low)
     before, after = levels(results, row, (row.control_mean, row.treatment_mean))
     return {
