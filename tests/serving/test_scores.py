@@ -32,6 +32,7 @@ from foretouch.features.tables import read_table
 from foretouch.serving.jobs.leads import signing_secret
 from foretouch.serving.jobs.score_file import formula_safe, read_audience
 from foretouch.serving.jobs.scores import encode_frame, score_everyone
+from foretouch.serving.models.support import SUPPORT
 from tests.serving.receiver import lead_data, receiving
 
 INPUTS = (
@@ -107,6 +108,37 @@ def test_every_lead_gets_the_champions_score(workspace: Workspace, tmp_path: Pat
     hot = scored["score"] >= 0.3
     assert (scored["band"] == "hot").equals(hot)
     assert scored.loc[leads, "reason_1"].str.contains(r"\((?:raises|lowers) it\)").all()
+
+
+def test_of_whom_too_little_is_known_the_segment_answers(workspace: Workspace, tmp_path: Path) -> None:
+    """Who never bought has one input fewer; their stage's rate stands in, and sales is not told of them."""
+    first = read_bundle(workspace.bundles, "lead", "v1")
+    rate = {"rate": 0.31, "low": 0.2, "high": 0.4, "level": 0.95, "customers": 77}
+    support = {"customers": {"prospect": 77}, "min_customers": 0, "least_known": 4, "rates": {"prospect": rate}}
+    card = first.card.replace(version="v2", extras={SUPPORT: support})
+    write_bundle(workspace.bundles, card, first.model_text, first.golden)
+    write_aliases(workspace.bundles, "lead", {"champion": "v2"})
+    try:
+        run = score_everyone(workspace, "lead", tmp_path / "leads.parquet")
+    finally:
+        write_aliases(workspace.bundles, "lead", {"champion": "v1"})
+    scored = pd.read_parquet(run.out).set_index("customer_id")
+    frame = features_now(workspace).set_index("customer_id").reindex(scored.index)
+    known = np.count_nonzero(~np.isnan(encode_frame(card, frame)), axis=1)
+    lead = ~(frame["goal_total"] > 0).to_numpy()
+    prospects = lead & (frame["lifecycle_stage"] == "prospect").to_numpy()
+    assert prospects.sum() > 20
+    segment = scored[prospects]
+    assert (segment["basis"] == "segment").all()
+    assert (segment[["score", "score_low", "score_high"]] == [0.31, 0.2, 0.4]).all(axis=None)
+    assert (segment["band"] == "hot").all()
+    assert segment["reason_1"].isna().all()
+    assert segment["note"].str.endswith("the rate of 77 customers of lifecycle stage 'prospect'").all()
+    own = scored[lead & (known == 4)]
+    assert (own["basis"] == "customer").all()
+    assert own["note"].isna().all()
+    assert run.scored == len(segment) + len(own)
+    assert {item.customer_id for item in run.leads} == set(own.index)
 
 
 def test_encoding_by_column_is_encoding_by_row(workspace: Workspace) -> None:

@@ -7,7 +7,7 @@ from foretouch.training.booster import golden_rows, predict_text
 from foretouch.training.calibration import apply, bands, calibrate_probability, probability_intervals
 from foretouch.training.data import encode
 from foretouch.training.purchase_part import raw_scores
-from foretouch.training.support import support_of
+from foretouch.training.support import support_and_rates
 from foretouch.training.tabular import fit_trees, quantile_thresholds
 from foretouch.training.task import Dataset, Fitted, FloatArray, Split, TrainingRun
 
@@ -46,7 +46,10 @@ def fit_probability(
         intervals=probability_intervals(score, split.calibrate.label, cluster=split.calibrate.customer_id),
         bands=bands(list(band_shares), thresholds),
         parameters=trees.parameters,
-        extras={"band_shares": dict(band_shares), **support_of(split.fit)},
+        extras={
+            "band_shares": dict(band_shares),
+            **support_and_rates(split.fit, split.calibrate, trees.inputs),
+        },
         notes=(
             *notes,
             "Bands: the thresholds are the scores that "

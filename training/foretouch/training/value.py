@@ -30,7 +30,7 @@ from foretouch.training.metrics import GINI, MAE, RMSE, SPEARMAN, amount_figures
 from foretouch.training.probability import score_rows
 from foretouch.training.purchase_part import blend_note, blended, history_inputs, purchase_part
 from foretouch.training.purchases import expected_spend, purchase_events
-from foretouch.training.support import support_of
+from foretouch.training.support import support_and_rates
 from foretouch.training.tabular import fit_trees, inputs_of, load_split, quantile_thresholds
 from foretouch.training.targets import value_labels
 from foretouch.training.task import Evaluation, Fitted, Split, TrainingRun
@@ -103,7 +103,7 @@ class ValueTask:
                 "percentiles": [float(value) for value in np.quantile(score, np.linspace(0.0, 1.0, 101))],
                 "band_shares": dict(BANDS),
                 "margin_rate": config.goals.value.margin_rate,
-                **support_of(split.fit),
+                **support_and_rates(split.fit, split.calibrate, trees.inputs, amount=True),
             },
             notes=(
                 "The score is revenue, not margin; margin = revenue x margin_rate.",

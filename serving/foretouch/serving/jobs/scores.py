@@ -1,6 +1,6 @@
 """Scores for everyone: the champion over the as-of features of now, in chunks, to one file for the CRM."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,14 @@ from foretouch.serving.jobs.leads import ScoredLead
 from foretouch.serving.jobs.score_file import ScoreFile, read_audience
 from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.scoring import Explainer, FloatArray, Scorer, band, calibrate, interval
-from foretouch.serving.models.support import too_little_of
+from foretouch.serving.models.support import BackOff, back_off_of, too_little_of
 from foretouch.serving.words.reasons import value_text
 
 ScoredModel = Literal["lead", "churn", "value"]
 CHUNK = 20_000
 REASONS = 3
+CUSTOMER, SEGMENT = "customer", "segment"
+"""Whose rate a score is."""
 _TEXT = pa.string()
 _COLUMNS: dict[str, pa.DataType] = {
     "customer_id": _TEXT,
@@ -37,11 +39,13 @@ _COLUMNS: dict[str, pa.DataType] = {
     "score_low": pa.float64(),
     "score_high": pa.float64(),
     "band": _TEXT,
+    "basis": _TEXT,
     **{f"reason_{rank}": _TEXT for rank in range(1, REASONS + 1)},
     "note": _TEXT,
 }
 SCHEMA = pa.schema(_COLUMNS)
-"""Columns of the file. ``note`` says why a score is null."""
+"""Columns of the file. ``basis`` is ``customer``, or ``segment`` where the rate of the customer's segment stands in;
+``note`` says why, or why a score is null."""
 
 Progress = Callable[[int, int], None]
 
@@ -116,10 +120,10 @@ def score_everyone(
             rows += len(frame)
             for name, count in frame["band"].value_counts().items():
                 bands[str(name)] = bands.get(str(name), 0) + int(count)
-            for name, count in frame["note"].value_counts().items():
+            for name, count in frame.loc[frame["score"].isna(), "note"].value_counts().items():
                 notes[str(name)] = notes.get(str(name), 0) + int(count)
             if model == "lead":
-                leads += _leads(frame[frame["score"].notna()])
+                leads += _leads(frame[frame["basis"] == CUSTOMER])
             if progress is not None:
                 progress(min(start + chunk, len(customers)), len(customers))
     return ScoreRun(
@@ -163,6 +167,7 @@ def score_chunk(workspace: Workspace, scorer: Scorer, customers: Sequence[str], 
             "score_low": np.array([span.low if span else np.nan for span in spans], dtype=np.float64),
             "score_high": np.array([span.high if span else np.nan for span in spans], dtype=np.float64),
             "band": np.array([band(card, value) for value in calibrated], dtype=object),
+            "basis": np.full(len(inside), CUSTOMER, dtype=object),
         },
         index=inside.index,
     )
@@ -170,13 +175,27 @@ def score_chunk(workspace: Workspace, scorer: Scorer, customers: Sequence[str], 
         reasons = _reasons(workspace.config, card, inside, scorer.contributions(vectors))
         for rank in range(REASONS):
             scored[f"reason_{rank + 1}"] = [row[rank] for row in reasons]
+    thin = _told_by_segment(scored, card, back_off_of(card, inside, vectors))
     strangers = pd.Series("unknown customer", index=[name for name in customers if name not in known], dtype=object)
-    notes = pd.concat([outside, strangers])
+    notes = pd.concat([outside, thin, strangers])
     result = scored.reindex(index=list(customers), columns=SCHEMA.names)
     result["customer_id"] = list(customers)
     result["model"], result["model_version"], result["as_of"] = card.model, card.version, pd.Timestamp(now)
     result["note"] = notes.reindex(list(customers)).astype(object)
     return result.reset_index(drop=True)
+
+
+def _told_by_segment(scored: pd.DataFrame, card: ModelCard, told: Mapping[int, BackOff]) -> "pd.Series[str]":
+    """Puts the segment's rate where too little is known of a customer, and says why, by customer."""
+    why: dict[str, str] = {}
+    for row, item in told.items():
+        customer = str(scored.index[row])
+        why[customer] = item.why
+        scored.loc[customer] = None
+        if item.rate is not None:
+            columns = ["score", "score_low", "score_high", "band", "basis"]
+            scored.loc[customer, columns] = [item.rate, item.low, item.high, band(card, item.rate), SEGMENT]
+    return pd.Series(why, dtype=object)
 
 
 def out_of_scope(config: Config, model: str, features: pd.DataFrame) -> "pd.Series[str]":

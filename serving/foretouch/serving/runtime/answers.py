@@ -1,23 +1,24 @@
 """Answers that decide nothing: a customer's scores, the offers ranked, the hours to send at."""
 
 from datetime import datetime, timedelta
-from math import nan
+from math import isnan, nan
 from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from foretouch.core.bundle import ModelCard
 from foretouch.core.contact import known_zone
-from foretouch.core.decisions import Candidate, DecisionRequest, FeatureSnapshot
+from foretouch.core.decisions import Candidate, DecisionRequest, FeatureSnapshot, Interval
 from foretouch.core.errors import NotFoundError
 from foretouch.core.state.people import counter_snapshot
 from foretouch.serving.decision.customer_rhythm import Reading
 from foretouch.serving.decision.moment import settle_window
 from foretouch.serving.decision.send_time import EVERY_CHANNEL, NO_RHYTHM, Rhythm
 from foretouch.serving.jobs.scores import ScoredModel, out_of_scope
-from foretouch.serving.models.scoring import Scorer, band, interval, score
+from foretouch.serving.models.scoring import Scorer, band, interval, plan_of, score
 from foretouch.serving.models.send_effect import SendEffect
-from foretouch.serving.models.support import FEATURE, too_little
+from foretouch.serving.models.support import FEATURE, BackOff, back_off, too_little
 from foretouch.serving.rules.contact import in_words
 from foretouch.serving.rules.hours import hour_rules, open_slots
 from foretouch.serving.rules.slots import hour_of_week, walk
@@ -76,13 +77,21 @@ class Answers:
         outside = self._out_of_scope(model, snapshot) or too_little(scorer.card, row.get(FEATURE))
         if outside is not None:
             return answer.replace(reason=outside)
+        vector = plan_of(scorer).vector(row)
+        told = back_off(scorer.card, row.get(FEATURE), sum(not isnan(value) for value in vector))
+        if told is not None:
+            return _of_segment(answer, scorer.card, told)
         try:
             value = float(score(scorer, [row])[0])
             reasons = model_reasons(scorer, row, settings.config)
         except ValueError as error:
             return answer.replace(reason=f"the {model} model failed on these features: {error}")
         return answer.replace(
-            score=value, interval=interval(scorer.card, value), band=band(scorer.card, value), reason_codes=reasons
+            score=value,
+            interval=interval(scorer.card, value),
+            band=band(scorer.card, value),
+            reason_codes=reasons,
+            basis="customer",
         )
 
     def _out_of_scope(self, model: str, features: FeatureSnapshot) -> str | None:
@@ -182,6 +191,19 @@ class Answers:
             return ZoneInfo(known_zone(counters.time_zone)), None
         except ValueError as error:
             return default, f"the customer's {error}; {default.key} is used"
+
+
+def _of_segment(answer: ScoreAnswer, card: ModelCard, told: BackOff) -> ScoreAnswer:
+    """The rate of a customer's segment, said to be that; or why there is none either."""
+    if told.rate is None:
+        return answer.replace(reason=told.why)
+    return answer.replace(
+        score=told.rate,
+        interval=Interval(low=told.low, high=told.high, level=told.level),
+        band=band(card, told.rate),
+        basis="segment",
+        reason=told.why,
+    )
 
 
 def ages(features: FeatureSnapshot, now: datetime) -> dict[str, float]:

@@ -85,8 +85,10 @@ class ScoreAnswer(Contract):
     interval: Interval | None = None
     band: str | None = None
     reason_codes: tuple[Reason, ...] = ()
+    basis: Literal["customer", "segment"] | None = None
+    """Whose rate it is: the customer's own by the model, or, where too little is known of them, their segment's."""
     reason: str | None = None
-    """Why the score is null."""
+    """Why the score is null, or the segment's."""
     feature_ages: dict[str, float] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
