@@ -37,7 +37,7 @@ def insights(
     if lang not in {"en", "zh", "both"}:
         raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")
     opened = Workspace.open(workspace)
-    found = read_insights(opened, _time(since, "--since"), _time(until, "--until"))
+    found = read_insights(opened, time_option(since, "--since"), time_option(until, "--until"))
     written = write_pages(found, out or opened.reports, ("en", "zh") if lang == "both" else (lang,))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
@@ -48,7 +48,7 @@ def insights(
         typer.echo(f"  {path}")
 
 
-def _time(text: str | None, option: str) -> datetime | None:
+def time_option(text: str | None, option: str) -> datetime | None:
     """A time as it was asked for."""
     if text is None:
         return None
