@@ -10,7 +10,7 @@ from dataclasses import replace
 from foretouch.core.decisions import DecisionRecord, DecisionRequest
 from foretouch.core.policy import PolicySpec
 from foretouch.core.rng import derive_seed, uniform
-from foretouch.serving.decision.candidates import Key, Option, list_candidates
+from foretouch.serving.decision.candidates import Key, Lineup, Option, list_candidates
 from foretouch.serving.decision.cooling import contacts_behind, cooled
 from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.customer_rhythm import SEND_TIME_MODEL, rhythm_of
@@ -22,7 +22,7 @@ from foretouch.serving.decision.inputs import DEFAULT_POLICY, DecisionInputs
 from foretouch.serving.decision.last_resort import default_options, probes, resorts, take_default
 from foretouch.serving.decision.placements import screen_in_turn
 from foretouch.serving.decision.priority import Appraiser
-from foretouch.serving.decision.propensities import Propensities
+from foretouch.serving.decision.propensities import OfOffers, Propensities
 from foretouch.serving.decision.record import write_record
 from foretouch.serving.decision.screening import Screened
 from foretouch.serving.decision.selection import Lottery, select
@@ -101,8 +101,9 @@ def _screened(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
     listing = list_candidates(request, inputs.catalogue, inputs.plans)
     left_out = tuple(Screened(option=option, dropped=dropped) for option, dropped in listing.dropped)
     asked = bool(listing.options or left_out)
-    options = listing.options if asked else _resort_options(request, inputs)
+    options = listing.options if asked else Lineup(_resort_options(request, inputs))
     return course.but(
+        listed=options,
         screened=(*left_out, *_screen(options, course)),
         unknown=listing.unknown,
         empty=not asked,
@@ -129,7 +130,7 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
         found = Propensities(step="rules", reason="the catalogue has no offer for this touchpoint")
     else:
         found = find_propensities(
-            [item.option for item in course.survivors],
+            course.lineup,
             request=request,
             features=course.customer.features,
             models=inputs.models,
@@ -149,7 +150,7 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
 
 
 def _screen(options: tuple[Option, ...], course: Course) -> tuple[Screened, ...]:
-    return screen_in_turn(options, course.setting, course.customer.features)
+    return screen_in_turn(Lineup.of(options), course.setting, course.customer.features)
 
 
 def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Course:
@@ -186,7 +187,14 @@ def _selected(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
         forced=course.forced,
         owed=owed,
     )
-    selection = select(course.survivors, lottery, touch=setting.touch, zone=setting.zone, expires_at=setting.expires_at)
+    selection = select(
+        course.survivors,
+        lottery,
+        touch=setting.touch,
+        zone=setting.zone,
+        expires_at=setting.expires_at,
+        lineup=course.lineup,
+    )
     return course.but(found=found, selection=selection, rhythm=rhythm, warnings=(*course.warnings, *warnings))
 
 
@@ -196,10 +204,11 @@ def _credited(found: Propensities, policy: PolicySpec) -> tuple[Propensities, Ma
     Where it is not, all are compared on their response, so that no option is measured by another yardstick. The
     model's bootstrap members are of the response: they say nothing of an uplift, and softmax draws.
     """
-    known = bool(found.by_key) and all(found.uplift.get(key) is not None for key in found.by_key)
-    if policy.propensity != "uplift" or not known:
+    if policy.propensity != "uplift" or not found.by_key:
+        return found, found.by_key
+    if any(found.uplift.get(key) is None for key in found.by_key):
         return found, found.by_key
     if found.members:
         said = f"policy {policy.name!r} draws from bootstrap members, and the uplift has none: softmax draws"
-        found = replace(found, members={}, shortfall=f"{found.shortfall}; {said}" if found.shortfall else said)
+        found = replace(found, members=OfOffers(), shortfall=f"{found.shortfall}; {said}" if found.shortfall else said)
     return found, found.uplift

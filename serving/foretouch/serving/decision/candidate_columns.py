@@ -15,16 +15,14 @@ from foretouch.core.decisions import Suppression
 from foretouch.core.offers import Catalogue
 from foretouch.core.packing import DIGITS, pack_columns, pack_groups
 from foretouch.core.record_parts import WEIGHT, WRITE, time_text
-from foretouch.serving.decision.candidates import Key, Menu, lay_out
+from foretouch.serving.decision.candidates import NO_CONTACT, Key, Lineup, menu_of
 from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.propensities import Span
-from foretouch.serving.decision.selection import NO_CONTACT, Selection
+from foretouch.serving.decision.selection import Selection
 
 Positions = Callable[[Suppression], int]
 """Where a rule's statement is kept in the document."""
-OWN_WEIGHTS = frozenset({"context", "score", "lever", "offer_cost"})
-"""Weights that are the offer's, whatever the channel and the slot."""
 
 
 class Groups(NamedTuple):
@@ -118,38 +116,53 @@ def candidate_columns(course: Course, position: Positions, catalogue: Catalogue,
         catalogue: Every offer.
         plans: Where the layout of the whole catalogue is kept, and what a policy makes of its offers.
     """
-    screened, worths = course.screened, course.selection.worths
-    keys: list[Key] = [item.option.key for item in screened]
-    layout = plans.get("layout", (catalogue,), lambda: _whole(catalogue, plans))
-    whole = keys == layout.keys
-    if not whole:
-        layout = layout_of(keys)
-    packed: dict[str, Any] = {"count": len(keys) + 1, **layout.names}
-    drops = [item.dropped for item in screened]
-    offers, channels = layout.offers, layout.channels
+    screened, worths, lineup = course.screened, course.selection.valued, course.selection.valued.lineup
     rows: Sequence[int] | None = None
-    if any(drops) or len(worths) < len(keys):
-        packed |= _dropped(drops, position)
-        rows = [row for row, key in enumerate(keys) if drops[row] is None and key in worths]
-        offers, channels, whole = offers.among(rows), channels.among(rows), False
-    one_each = [NO_CONTACT if row is None else keys[row] for row in offers.first]
-    packed |= _of_offers(course, one_each, offers)
-    if whole:
-        packed |= plans.get(
-            "fixed", (catalogue, course.setting.spec), lambda: _as_json(_fixed(course, one_each, offers))
-        )
+    dropped: dict[str, Any] = {}
+    if len(worths) == len(screened):
+        layout = lineup.keep("layout", None, lambda: layout_of(lineup.keys))
+        offers, channels = layout.offers, layout.channels
     else:
-        packed |= _fixed(course, one_each, offers)
-    tolls = [None if row is None else worths[keys[row]] for row in channels.first]
-    packed["cost"] = channels.column([None if worth is None else worth.cost + 0.0 for worth in tolls])
-    packed["price"] = channels.column([None if worth is None else worth.price + 0.0 for worth in tolls])
-    packed |= pack_columns(_of_rows(course.selection, rows, len(keys)))
+        listed = Lineup.of([item.option for item in screened], course.listed)
+        layout = listed.keep("layout", None, lambda: layout_of(listed.keys))
+        drops = [item.dropped for item in screened]
+        dropped = _dropped(drops, position)
+        rows = [row for row, drop in enumerate(drops) if drop is None] if worths else []
+        offers, channels = layout.offers.among(rows), layout.channels.among(rows)
+    found = _Found(course, offers, channels, rows)
+    packed: dict[str, Any] = {"count": len(screened) + 1, **layout.names, **dropped, **_of_offers(found)}
+    if rows is None and lineup is menu_of(catalogue, plans).options:
+        packed |= plans.get("fixed", (catalogue, course.setting.spec), lambda: _as_json(_fixed(found)))
+    else:
+        packed |= _fixed(found)
+    packed["cost"] = channels.column([None if toll is None else toll.cost + 0.0 for toll in found.tolls])
+    packed["price"] = channels.column([None if toll is None else toll.price + 0.0 for toll in found.tolls])
+    packed |= pack_columns(_of_rows(course.selection, rows, len(screened)))
     return {name: column for name, column in packed.items() if column is not None}
 
 
-def _whole(catalogue: Catalogue, plans: Plans) -> Layout:
-    menu: Menu = plans.get("menu", (catalogue,), lambda: lay_out(catalogue))
-    return layout_of([option.key for option in menu.options])
+class _Found:
+    """What a decision found of each offer and channel, in the order of their groups; None where it found nothing.
+
+    Args:
+        course: What it found.
+        offers: Its candidates by offer.
+        channels: Its candidates by channel.
+        rows: Places among the candidates of those that no rule dropped; None is all of them.
+    """
+
+    __slots__ = ("course", "keys", "offers", "stands", "tolls")
+
+    def __init__(self, course: Course, offers: Groups, channels: Groups, rows: Sequence[int] | None) -> None:
+        worths = course.selection.valued
+        lineup, place = worths.lineup, range(len(worths)) if rows is None else {row: at for at, row in enumerate(rows)}
+        first = [None if row is None else place[row] for row in offers.first]
+        on = [None if row is None else place[row] for row in channels.first]
+        self.course = course
+        self.offers = offers
+        self.keys = [NO_CONTACT if at is None else lineup.keys[at] for at in first]
+        self.stands = [None if at is None else worths.stands[lineup.offer_at[at]] for at in first]
+        self.tolls = [None if at is None else worths.tolls[lineup.channel_at[at]] for at in on]
 
 
 def _dropped(drops: Sequence[Suppression | None], position: Positions) -> dict[str, Any]:
@@ -174,31 +187,28 @@ def _as_json(columns: Mapping[str, Any]) -> dict[str, orjson.Fragment | None]:
     }
 
 
-def _fixed(course: Course, keys: Sequence[Key], offers: Groups) -> dict[str, Any]:
+def _fixed(found: _Found) -> dict[str, Any]:
     """What is the offer's under a policy, whoever the customer is."""
-    worths = [course.selection.worths.get(key) for key in keys]
+    terms = [None if stand is None else stand.terms for stand in found.stands]
+    column = found.offers.column
     return {
-        "value": offers.column([None if worth is None else worth.value + 0.0 for worth in worths]),
-        **{
-            WEIGHT + factor: offers.column([None if worth is None else worth.weights[factor] + 0.0 for worth in worths])
-            for factor in ("lever", "offer_cost")
-        },
+        "value": column([None if one is None else one.value + 0.0 for one in terms]),
+        f"{WEIGHT}lever": column([None if one is None else one.lever + 0.0 for one in terms]),
+        f"{WEIGHT}offer_cost": column([None if one is None else one.offer_cost + 0.0 for one in terms]),
     }
 
 
-def _of_offers(course: Course, keys: Sequence[Key], offers: Groups) -> dict[str, Any]:
+def _of_offers(found: _Found) -> dict[str, Any]:
     """What is the offer's for this customer; ``NO_CONTACT`` stands for an offer of which nothing is known."""
-    found = course.found
-    packed = {"propensity": offers.column([_number(found.by_key.get(key)) for key in keys])}
-    if found.spans:
-        packed |= _intervals("propensity_interval", found.spans, found.level, keys, offers)
-    if found.uplift:
-        packed["uplift"] = offers.column([_number(found.uplift.get(key)) for key in keys])
-        packed |= _intervals("uplift_interval", found.uplift_spans, found.uplift_level, keys, offers)
-    worths = [course.selection.worths.get(key) for key in keys]
-    for factor in ("context", "score"):
-        values = [None if worth is None else worth.weights[factor] + 0.0 for worth in worths]
-        packed[WEIGHT + factor] = offers.column(values)
+    known, keys, offers = found.course.found, found.keys, found.offers
+    packed = {"propensity": offers.column([_number(known.by_key.get(key)) for key in keys])}
+    if known.spans:
+        packed |= _intervals("propensity_interval", known.spans, known.level, keys, offers)
+    if known.uplift:
+        packed["uplift"] = offers.column([_number(known.uplift.get(key)) for key in keys])
+        packed |= _intervals("uplift_interval", known.uplift_spans, known.uplift_level, keys, offers)
+    packed[f"{WEIGHT}context"] = offers.column([None if one is None else one.context + 0.0 for one in found.stands])
+    packed[f"{WEIGHT}score"] = offers.column([None if one is None else one.score + 0.0 for one in found.stands])
     return packed
 
 
@@ -224,8 +234,8 @@ def _of_rows(selection: Selection, rows: Sequence[int] | None, count: int) -> di
         rows: Places of those options among all; None is all of them.
         count: How many options there are.
     """
-    nothing, *shares = [share + 0.0 for share in selection.probabilities.values()]
-    worths = list(selection.worths.values())
+    nothing, *shares = [share + 0.0 for share in selection.shares]
+    worths = selection.valued
 
     def spread(values: list[Any], first: Any = None) -> list[Any]:
         if rows is None:
@@ -236,12 +246,11 @@ def _of_rows(selection: Selection, rows: Sequence[int] | None, count: int) -> di
         return column
 
     columns: dict[str, Sequence[Any]] = {
-        "priority": spread([worth.priority + 0.0 for worth in worths], 0.0),
+        "priority": spread([priority + 0.0 for priority in worths.priorities], 0.0),
         "selection_probability": spread(shares, nothing),
     }
-    for factor in worths[0].weights if worths else ():
-        if factor not in OWN_WEIGHTS:
-            columns[WEIGHT + factor] = spread([worth.weights[factor] + 0.0 for worth in worths])
+    for factor in worths.moments[0][2] if worths else ():
+        columns[WEIGHT + factor] = spread([parts[factor] + 0.0 for _, _, parts in worths.moments])
     return columns
 
 

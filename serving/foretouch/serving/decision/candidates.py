@@ -1,16 +1,21 @@
 """Candidates: every (offer, treatment, channel) that a touchpoint could mean, before any rule."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from operator import is_
+from typing import Any, TypeVar, cast
 
 from foretouch.core.config import Config
 from foretouch.core.decisions import DecisionRequest, Stage, Suppression
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.serving.decision.plans import Plans
 
+T = TypeVar("T")
 Key = tuple[str, str, str]
+NO_CONTACT: Key = ("", "", "")
+"""Sorts before every option; no offer has an empty id."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +71,90 @@ class Option:
         )
 
 
+class Lineup(tuple[Option, ...]):  # noqa: SLOT001 - what was found is kept in its dictionary
+    """Options in their order, and what they have in common: found when it is first asked for, and kept.
+
+    That of a whole catalogue is kept with its menu, so that its decisions find it once.
+    """
+
+    @classmethod
+    def of(cls, options: Sequence[Option], known: "Lineup | None" = None) -> "Lineup":
+        """The lineup of some options: the known one if they are its very options in its order."""
+        if known is not None and len(options) == len(known) and all(map(is_, options, known)):
+            return known
+        return options if isinstance(options, Lineup) else cls(options)
+
+    def keep(self, name: str, of: object, make: Callable[[], T]) -> T:
+        """What follows from these options and one other object: the last one's is kept.
+
+        Args:
+            name: What it is.
+            of: The other object; immutable, known again by identity.
+            make: Works it out.
+        """
+        kept = self._kept.get(name)
+        if kept is None or kept[0] is not of:
+            kept = self._kept[name] = (of, make())
+        return cast("T", kept[1])
+
+    @cached_property
+    def _kept(self) -> dict[str, tuple[object, Any]]:
+        return {}
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """Of the options."""
+        return [option.key for option in self]
+
+    @cached_property
+    def keys_with_none(self) -> list[Key]:
+        """The same, after that of "no contact"."""
+        return [NO_CONTACT, *self.keys]
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Indices of ``keys_with_none`` in the order of the keys."""
+        return sorted(range(len(self) + 1), key=self.keys_with_none.__getitem__)
+
+    @cached_property
+    def offers(self) -> tuple[Offer, ...]:
+        """Every offer once, in the order in which they come."""
+        return tuple({id(option.offer): option.offer for option in self}.values())
+
+    @cached_property
+    def offers_by_id(self) -> dict[str, Offer]:
+        """The same by id; of two objects with one id the last."""
+        return {option.offer.offer_id: option.offer for option in self}
+
+    @cached_property
+    def offer_at(self) -> list[int]:
+        """Of each option, the place of its offer among ``offers``."""
+        place = {id(offer): index for index, offer in enumerate(self.offers)}
+        return [place[id(option.offer)] for option in self]
+
+    @cached_property
+    def first_keys(self) -> list[Key]:
+        """Of each of ``offers``, the key of its first option."""
+        first = {id(option.offer): option.key for option in reversed(self)}
+        return [first[id(offer)] for offer in self.offers]
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """Every channel once, in the order in which they come."""
+        return tuple({option.channel: None for option in self})
+
+    @cached_property
+    def channel_at(self) -> list[int]:
+        """Of each option, the place of its channel among ``channels``."""
+        place = {channel: index for index, channel in enumerate(self.channels)}
+        return [place[option.channel] for option in self]
+
+    @cached_property
+    def has_fallback(self) -> bool:
+        """Whether any offer is a fallback offer."""
+        return any(offer.fallback for offer in self.offers)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """What a request asks about.
@@ -76,7 +165,7 @@ class Listing:
         unknown: Statements about names in the request that the catalogue does not have.
     """
 
-    options: tuple[Option, ...]
+    options: Lineup
     dropped: tuple[tuple[Option, Suppression], ...]
     unknown: tuple[Suppression, ...]
 
@@ -91,7 +180,7 @@ class Menu:
     """
 
     offers: dict[str, Offer]
-    options: tuple[Option, ...]
+    options: Lineup
 
 
 def lay_out(catalogue: Catalogue) -> Menu:
@@ -125,7 +214,7 @@ def list_candidates(request: DecisionRequest, catalogue: Catalogue, plans: Plans
     if request.candidates is not None:
         wanted = _named(request, menu, unknown)
     elif request.collection is not None:
-        wanted = tuple(option for option in wanted if option.offer.category == request.collection)
+        wanted = Lineup(option for option in wanted if option.offer.category == request.collection)
         if not wanted:
             text = f"no offer of the catalogue is in the collection {request.collection!r}"
             unknown.append(Suppression(offer_id="*", stage="requested", rule="unknown_collection", text=text))
@@ -147,10 +236,10 @@ def list_candidates(request: DecisionRequest, catalogue: Catalogue, plans: Plans
             dropped.append((option, option.drop("requested", "placement", text)))
         else:
             kept.append(option)
-    return Listing(options=tuple(kept), dropped=tuple(dropped), unknown=tuple(unknown))
+    return Listing(options=Lineup(kept), dropped=tuple(dropped), unknown=tuple(unknown))
 
 
-def _named(request: DecisionRequest, menu: Menu, unknown: list[Suppression]) -> tuple[Option, ...]:
+def _named(request: DecisionRequest, menu: Menu, unknown: list[Suppression]) -> Lineup:
     """The options that the caller names; names that the catalogue does not have are added to ``unknown``."""
     wanted: list[Option] = []
     for ref in request.candidates or ():
@@ -166,10 +255,10 @@ def _named(request: DecisionRequest, menu: Menu, unknown: list[Suppression]) -> 
     return _sorted(wanted)
 
 
-def _sorted(options: Iterable[Option]) -> tuple[Option, ...]:
+def _sorted(options: Iterable[Option]) -> Lineup:
     """By key; of options with one key the last."""
     by_key = {option.key: option for option in options}
-    return tuple(by_key[key] for key in sorted(by_key))
+    return Lineup(by_key[key] for key in sorted(by_key))
 
 
 def _listed(names: Sequence[str]) -> str:

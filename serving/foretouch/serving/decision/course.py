@@ -5,13 +5,15 @@ from functools import cached_property
 from typing import Any
 
 from foretouch.core.decisions import Suppression
-from foretouch.serving.decision.candidates import Key
+from foretouch.serving.decision.candidates import Key, Lineup
 from foretouch.serving.decision.customer_scores import CustomerScores
 from foretouch.serving.decision.propensities import Propensities
 from foretouch.serving.decision.screening import Screened
-from foretouch.serving.decision.selection import NO_CONTACT, Selection
+from foretouch.serving.decision.selection import NOTHING_DRAWN, Selection
 from foretouch.serving.decision.send_time import NO_RHYTHM, Rhythm
 from foretouch.serving.decision.setting import Setting
+
+NO_OPTIONS = Lineup()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,7 @@ class Course:
     Attributes:
         setting: Arms, policy, zone, expiry.
         customer: Features and scores.
+        listed: The options that were asked about.
         screened: Every option, with its slots or the rule that dropped it.
         unknown: Statements about names in the request that the catalogue does not have.
         empty: The catalogue has no offer for this request.
@@ -35,6 +38,7 @@ class Course:
 
     setting: Setting
     customer: CustomerScores
+    listed: Lineup = NO_OPTIONS
     screened: tuple[Screened, ...] = ()
     unknown: tuple[Suppression, ...] = ()
     empty: bool = False
@@ -42,9 +46,7 @@ class Course:
     held: bool = False
     found: Propensities = field(default_factory=lambda: Propensities(step="nothing"))
     forced: Key | None = None
-    selection: Selection = field(
-        default_factory=lambda: Selection(worths={}, probabilities={NO_CONTACT: 1.0}, picks=())
-    )
+    selection: Selection = NOTHING_DRAWN
     rhythm: Rhythm = NO_RHYTHM
     warnings: tuple[str, ...] = ()
 
@@ -61,9 +63,16 @@ class Course:
         found.__dict__.update(changes)
         if "screened" in changes:
             found.__dict__.pop("survivors", None)
+            found.__dict__.pop("lineup", None)
         return found
 
     @cached_property
     def survivors(self) -> tuple[Screened, ...]:
         """What no rule dropped."""
-        return tuple(item for item in self.screened if item.dropped is None)
+        left = [item for item in self.screened if item[2] is None]
+        return self.screened if len(left) == len(self.screened) else tuple(left)
+
+    @cached_property
+    def lineup(self) -> Lineup:
+        """The options that no rule dropped."""
+        return Lineup.of([option for option, _, _, _ in self.survivors], self.listed)

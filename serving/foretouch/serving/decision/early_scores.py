@@ -227,8 +227,8 @@ class WholeMenu:
     """
 
     def __init__(self, menu: Menu) -> None:
-        self.offers = {option.offer.offer_id: option.offer for option in menu.options}
-        every = frozenset(option.channel for option in menu.options)
+        self.offers: Mapping[str, Offer] = menu.options.offers_by_id
+        every = frozenset(menu.options.channels)
         self._channels = every.intersection(*[offer.channels for offer in self.offers.values()])
         self._purposes = frozenset(PURPOSES).intersection(*[offer.purposes for offer in self.offers.values()])
         self._starts = max([offer.starts_at for offer in self.offers.values() if offer.starts_at], default=None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -12,18 +12,17 @@ from foretouch.core.decisions import FeatureSnapshot
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision import new_offers
-from foretouch.serving.decision.candidates import Key, Option
+from foretouch.serving.decision.candidates import Lineup
 from foretouch.serving.decision.new_offers import prior_rate
 from foretouch.serving.decision.pair_scores import PairScores, score_pairs
 from foretouch.serving.decision.plans import Plans
-from foretouch.serving.decision.propensities import DEFAULT_LEVEL, PairRows, Propensities, Span
+from foretouch.serving.decision.propensities import DEFAULT_LEVEL, OfOffers, PairRows, Propensities, Span
 from foretouch.serving.decision.uplifts import not_identified, shifted
 from foretouch.serving.models.ensemble import Ensemble, calibrate_members
 from foretouch.serving.models.scoring import FloatArray, Scorer
 
 OFFER_MODEL = "offer"
 UPLIFT_MODEL = "uplift"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,6 @@ class Asked:
 
     Attributes:
         options: What the rules left.
-        offers: Theirs, each once.
         features: The customer's.
         models: Champions by model name.
         previous: The champions before them.
@@ -44,8 +42,7 @@ class Asked:
         early: Scores that were worked out before; those of other values, times or offers are not taken.
     """
 
-    options: Sequence[Option]
-    offers: Mapping[str, Offer]
+    options: Lineup
     features: FeatureSnapshot
     models: Mapping[str, Scorer]
     previous: Mapping[str, Scorer]
@@ -55,6 +52,11 @@ class Asked:
     catalogue: Catalogue | None = None
     plans: Plans = field(default_factory=Plans)
     early: Sequence[PairScores] = ()
+
+    @property
+    def offers(self) -> Mapping[str, Offer]:
+        """The options' offers, each once."""
+        return self.options.offers_by_id
 
     def scores(self, scorer: Scorer, customer: Mapping[str, Any]) -> PairScores:
         """What a model says of the customer and each offer.
@@ -85,34 +87,27 @@ def estimate(scorer: Scorer, customer: Mapping[str, Any], asked: Asked) -> Prope
     chances, spans = dict(scores.chances), dict(scores.spans)
     members, shortfall = _members(scorer, scores.vectors, asked)
     smoothed = _smooth(scorer.card, chances, spans, members, asked)
-    keys = [option.key for option in asked.options]
-    uplift, uplift_spans, uplift_level, why = _uplift(customer, scorer.card, asked, keys)
-    if asked.spec.propensity == "uplift" and any(value is None for value in uplift.values()):
+    keys = asked.options.keys
+    uplift, uplift_spans, uplift_level, why = _uplift(customer, scorer.card, asked)
+    if asked.spec.propensity == "uplift" and not all(value is not None for value in uplift.values()):
         said = f"the policy weighs uplift, which is not known ({why}): the response is used"
         shortfall = f"{shortfall}; {said}" if shortfall else said
     return Propensities(
         step="champion",
-        by_key={key: chances[key[0]] for key in keys},
-        spans=_of_options(keys, spans),
+        by_key=OfOffers(chances, keys),
+        spans=OfOffers(spans, keys),
         level=_level(scorer.card),
         rows=PairRows(customer, offers, keys, asked.at),
         scorer=scorer,
-        uplift=uplift,
-        uplift_spans=uplift_spans,
+        uplift=OfOffers(uplift, keys),
+        uplift_spans=OfOffers(uplift_spans, keys),
         uplift_level=uplift_level,
         uplift_reason=why,
-        members={key: members[key[0]] for key in keys} if members else {},
+        members=OfOffers(members, keys),
         smoothed=smoothed,
         shortfall=shortfall,
         consulted=() if UPLIFT_MODEL in asked.models or UPLIFT_MODEL not in asked.previous else (UPLIFT_MODEL,),
     )
-
-
-def _of_options(keys: Sequence[Key], by_offer: Mapping[str, T | None]) -> dict[Key, T | None]:
-    """By option, what is known of its offer; None where nothing is."""
-    if all(value is None for value in by_offer.values()):
-        return dict.fromkeys(keys)
-    return {key: by_offer.get(key[0]) for key in keys}
 
 
 def _level(card: ModelCard) -> float:
@@ -167,12 +162,12 @@ def _members(scorer: Scorer, vectors: FloatArray, asked: Asked) -> tuple[dict[st
 
 
 def _uplift(
-    customer: Mapping[str, Any], card: ModelCard, asked: Asked, keys: Sequence[Key]
-) -> tuple[dict[Key, float | None], dict[Key, Span | None], float, str]:
-    """Uplift and its interval by option, the interval's level, and why it is null where it is."""
+    customer: Mapping[str, Any], card: ModelCard, asked: Asked
+) -> tuple[dict[str, float | None], dict[str, Span | None], float, str]:
+    """Uplift and its interval by offer, the interval's level, and why it is null where it is."""
     scorer = asked.models.get(UPLIFT_MODEL) or asked.previous.get(UPLIFT_MODEL)
-    unknown: dict[Key, float | None] = dict.fromkeys(keys)
-    nowhere: dict[Key, Span | None] = dict.fromkeys(keys)
+    unknown: dict[str, float | None] = dict.fromkeys(asked.offers)
+    nowhere: dict[str, Span | None] = dict.fromkeys(asked.offers)
     if scorer is None:
         return unknown, nowhere, DEFAULT_LEVEL, uplift_reason(card)
     why = not_identified(scorer.card)
@@ -182,5 +177,5 @@ def _uplift(
         found = asked.scores(scorer, customer)
     except Exception as error:  # noqa: BLE001 - a model that fails must not cost the caller an answer
         return unknown, nowhere, DEFAULT_LEVEL, f"the uplift model failed ({type(error).__name__})"
-    values, spans = shifted(found, keys, asked.offers, asked.plans)
+    values, spans = shifted(found, asked.offers, asked.plans)
     return values, spans, _level(scorer.card), ""

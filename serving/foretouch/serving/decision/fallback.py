@@ -28,12 +28,12 @@ from foretouch.core.decisions import DecisionRequest, FeatureSnapshot, Status
 from foretouch.core.offers import Catalogue
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision import new_offers
-from foretouch.serving.decision.candidates import Option
+from foretouch.serving.decision.candidates import Lineup, Option
 from foretouch.serving.decision.estimates import OFFER_MODEL, Asked, estimate, uplift_reason
 from foretouch.serving.decision.new_offers import prior_rate
 from foretouch.serving.decision.pair_scores import PairScores
 from foretouch.serving.decision.plans import Plans
-from foretouch.serving.decision.propensities import NO_UPLIFT, Propensities
+from foretouch.serving.decision.propensities import NO_UPLIFT, OfOffers, Propensities
 from foretouch.serving.models.scoring import Scorer
 
 __all__ = ["OFFER_MODEL", "STATUS", "Propensities", "find_propensities"]
@@ -87,21 +87,21 @@ def find_propensities(
         early: Scores that were worked out before.
     """
     spec = spec or PolicySpec()
-    offers = {option.offer.offer_id: option.offer for option in options}
+    lineup = Lineup.of(options)
     if unaided:
         reason = "the arm decides without any model"
-        return Propensities(step="rules_only", by_key={option.key: None for option in options}, uplift_reason=reason)
+        unknown = OfOffers[float | None](dict.fromkeys(lineup.offers_by_id), lineup.keys)
+        return Propensities(step="rules_only", by_key=unknown, uplift_reason=reason)
     champion, before = models.get(OFFER_MODEL), previous.get(OFFER_MODEL)
     judge = champion or before
     card = None if judge is None else judge.card
     asked = Asked(
-        options=options,
-        offers=offers,
+        options=lineup,
         features=features,
         models=models,
         previous=previous,
         spec=spec,
-        evidence=new_offers.evidence_of(tuple(offers.values()), offer_contacts, card),
+        evidence=new_offers.evidence_of(lineup.offers, offer_contacts, card),
         at=at,
         catalogue=catalogue,
         plans=plans or Plans(),
@@ -170,7 +170,8 @@ def _with_maturity(found: Propensities, asked: Asked) -> Propensities:
 
 
 def _prior(asked: Asked, card: ModelCard | None, step: str, reason: str) -> Propensities:
-    rates = {option.key: prior_rate(option.offer, card) for option in asked.options}
+    rates = {name: prior_rate(offer, card) for name, offer in asked.offers.items()}
+    keys = asked.options.keys
     why = NO_UPLIFT if card is None else uplift_reason(card)
     notes: tuple[str, ...] = ()
     if asked.spec.kind == "thompson":
@@ -178,7 +179,8 @@ def _prior(asked: Asked, card: ModelCard | None, step: str, reason: str) -> Prop
             f"policy {asked.spec.name!r} draws from bootstrap members of a model, and none took part: softmax draws",
         )
     if all(rate is not None for rate in rates.values()):
-        return Propensities(step=step, reason=reason, by_key=rates, uplift_reason=why, notes=notes)
+        return Propensities(step=step, reason=reason, by_key=OfOffers(rates, keys), uplift_reason=why, notes=notes)
     if step == "prior":
         step, reason = "rules", f"{reason}, and no rate is known for every offer"
-    return Propensities(step=step, reason=reason, by_key=dict.fromkeys(rates), uplift_reason=why, notes=notes)
+    unknown = OfOffers[float | None](dict.fromkeys(rates), keys)
+    return Propensities(step=step, reason=reason, by_key=unknown, uplift_reason=why, notes=notes)

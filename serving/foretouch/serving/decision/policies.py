@@ -186,16 +186,30 @@ def check_policy(spec: PolicySpec) -> None:
     distribution((0.0, 1.0), 0, spec)
 
 
-def draw(probabilities: Sequence[float], keys: Sequence[tuple[str, ...]], position: float) -> int:
+def draw(
+    probabilities: Sequence[float],
+    keys: Sequence[tuple[str, ...]],
+    position: float,
+    *,
+    order: Sequence[int] | None = None,
+) -> int:
     """The index of the candidate at a position in [0, 1) of the cumulated distribution.
 
     Candidates are cumulated in the order of their keys, so that the order in which they come does not matter.
     Those with probability zero are never drawn, also not by rounding at the end.
+
+    Args:
+        probabilities: Of each candidate.
+        keys: Of each candidate.
+        position: In [0, 1).
+        order: Indices in the order of the keys, where it is known.
     """
-    order = sorted([index for index, share in enumerate(probabilities) if share > 0.0], key=keys.__getitem__)
-    cumulated = 0.0
-    for index in order:
-        cumulated += probabilities[index]
-        if position < cumulated:
-            return index
-    return order[-1]
+    cumulated, last = 0.0, 0
+    for index in sorted(range(len(keys)), key=keys.__getitem__) if order is None else order:
+        share = probabilities[index]
+        if share > 0.0:
+            cumulated += share
+            if position < cumulated:
+                return index
+            last = index
+    return last

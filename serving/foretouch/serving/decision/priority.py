@@ -12,89 +12,20 @@ chance x gain - fixed, with gain = scale x timing x patience there. See docs/dec
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from foretouch.core.config import Config
 from foretouch.core.decisions import PastContact
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight
 from foretouch.core.schema import Attributes
+from foretouch.serving.decision.candidates import Key, Lineup
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.screening import Screened
 from foretouch.serving.decision.send_time import Timetable, TimetableBook
+from foretouch.serving.decision.worths import Moment, Stand, Terms, Toll, Worths
 from foretouch.serving.rules.contact import FATIGUE_DAYS, Touch
 
 ANY = "*"
-Moment = tuple[int, float, dict[str, float]]
-"""The best slot: its index, its factor, and the weights that it adds."""
-_worth = tuple.__new__
-"""Makes a ``Worth`` of its fields, without the call that names them."""
-
-
-class Terms(NamedTuple):
-    """What one policy makes of one offer, whoever the customer is.
-
-    Attributes:
-        value: Margin if the goal happens, in the workspace's currency.
-        offer_cost: Cost of the offer itself, if the goal happens.
-        base: value - offer_cost, or 1 where the policy switches value off.
-        lever: The offer's own multiplier x (1 + sum of the policy's percentages / 100); never below 0.
-        contexts: The context weights that hold for it.
-        scores: The score weights that hold for it.
-    """
-
-    value: float
-    offer_cost: float
-    base: float
-    lever: float
-    contexts: tuple[ContextWeight, ...]
-    scores: tuple[ScoreWeight, ...]
-
-
-class Toll(NamedTuple):
-    """What a contact costs on one channel, whatever comes of it, in the workspace's currency.
-
-    Attributes:
-        cost: The channel's cost of a contact.
-        price: Fatigue and the risk of an unsubscription.
-        fixed: What of both counts under the policy.
-    """
-
-    cost: float
-    price: float
-    fixed: float
-
-
-class Worth(NamedTuple):
-    """The parts of a priority, as the record keeps them; amounts in the workspace's currency.
-
-    Attributes:
-        value: Margin if the goal happens.
-        cost: Cost of the contact on its channel.
-        price: Price of one more contact: fatigue and the risk of an unsubscription.
-        weights: Multipliers ``context``, ``score``, ``lever``, where they take part in the decision ``timing`` (effect
-            of sending at the best slot) and ``patience`` (share of the value that is left there); and ``offer_cost``
-            (currency, if the goal happens). The same names for every option of a decision.
-        chance: Propensity as it counts: 1 where nothing can say, or the policy switches it off.
-        scale: Worth of a certain acceptance before timing, patience and costs.
-        gain: Worth of a certain acceptance at the best slot, before costs.
-        fixed: Costs and price as they count.
-        priority: chance x gain - fixed.
-        best: Index of the best slot.
-        known: Whether ``chance`` and value are what was estimated, so that the priority is an expected value.
-    """
-
-    value: float
-    cost: float
-    price: float
-    weights: dict[str, float]
-    chance: float
-    scale: float
-    gain: float
-    fixed: float
-    priority: float
-    best: int
-    known: bool
 
 
 def terms_of(offer: Offer, spec: PolicySpec) -> Terms:
@@ -140,14 +71,6 @@ def terms_of_all(catalogue: Catalogue, spec: PolicySpec) -> dict[str, Terms]:
             scores=scores.setdefault(tuple(map(id, terms.scores)), terms.scores),
         )
     return found
-
-
-def _standing(chance: float | None, scale: float, has_value: bool) -> tuple[float, bool, int]:
-    """Propensity as it counts, whether it and the value are estimated, and the sign of the expected value."""
-    if chance is None:
-        return 1.0, False, 1 if scale > 0.0 else -1 if scale < 0.0 else 0
-    worth = chance * scale
-    return chance, has_value, 1 if worth > 0.0 else -1 if worth < 0.0 else 0
 
 
 def holds_for(named: str, own: str) -> bool:
@@ -212,45 +135,39 @@ class Appraiser:
         self._book = book
         self._terms = plans.get("terms", (catalogue, spec), lambda: terms_of_all(catalogue, spec))
         self._multipliers: dict[tuple[int, int], tuple[float, float]] = {}
-        self._scales: dict[str, tuple[float, dict[str, float], float]] = {}
+        self._stands: dict[str, Stand] = {}
 
     def timetable(self, item: Screened) -> Timetable:
         """What is known of the slots of an option."""
         return self._book.of(item.option.channel, item.slots)
 
-    def appraise(self, items: Sequence[Screened], touch: Touch) -> list[Worth]:
-        """What contacting the customer is worth, per option, given the contacts before it."""
-        tolls = self._tolls(items, touch)
-        factors = self._spec.factors
-        use_chance, has_value = factors.propensity, factors.value
-        chances, scales = self._chances, self._scales
-        latest: dict[str, tuple[tuple[datetime, ...], int, Moment]] = {}
-        found = []
-        offer: Offer | None = None
-        value = scale = gain = 0.0
-        weights: dict[str, float] = {}
-        before: float | None = None
-        chance, known, sign = 1.0, False, 0
-        for option, slots, _, _ in items:
-            key = option.key
-            own = chances.get(key) if use_chance else None
-            if option.offer is not offer:
-                offer = option.offer
-                value, weights, scale = scales.get(offer.offer_id) or self._scale(offer)
-                before, chance, known, sign = own, *_standing(own, scale, has_value)
-            elif own is not before:
-                before, chance, known, sign = own, *_standing(own, scale, has_value)
-            channel = key[2]
-            kept = latest.get(channel)
-            if kept is None or kept[0] is not slots or kept[1] != sign:
-                kept = latest[channel] = (slots, sign, self._moment(channel, slots, sign))
-            best, factor, parts = kept[2]
-            gain = scale * factor
-            cost, price, fixed = tolls[channel]
-            worth = chance * gain - fixed
-            weighed = {**weights, **parts} if parts else weights
-            found.append(_worth(Worth, (value, cost, price, weighed, chance, scale, gain, fixed, worth, best, known)))
-        return found
+    def appraise(self, items: Sequence[Screened], touch: Touch, lineup: Lineup | None = None) -> Worths:
+        """What contacting the customer is worth, per option, given the contacts before it.
+
+        Args:
+            items: Options and their slots.
+            touch: The touchpoint.
+            lineup: The same options, where their lineup is at hand.
+        """
+        slots_of = [slots for _, slots, _, _ in items]
+        if lineup is None:
+            lineup = Lineup.of([option for option, _, _, _ in items])
+        tolls = self._tolls(lineup.channels, touch)
+        stands = list(map(self._stand, lineup.offers, lineup.first_keys))
+        latest: list[tuple[tuple[datetime, ...], list[Moment | None]]] = [((), [])] * len(tolls)
+        moments: list[Moment] = []
+        priorities: list[float] = []
+        for place, channel, slots in zip(lineup.offer_at, lineup.channel_at, slots_of, strict=True):
+            chance, scale, sign = stands[place][:3]
+            kept = latest[channel]
+            if kept[0] is not slots:
+                kept = latest[channel] = (slots, [None, None, None])
+            moment = kept[1][sign]
+            if moment is None:
+                moment = kept[1][sign] = self._moment(lineup.channels[channel], slots, sign)
+            moments.append(moment)
+            priorities.append(chance * (scale * moment[1]) - tolls[channel][2])
+        return Worths(lineup, stands, tolls, moments, priorities)
 
     def _moment(self, channel: str, slots: tuple[datetime, ...], sign: int) -> Moment:
         """The best slot for a contact whose expected value has a sign."""
@@ -263,8 +180,12 @@ class Appraiser:
             parts["patience"] = table.patience[best]
         return best, table.factors[best], parts
 
-    def _scale(self, offer: Offer) -> tuple[float, dict[str, float], float]:
-        """Value, weights and scale of an offer, kept for its other options."""
+    def _stand(self, offer: Offer, key: Key) -> Stand:
+        """What holds for an offer on all its channels; its chance is that of any of its options."""
+        found = self._stands.get(offer.offer_id)
+        if found is not None:
+            return found
+        factors = self._spec.factors
         terms = self._terms.get(offer.offer_id) or terms_of(offer, self._spec)
         which = (id(terms.contexts), id(terms.scores))  # the terms are kept, so that their identity stays theirs
         multipliers = self._multipliers.get(which)
@@ -274,17 +195,21 @@ class Appraiser:
                 score_weight(terms.scores, self._levels) if terms.scores else 1.0,
             )
         context, score = multipliers
-        weights = {"context": context, "score": score, "lever": terms.lever, "offer_cost": terms.offer_cost}
-        found = (terms.value, weights, context * terms.base * score * terms.lever)
-        self._scales[offer.offer_id] = found
+        scale = context * terms.base * score * terms.lever
+        chance = self._chances.get(key) if factors.propensity else None
+        worth = scale if chance is None else chance * scale
+        sign = 1 if worth > 0.0 else -1 if worth < 0.0 else 0
+        known = chance is not None and factors.value
+        found = Stand(1.0 if chance is None else chance, scale, sign, known, terms, context, score)
+        self._stands[offer.offer_id] = found
         return found
 
-    def _tolls(self, items: Sequence[Screened], touch: Touch) -> dict[str, Toll]:
+    def _tolls(self, channels: Sequence[str], touch: Touch) -> list[Toll]:
         spec, factors = self._spec, self._spec.factors
         recent = recent_contacts(touch) if touch.request.personalised else []  # how much they were sent is theirs
         everywhere = len(recent)
-        tolls = {}
-        for channel in {option.key[2] for option, _, _, _ in items}:
+        tolls = []
+        for channel in channels:
             section = self._config.channels.get(channel)
             cost, price = 0.0, spec.fatigue_cost * everywhere
             if section is not None:
@@ -294,7 +219,7 @@ class Appraiser:
                 price += section.unsubscribe_rate * section.unsubscribe_cost
             if not factors.price:
                 price = 0.0
-            tolls[channel] = Toll(cost, price, (cost if factors.cost else 0.0) + price)
+            tolls.append(Toll(cost, price, (cost if factors.cost else 0.0) + price))
         return tolls
 
 

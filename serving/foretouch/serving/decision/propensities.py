@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
 from foretouch.core.decisions import Interval
 from foretouch.core.offers import Offer
@@ -15,6 +16,39 @@ NO_UPLIFT = "no offer model took part"
 DEFAULT_LEVEL = 0.95
 
 Span = tuple[float, float]
+T = TypeVar("T")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class OfOffers(Mapping[Key, T], Generic[T]):
+    """What is an offer's, by option: kept once per offer, whatever its treatments and channels.
+
+    Args:
+        offers: By offer.
+        keys: Of the options.
+    """
+
+    __slots__ = ("_keys", "offers")
+
+    def __init__(self, offers: Mapping[str, T] = NOTHING, keys: Sequence[Key] = ()) -> None:
+        self.offers = offers
+        self._keys = keys
+
+    def get(self, key: Key, default: Any = None) -> Any:
+        """What is known of an option's offer; for any option of it, as all are alike."""
+        return self.offers.get(key[0], default)
+
+    def __getitem__(self, key: Key) -> T:
+        return self.offers[key[0]]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __bool__(self) -> bool:
+        return bool(self.offers)
 
 
 class PairRows(Mapping[Key, Mapping[str, Any]]):
@@ -75,16 +109,16 @@ class Propensities:
 
     step: str
     reason: str = ""
-    by_key: Mapping[Key, float | None] = field(default_factory=dict)
-    spans: Mapping[Key, Span | None] = field(default_factory=dict)
+    by_key: OfOffers[float | None] = field(default_factory=OfOffers)
+    spans: OfOffers[Span | None] = field(default_factory=OfOffers)
     level: float = DEFAULT_LEVEL
     rows: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
     scorer: Scorer | None = None
-    uplift: Mapping[Key, float | None] = field(default_factory=dict)
-    uplift_spans: Mapping[Key, Span | None] = field(default_factory=dict)
+    uplift: OfOffers[float | None] = field(default_factory=OfOffers)
+    uplift_spans: OfOffers[Span | None] = field(default_factory=OfOffers)
     uplift_level: float = DEFAULT_LEVEL
     uplift_reason: str = NO_UPLIFT
-    members: Mapping[Key, FloatArray] = field(default_factory=dict)
+    members: OfOffers[FloatArray] = field(default_factory=OfOffers)
     evidence: Mapping[str, int] = field(default_factory=dict)
     immature: frozenset[str] = frozenset()
     smoothed: tuple[str, ...] = ()

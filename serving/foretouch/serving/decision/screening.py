@@ -4,14 +4,15 @@ Dates, channel, purpose, consent, suppression, the three tiers, the offer's issu
 at what hour: cool-downs, caps, quiet and working hours, gaps.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from foretouch.core.decisions import Suppression
 from foretouch.core.offers import Offer
-from foretouch.serving.decision.candidates import Option
+from foretouch.serving.decision.candidates import Lineup, Option
 from foretouch.serving.rules.bans import INSTANT, Ban, allowed
 from foretouch.serving.rules.contact import (
     Touch,
@@ -22,7 +23,7 @@ from foretouch.serving.rules.contact import (
     check_purpose,
 )
 from foretouch.serving.rules.cool_down import suppression_bans
-from foretouch.serving.rules.engagement import PASSED, OfferRules, Questions, Standing, TierPlan, Values
+from foretouch.serving.rules.engagement import PASSED, Crowd, OfferRules, Questions, Standing, TierPlan, Values
 from foretouch.serving.rules.slots import Bounds, SlotMemo, allowed_slots, common_bounds, shares_slots
 
 
@@ -47,14 +48,15 @@ _screened = tuple.__new__
 
 
 def screen(
-    options: Iterable[Option], touch: Touch, values: Values, zone: ZoneInfo, expires_at: datetime
+    options: Sequence[Option], touch: Touch, values: Values, zone: ZoneInfo, expires_at: datetime
 ) -> tuple[Screened, ...]:
     """Puts every option through the rules.
 
     Offers that the rules cannot tell apart (``_Asked.is_plain``) are asked about once per channel, and share the slots.
+    All others, and every option of a channel on which slots are not shared, are asked about alone.
 
     Args:
-        options: Candidates.
+        options: Candidates; at least one.
         touch: The touchpoint and its rules.
         values: What expressions may name; see ``rule_values``.
         zone: The customer's.
@@ -65,23 +67,29 @@ def screen(
     until = expires_at if latest is None else min(expires_at, latest + INSTANT)  # the latest moment is still allowed
     plan = touch.plans.get("tiers", (touch.engagement,), lambda: TierPlan(touch.engagement))
     asked = _Asked(touch, Questions(plan, values, touch.now), until)
-    within = common_bounds(touch, expires_at, memo)
-    screened: list[Screened] = []
-    common: dict[str, tuple[datetime, ...]] = {}
-    offer: Offer | None = None
-    plain = False
-    for option in options:
-        if option.offer is not offer:
-            offer = option.offer
-            plain = asked.is_plain(plan.of(offer), within)
-        if plain:
-            shared = common.get(option.channel)
-            if shared is not None:
-                screened.append(_screened(Screened, (option, shared, None, ())))
-                continue
-        item = _ask_alone(option, asked, zone, expires_at, memo)
-        if plain and item.slots and shares_slots(touch, option.channel, memo):
-            common[option.channel] = item.slots
+    lineup = Lineup.of(options)
+    odd = asked.odd(lineup, plan, common_bounds(touch, expires_at, memo))
+    alone = [True] * len(lineup) if len(odd) == len(lineup.offers) else [place in odd for place in lineup.offer_at]
+    shared: list[tuple[datetime, ...]] = [()] * len(lineup.channels)
+    left = set(range(len(lineup.channels)))
+    found: dict[int, Screened] = {}
+    for row, channel in enumerate(lineup.channel_at):
+        if channel not in left or alone[row]:
+            continue
+        left.discard(channel)
+        item = found[row] = _ask_alone(lineup[row], asked, zone, expires_at, memo)
+        if item.slots and shares_slots(touch, item.option.channel, memo):
+            shared[channel] = item.slots
+        if not left:
+            break
+    slots = map(shared.__getitem__, lineup.channel_at)
+    together = tuple(map(_screened, repeat(Screened), zip(lineup, slots, repeat(None), repeat(()), strict=False)))
+    if not odd and all(shared):
+        return together
+    screened = []
+    for row, item in enumerate(together):
+        if alone[row] or not item.slots:
+            item = found.get(row) or _ask_alone(item.option, asked, zone, expires_at, memo)  # noqa: PLW2901
         screened.append(item)
     return tuple(screened)
 
@@ -122,6 +130,34 @@ class _Asked:
         self._purpose_asked = touch.request.purpose
         self.standing = PASSED
         """What the tiers say about the offer that was asked about last."""
+
+    def odd(self, lineup: Lineup, plan: TierPlan, within: Bounds) -> Collection[int]:
+        """Places of the offers that are not plain (``is_plain``).
+
+        Where all run throughout, are for the purpose, have no limit and pass the tiers, only those that were sent to
+        the customer are not: what follows from the offers alone is looked at once for all of them.
+
+        Args:
+            lineup: The options.
+            plan: The tiers.
+            within: ``common_bounds``.
+        """
+        crowd = lineup.keep("crowd", plan, lambda: plan.crowd(lineup.offers))
+        if self._are_plain(crowd, within):
+            if not self._sent:
+                return ()
+            return {place for place, offer in enumerate(lineup.offers) if offer.offer_id in self._sent}
+        return {place for place, about in enumerate(crowd.members) if not self.is_plain(about, within)}
+
+    def _are_plain(self, crowd: Crowd, within: Bounds) -> bool:
+        """``is_plain`` of every offer of a crowd, but for what was sent to the customer."""
+        return (
+            crowd.unlimited
+            and (crowd.starts_at is None or crowd.starts_at <= within[0])
+            and (crowd.ends_at is None or crowd.ends_at >= within[1])
+            and self._purpose_asked in crowd.purposes
+            and all([self._questions.standing(about) is PASSED for about in crowd.asked])  # noqa: C419 - hot
+        )
 
     def is_plain(self, about: OfferRules, within: Bounds) -> bool:
         """Whether no rule that looks at an offer itself drops it, now or later, or narrows its slots.

@@ -14,17 +14,17 @@ import numpy as np
 
 from foretouch.core.decisions import PastContact, Send
 from foretouch.core.policy import PolicySpec
-from foretouch.serving.decision.candidates import Key
+from foretouch.serving.decision.candidates import NO_CONTACT, Key, Lineup
 from foretouch.serving.decision.placements import has_placement_caps
 from foretouch.serving.decision.policies import Draws, distribution, draw
-from foretouch.serving.decision.priority import Appraiser, Worth
+from foretouch.serving.decision.priority import Appraiser
 from foretouch.serving.decision.propensities import Propensities
 from foretouch.serving.decision.screening import Screened, screen_again
 from foretouch.serving.decision.send_time import Rhythm, choose_slot
+from foretouch.serving.decision.worths import NO_WORTHS, Worth, Worths
 from foretouch.serving.rules.contact import Touch
 
-NO_CONTACT: Key = ("", "", "")
-"""Sorts before every option; no offer has an empty id."""
+__all__ = ["NOTHING_DRAWN", "NO_CONTACT", "Lottery", "Pick", "Selection", "select"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,16 +59,30 @@ class Selection:
     """Every draw of a decision.
 
     Attributes:
-        worths: Worth of every option that no rule dropped, before any draw.
-        probabilities: First draw: selection probability per option and for ``NO_CONTACT``; they sum to 1. An option
-            that the first draw's placement does not show has 0. Later draws are conditional on the earlier ones: their
-            picks carry their own probability.
+        valued: Worth of every option that no rule dropped, in their order, before any draw.
+        shares: First draw: selection probability of ``NO_CONTACT`` and of each of these options; they sum to 1. An
+            option that the first draw's placement does not show has 0. Later draws are conditional on the earlier ones:
+            their picks carry their own probability.
         picks: What was drawn.
     """
 
-    worths: dict[Key, Worth]
-    probabilities: dict[Key, float]
+    valued: Worths
+    shares: Sequence[float]
     picks: tuple[Pick, ...]
+
+    @property
+    def worths(self) -> dict[Key, Worth]:
+        """``valued`` by option."""
+        return dict(zip(self.valued.lineup.keys, self.valued, strict=True))
+
+    @property
+    def probabilities(self) -> dict[Key, float]:
+        """``shares`` by option, ``NO_CONTACT`` first."""
+        return dict(zip(self.valued.lineup.keys_with_none, self.shares, strict=True))
+
+
+NOTHING_DRAWN = Selection(valued=NO_WORTHS, shares=(1.0,), picks=())
+"""Where no option is left."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +111,13 @@ class Lottery:
 
 
 def select(
-    survivors: tuple[Screened, ...], lottery: Lottery, *, touch: Touch, zone: ZoneInfo, expires_at: datetime
+    survivors: tuple[Screened, ...],
+    lottery: Lottery,
+    *,
+    touch: Touch,
+    zone: ZoneInfo,
+    expires_at: datetime,
+    lineup: Lineup | None = None,
 ) -> Selection:
     """Draws up to ``n`` contacts, or up to ``n`` for each of the request's placements in turn.
 
@@ -111,16 +131,17 @@ def select(
         touch: The touchpoint; its request says how many.
         zone: The customer's.
         expires_at: When the decision lapses.
+        lineup: The options that are left, where their lineup is at hand.
     """
     request = touch.request
     placements: Sequence[str | None] = request.placements or (None,)
-    first = lottery.appraiser.appraise(survivors, touch)
-    known = dict(zip([option.key for option, _, _, _ in survivors], first, strict=True))
-    probabilities: dict[Key, float] | None = None
+    lineup = lineup or Lineup.of([option for option, _, _, _ in survivors])
+    first = valued = lottery.appraiser.appraise(survivors, touch, lineup)
+    shares_of_first: Sequence[float] | None = None
     picks: list[Pick] = []
     turn = 0
     for placement in placements:
-        pool = pool_for(placement, survivors, lottery.forced)
+        pool = pool_for(placement, survivors, lottery.forced, fallback=lineup.has_fallback)
         if placement is not None:
             touch = replace(touch, placement=placement)
             pool = _with_room(pool, touch, zone, expires_at)
@@ -129,21 +150,24 @@ def select(
                 break
             turn += 1
             worths = first if pool is survivors else lottery.appraiser.appraise(pool, touch)
-            keys, shares, pick = _draw(pool, worths, lottery, str(turn))
-            if probabilities is None:
-                probabilities = dict(zip(keys, shares, strict=True))
-                if pool is not survivors:
-                    known.update(zip(keys[1:], worths, strict=True))
-                    probabilities = {NO_CONTACT: 0.0, **dict.fromkeys(known, 0.0), **probabilities}
+            shares, pick = _draw(pool, worths, lottery, str(turn))
+            if shares_of_first is None:
+                valued, shares_of_first = (first, shares) if pool is survivors else _among_all(first, worths, shares)
             if pick is None:
                 break
             picks.append(replace(pick, placement=placement) if placement else pick)
             touch = replace(touch, chosen=(*touch.chosen, _contact(picks[-1])))
             if len(picks) < request.n * len(placements):
                 pool = screen_again(pool, touch, zone, expires_at)
-    if probabilities is None:
-        probabilities = {NO_CONTACT: 1.0, **dict.fromkeys(known, 0.0)}
-    return Selection(worths=known, probabilities=probabilities, picks=tuple(picks))
+    if shares_of_first is None:
+        shares_of_first = [1.0, *[0.0] * len(survivors)]
+    return Selection(valued=valued, shares=shares_of_first, picks=tuple(picks))
+
+
+def _among_all(every: Worths, worths: Worths, shares: Sequence[float]) -> tuple[Worths, Sequence[float]]:
+    """What a draw from some of the options says of every option: those that it did not show have no share."""
+    drawn = dict(zip(worths.lineup.keys_with_none, shares, strict=True))
+    return every.but(worths), [drawn.get(key, 0.0) for key in every.lineup.keys_with_none]
 
 
 def _with_room(pool: tuple[Screened, ...], touch: Touch, zone: ZoneInfo, expires_at: datetime) -> tuple[Screened, ...]:
@@ -156,28 +180,31 @@ def _with_room(pool: tuple[Screened, ...], touch: Touch, zone: ZoneInfo, expires
     return pool
 
 
-def pool_for(placement: str | None, survivors: tuple[Screened, ...], forced: Key | None = None) -> tuple[Screened, ...]:
+def pool_for(
+    placement: str | None, survivors: tuple[Screened, ...], forced: Key | None = None, *, fallback: bool = True
+) -> tuple[Screened, ...]:
     """What may be shown in a placement: other offers, and fallback offers only where there is no other.
 
     Args:
         placement: None is a touchpoint without placements.
         survivors: What the rules left.
         forced: The only option, where there is one.
+        fallback: False where it is known that no fallback offer is among them.
     """
     if forced is not None:
         return tuple(item for item in survivors if item.option.key == forced and item.option.fits(placement))
     fitting = survivors if placement is None else tuple(item for item in survivors if item.option.fits(placement))
-    if not any([option.offer.fallback for option, _, _, _ in fitting]):  # noqa: C419 - hot: a list beats a generator
+    if not fallback:
         return fitting
     return tuple(item for item in fitting if not item.option.offer.fallback) or fitting
 
 
 def _draw(
-    pool: Sequence[Screened], worths: Sequence[Worth], lottery: Lottery, turn: str
-) -> tuple[list[Key], tuple[float, ...], Pick | None]:
-    """One draw: every candidate, its probability, and what was drawn; None is "no contact"."""
-    keys = [NO_CONTACT, *[option.key for option, _, _, _ in pool]]
-    priorities = [0.0, *[worth.priority for worth in worths]]
+    pool: Sequence[Screened], worths: Worths, lottery: Lottery, turn: str
+) -> tuple[tuple[float, ...], Pick | None]:
+    """One draw: the probability of every candidate, "no contact" first, and what was drawn; None is "no contact"."""
+    keys = worths.lineup.keys_with_none
+    priorities = [0.0, *worths.priorities]
     if lottery.forced is not None:
         shares = tuple([float(key == lottery.forced) for key in keys])
     else:
@@ -185,15 +212,15 @@ def _draw(
             priorities,
             0,
             lottery.spec,
-            draws=_members(keys, worths, lottery),
-            immature=_immature(pool, lottery),
+            draws=_members(worths, lottery),
+            immature=_immature(worths.lineup, lottery),
         )
     owed = lottery.owed and turn == "1"
     if owed:
         shares = without_no_contact(shares, priorities)
-    index = draw(shares, keys, lottery.position(f"candidate/{turn}"))
+    index = draw(shares, keys, lottery.position(f"candidate/{turn}"), order=worths.lineup.order)
     if index == 0:
-        return keys, shares, None
+        return shares, None
     top = max(priorities[1:]) if owed else max(priorities)
     highest = index if priorities[index] == top else priorities.index(top, int(owed))
     item, worth = pool[index - 1], worths[index - 1]
@@ -207,7 +234,6 @@ def _draw(
         valued=worth.known,
     )
     return (
-        keys,
         shares,
         Pick(
             item=item,
@@ -236,23 +262,23 @@ def without_no_contact(shares: Sequence[float], priorities: Sequence[float]) -> 
     return (0.0, *(share / sum(best) for share in best))
 
 
-def _members(keys: Sequence[Key], worths: Sequence[Worth], lottery: Lottery) -> Draws | None:
+def _members(worths: Worths, lottery: Lottery) -> Draws | None:
     """Priorities under every bootstrap member of the model, shape (K, n); "no contact" is 0 under each."""
-    members = lottery.found.members
-    if lottery.spec.kind != "thompson" or not members or not all(key in members for key in keys[1:]):
+    members, keys = lottery.found.members, worths.lineup.keys
+    if lottery.spec.kind != "thompson" or not members or not all(key in members for key in keys):
         return None
-    chances = np.stack([members[key] for key in keys[1:]], axis=1)
+    chances = np.stack([members[key] for key in keys], axis=1)
     gains = np.array([worth.gain for worth in worths])
     fixed = np.array([worth.fixed for worth in worths])
     return np.column_stack([np.zeros(len(chances)), chances * gains - fixed])
 
 
-def _immature(pool: Sequence[Screened], lottery: Lottery) -> list[bool] | None:
+def _immature(pool: Lineup, lottery: Lottery) -> list[bool] | None:
     """Which candidates are of offers with too few contacts to be believed."""
     young = lottery.found.immature
     if not young:
         return None
-    return [False, *(item.option.offer.offer_id in young for item in pool)]
+    return [False, *(option.offer.offer_id in young for option in pool)]
 
 
 def _contact(pick: Pick) -> PastContact:

@@ -1,14 +1,13 @@
-"""Uplift of every option: the model's score of customer and offer, and its card's shift of the offer. Pure.
+"""Uplift of every offer: the model's score of customer and offer, and its card's shift of the offer. Pure.
 
 It is the offer's, whatever the channel: the record keeps it once per offer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import sqrt
 
 from foretouch.core.bundle import ModelCard
 from foretouch.core.offers import Offer
-from foretouch.serving.decision.candidates import Key
 from foretouch.serving.decision.pair_scores import PairScores
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.propensities import Span
@@ -27,27 +26,22 @@ def not_identified(card: ModelCard) -> str:
 
 
 def shifted(
-    scores: PairScores, keys: Sequence[Key], offers: Mapping[str, Offer], plans: Plans
-) -> tuple[dict[Key, float | None], dict[Key, Span | None]]:
-    """Uplift and interval of every option.
+    scores: PairScores, offers: Mapping[str, Offer], plans: Plans
+) -> tuple[dict[str, float | None], dict[str, Span | None]]:
+    """Uplift and interval of every offer.
 
     An offer's shift is added, and its variance to that of the interval; an uplift stays within [-1, 1]. An offer that
     the model has not met takes its category's shift, which is less certain.
 
     Args:
         scores: The model's, by offer.
-        keys: Of the options: offer, treatment, channel.
         offers: By id.
         plans: Where the card's shifts are kept.
     """
     card = scores.scorer.card
     shifts = plans.get("uplift-shifts", (card,), lambda: Shifts.of(card.extras.get("shifts")))
-    values: dict[Key, float | None] = {}
-    spans: dict[Key, Span | None] = {}
     made = {name: _one(scores, shifts, offer) for name, offer in offers.items()}
-    for key in keys:
-        values[key], spans[key] = made[key[0]]
-    return values, spans
+    return {name: value for name, (value, _) in made.items()}, {name: span for name, (_, span) in made.items()}
 
 
 def _one(scores: PairScores, shifts: Shifts, offer: Offer) -> tuple[float, Span | None]:

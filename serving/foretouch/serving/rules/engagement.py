@@ -5,7 +5,7 @@ rule is an expression over customer, feature, context and offer fields; one that
 drops the offer and says which values it saw. What a policy and an offer say is compiled once and kept.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -122,6 +122,27 @@ class Standing:
 PASSED = Standing()
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """What the rules know of several offers together before any customer is looked at.
+
+    Attributes:
+        members: Each of them.
+        starts_at: When the last of them begins; None where none has a beginning.
+        ends_at: When the first of them ends; None where none has an end.
+        purposes: What all of them are for.
+        unlimited: Whether none has an issue limit of its own.
+        asked: One of each group, and each that has no group: together they stand for all in what the tiers say.
+    """
+
+    members: tuple[OfferRules, ...]
+    starts_at: datetime | None
+    ends_at: datetime | None
+    purposes: frozenset[str]
+    unlimited: bool
+    asked: tuple[OfferRules, ...]
+
+
 class TierPlan:
     """The rules of an engagement policy, by offer.
 
@@ -141,6 +162,19 @@ class TierPlan:
         if found is None or found.offer is not offer:
             found = self._of[offer.offer_id] = self._make(offer)
         return found
+
+    def crowd(self, offers: Sequence[Offer]) -> Crowd:
+        """What is known of several offers together; at least one."""
+        members = tuple(map(self.of, offers))
+        groups = {one.group: one for one in members if one.group is not None}
+        return Crowd(
+            members=members,
+            starts_at=max([offer.starts_at for offer in offers if offer.starts_at], default=None),
+            ends_at=min([offer.ends_at for offer in offers if offer.ends_at], default=None),
+            purposes=frozenset(offers[0].purposes).intersection(*[offer.purposes for offer in offers]),
+            unlimited=all(one.unlimited for one in members),
+            asked=(*groups.values(), *(one for one in members if one.group is None)),
+        )
 
     def _make(self, offer: Offer) -> OfferRules:
         rules: list[TierRule] = []
