@@ -9,6 +9,7 @@ import typer
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.core.groups import command_group
 from foretouch.experiments import commands_insights, commands_log
+from foretouch.experiments.commands_policy_page import policy
 from foretouch.experiments.commands_uplift import uplift
 
 KeyArgument = Annotated[str, typer.Argument(help="The experiment's key, as in experiments/*.toml.")]
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("design")(design)
     group.command("uplift")(uplift)
     commands_log.register(group)
+    group.command("policy")(policy)
     commands_insights.register(app)
     bench = command_group(app, "bench", "Benchmarks through the public door: any table of the shape.")
     bench.command("experiment")(bench_experiment)

@@ -1,0 +1,125 @@
+"""The policy page: one self-contained HTML file per language, and the numbers as JSON."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from foretouch.experiments.policy.blocks import WORDS, per_1000, policy_blocks
+from foretouch.experiments.policy.contract import PolicyEstimate, PolicyResults
+from foretouch.experiments.report import numbers
+from foretouch.experiments.report.answers import Answer
+from foretouch.experiments.report.fragment import environment, render_blocks
+from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.page import OTHER
+from foretouch.experiments.report.texts import SENTENCES, sentence
+
+DATA = "policies.json"
+DEFINED = ("value", "weight", "dr", "snips", "difference", "se", "ess", "refused")
+
+
+def file_name(language: str) -> str:
+    """The page's file name."""
+    return f"policies.{language}.html"
+
+
+def write_policies(found: PolicyResults, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
+    """Writes one page per language, and the numbers beside them.
+
+    Args:
+        found: What to show.
+        folder: Made if absent.
+        languages: ``en``, ``zh`` or both; with both, each page links to the other.
+
+    Returns:
+        Paths by language; ``data`` is the JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for language in languages:
+        path = folder / file_name(language)
+        other = file_name(OTHER[language]) if len(languages) > 1 else None
+        path.write_text(render_policies(found, language, other=other), encoding="utf-8")
+        written[language] = path
+    data = folder / DATA
+    data.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return {**written, "data": data}
+
+
+def best_of(found: PolicyResults) -> PolicyEstimate:
+    """The policy to speak of first: the one with the largest difference among those with a verdict, else the first."""
+    told = [item for item in found.policies if item.verdict == "ok"]
+    return max(told, key=lambda item: item.difference.value) if told else found.policies[0]
+
+
+def render_policies(found: PolicyResults, language: str, *, other: str | None = None) -> str:
+    """The page as text.
+
+    Args:
+        found: What to show; a refused policy shows why and no estimate.
+        language: ``en`` or ``zh``.
+        other: Where the other language's page is.
+    """
+    best = best_of(found)
+    low, high = best.difference.ci
+    refused = best.verdict == "refused"
+    origin = f"origin_{found.origin}"
+    return (
+        environment()
+        .get_template("single.html.j2")
+        .render(
+            language=language,
+            kind=WORDS.text("page", language),
+            title=found.title,
+            origin=sentence(origin, language) if origin in SENTENCES else "",
+            other=other,
+            say=partial(label, language=language),
+            code="broken" if refused else "win" if low > 0.0 else "harm" if high < 0.0 else "unclear",
+            four=_answers(found, best, language),
+            sentences=[item.text_zh if language == "zh" else item.text_en for item in found.policies],
+            sections=render_blocks(policy_blocks(found, language), language),
+            counting=[WORDS.text("per", language)],
+            definitions={name: WORDS.text(f"define_{name}", language) for name in DEFINED},
+            command=found.command,
+            data=DATA,
+            hashes={label("input_hash", language): found.inputs.get("decisions_sha256", "–")},
+            script="",
+        )
+    )
+
+
+def _answers(found: PolicyResults, best: PolicyEstimate, language: str) -> list[Answer]:
+    def told(key: str, **values: object) -> str:
+        return WORDS.text(key, language, **values)
+
+    refused = best.verdict == "refused"
+    low, high = best.difference.ci
+    better = "yes" if low > 0.0 else "no" if high < 0.0 else "unclear"
+    much = Answer(question=told("question_much"), text="–")
+    sure = Answer(question=told("question_sure"), text="–", details=(told("not_enough"),))
+    if not refused:
+        ends = {key: per_1000(found, end, sign=True) for key, end in (("low", low), ("high", high))}
+        much = Answer(
+            question=told("question_much"),
+            text=per_1000(found, best.difference.value, sign=True)[language],
+            details=(told(f"much_{found.reward}", base=per_1000(found, found.logged.value)),),
+        )
+        sure = Answer(
+            question=told("question_sure"),
+            text=told("sure" if better != "unclear" else "unsure"),
+            details=(told("between", **ends),),
+        )
+    counts = {"ess": numbers.count(best.ess), "n": numbers.count(best.n)}
+    return [
+        Answer(
+            question=told("question_better", name=best.name),
+            text=told("refused" if refused else better),
+            details=(told("better_detail"),) if not refused else (),
+        ),
+        much,
+        sure,
+        Answer(
+            question=told("question_evidence"),
+            text=told(f"overlap_{best.overlap}"),
+            details=(told("worth", **counts),),
+        ),
+    ]
