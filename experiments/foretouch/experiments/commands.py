@@ -60,7 +60,7 @@ def analyze(
 
 
 def report(
-    key: KeyArgument,
+    key: Annotated[str | None, typer.Argument(help="The experiment's key, as in experiments/*.toml.")] = None,
     workspace: WorkspaceOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the files; reports/ of the workspace by default.")
@@ -68,9 +68,17 @@ def report(
     lang: Annotated[str, typer.Option("--lang", help="en, zh or both.")] = "both",
     window_days: WindowOption = None,
     as_of: AsOfOption = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also a PDF per language, printed by Chromium.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Also a sheet: a row per metric and arm, and per segment.")
+    ] = False,
+    results_file: Annotated[
+        Path | None,
+        typer.Option("--results", help="A results JSON (bench experiment), instead of KEY and a workspace."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the report of an experiment: one HTML file per language, and the results as JSON.
+    """Write the report of an experiment: one HTML file per language, and the results as JSON; on demand PDF and CSV.
 
     An experiment that cannot be analysed gets its page too, with the reason and what to do.
     """
@@ -78,32 +86,36 @@ def report(
 
     from foretouch.core.errors import ConfigError
     from foretouch.core.workspace import Workspace
-    from foretouch.experiments.files import write_results
     from foretouch.experiments.log.experiment import analyze_experiment, refused_experiment
-    from foretouch.experiments.report.page import write_reports
+    from foretouch.experiments.report.output import read_results, write_all
     from foretouch.experiments.specs import spec_of
 
     if lang not in {"en", "zh", "both"}:
         raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")
-    opened = Workspace.open(workspace)
+    if (key is None) == (results_file is None):
+        raise typer.BadParameter("name an experiment, or give --results FILE", param_hint="KEY")
     failure: ConfigError | None = None
-    spec = spec_of(opened, key)
-    try:
-        results = analyze_experiment(opened, key, now=_time(as_of, opened.clock.now()), shorten_to_days=window_days)
-    except ConfigError as error:
-        failure, results = error, refused_experiment(opened, spec, error)
-    folder = out or opened.reports
+    if results_file is not None:
+        results, folder = read_results(results_file), out or results_file.parent
+    else:
+        opened = Workspace.open(workspace)
+        spec, folder = spec_of(opened, str(key)), out or opened.reports
+        now = _time(as_of, opened.clock.now())
+        try:
+            results = analyze_experiment(opened, spec.key, now=now, shorten_to_days=window_days)
+        except ConfigError as error:
+            failure, results = error, refused_experiment(opened, spec, error)
     languages = ("en", "zh") if lang == "both" else (lang,)
-    written = write_reports(results, folder, languages)
-    data = folder / f"experiment-{key}.json"
-    write_results(results, data)
+    written = write_all(results, folder, languages, sheet=csv, pdf=pdf)
     if as_json:
-        files = {"reports": {code: str(path) for code, path in written.items()}, "results": str(data)}
-        typer.echo(json.dumps({**files, "verdict": results.verdict.model_dump(mode="json")}, ensure_ascii=False))
+        pages = {code: str(written[code]) for code in languages}
+        others = {name: str(path) for name, path in written.items() if name not in languages}
+        told = {"reports": pages, **others, "verdict": results.verdict.model_dump(mode="json")}
+        typer.echo(json.dumps(told, ensure_ascii=False))
     else:
         for code in languages:
             typer.echo(results.verdict.text_en if code == "en" else results.verdict.text_zh)
-        for path in (*written.values(), data):
+        for path in written.values():
             typer.echo(f"  {path}")
     if failure is not None:
         raise failure
