@@ -150,6 +150,11 @@ class Lineup(tuple[Option, ...]):  # noqa: SLOT001 - what was found is kept in i
         return [place[option.channel] for option in self]
 
     @cached_property
+    def first_of_channels(self) -> list[int]:
+        """Of each of ``channels``, the place of its first option."""
+        return [self.channel_at.index(place) for place in range(len(self.channels))]
+
+    @cached_property
     def has_fallback(self) -> bool:
         """Whether any offer is a fallback offer."""
         return any(offer.fallback for offer in self.offers)

@@ -18,7 +18,7 @@ from foretouch.core.decisions import PastContact
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight
 from foretouch.core.schema import Attributes
-from foretouch.serving.decision.candidates import Key, Lineup
+from foretouch.serving.decision.candidates import Lineup
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.screening import Screened
 from foretouch.serving.decision.send_time import Timetable, TimetableBook
@@ -26,6 +26,8 @@ from foretouch.serving.decision.worths import Moment, Stand, Terms, Toll, Worths
 from foretouch.serving.rules.contact import FATIGUE_DAYS, Touch
 
 ANY = "*"
+_stand = tuple.__new__
+"""Makes a ``Stand`` of its fields, without the call that names them."""
 
 
 def terms_of(offer: Offer, spec: PolicySpec) -> Terms:
@@ -135,7 +137,6 @@ class Appraiser:
         self._book = book
         self._terms = plans.get("terms", (catalogue, spec), lambda: terms_of_all(catalogue, spec))
         self._multipliers: dict[tuple[int, int], tuple[float, float]] = {}
-        self._stands: dict[str, Stand] = {}
 
     def timetable(self, item: Screened) -> Timetable:
         """What is known of the slots of an option."""
@@ -150,23 +151,22 @@ class Appraiser:
             lineup: The same options, where their lineup is at hand.
         """
         slots_of = [slots for _, slots, _, _ in items]
-        if lineup is None:
-            lineup = Lineup.of([option for option, _, _, _ in items])
+        lineup = lineup or Lineup.of([option for option, _, _, _ in items])
         tolls = self._tolls(lineup.channels, touch)
-        stands = list(map(self._stand, lineup.offers, lineup.first_keys))
-        latest: list[tuple[tuple[datetime, ...], list[Moment | None]]] = [((), [])] * len(tolls)
-        moments: list[Moment] = []
-        priorities: list[float] = []
-        for place, channel, slots in zip(lineup.offer_at, lineup.channel_at, slots_of, strict=True):
-            chance, scale, sign = stands[place][:3]
-            kept = latest[channel]
-            if kept[0] is not slots:
-                kept = latest[channel] = (slots, [None, None, None])
-            moment = kept[1][sign]
-            if moment is None:
-                moment = kept[1][sign] = self._moment(lineup.channels[channel], slots, sign)
-            moments.append(moment)
-            priorities.append(chance * (scale * moment[1]) - tolls[channel][2])
+        stands = self._stands(lineup)
+        lanes, lane_at = _lanes(lineup, slots_of)
+        best: dict[int, list[Moment]] = {
+            sign: [self._moment(channel, slots, sign) for channel, slots in lanes]
+            for sign in {stand[2] for stand in stands}
+        }
+        best_of = [best[stand[2]] for stand in stands]
+        moments = [best_of[place][lane] for place, lane in zip(lineup.offer_at, lane_at, strict=True)]
+        chances, scales = [stand[0] for stand in stands], [stand[1] for stand in stands]
+        fixed = [toll[2] for toll in tolls]
+        priorities = [
+            chances[place] * (scales[place] * moment[1]) - fixed[channel]
+            for place, channel, moment in zip(lineup.offer_at, lineup.channel_at, moments, strict=True)
+        ]
         return Worths(lineup, stands, tolls, moments, priorities)
 
     def _moment(self, channel: str, slots: tuple[datetime, ...], sign: int) -> Moment:
@@ -180,28 +180,29 @@ class Appraiser:
             parts["patience"] = table.patience[best]
         return best, table.factors[best], parts
 
-    def _stand(self, offer: Offer, key: Key) -> Stand:
-        """What holds for an offer on all its channels; its chance is that of any of its options."""
-        found = self._stands.get(offer.offer_id)
-        if found is not None:
-            return found
-        factors = self._spec.factors
-        terms = self._terms.get(offer.offer_id) or terms_of(offer, self._spec)
-        which = (id(terms.contexts), id(terms.scores))  # the terms are kept, so that their identity stays theirs
-        multipliers = self._multipliers.get(which)
-        if multipliers is None:
-            multipliers = self._multipliers[which] = (
-                context_weight(terms.contexts, self._context) if terms.contexts else 1.0,
-                score_weight(terms.scores, self._levels) if terms.scores else 1.0,
-            )
-        context, score = multipliers
-        scale = context * terms.base * score * terms.lever
-        chance = self._chances.get(key) if factors.propensity else None
-        worth = scale if chance is None else chance * scale
-        sign = 1 if worth > 0.0 else -1 if worth < 0.0 else 0
-        known = chance is not None and factors.value
-        found = Stand(1.0 if chance is None else chance, scale, sign, known, terms, context, score)
-        self._stands[offer.offer_id] = found
+    def _stands(self, lineup: Lineup) -> list[Stand]:
+        """What holds for each offer on all its channels; its chance is that of any of its options."""
+        factors, spec, kept = self._spec.factors, self._spec, self._terms
+        has_value = factors.value
+        stands = []
+        for offer, key in zip(lineup.offers, lineup.first_keys, strict=True):
+            terms = kept.get(key[0]) or terms_of(offer, spec)
+            which = (id(terms.contexts), id(terms.scores))  # the terms are kept, so that their identity stays theirs
+            context, score = self._multipliers.get(which) or self._multiply(which, terms)
+            scale = context * terms.base * score * terms.lever
+            chance = self._chances.get(key) if factors.propensity else None
+            worth = scale if chance is None else chance * scale
+            sign = 1 if worth > 0.0 else -1 if worth < 0.0 else 0
+            own = 1.0 if chance is None else chance
+            stands.append(_stand(Stand, (own, scale, sign, chance is not None and has_value, terms, context, score)))
+        return stands
+
+    def _multiply(self, which: tuple[int, int], terms: Terms) -> tuple[float, float]:
+        """The weights of context and scores, kept for other offers for which the same ones hold."""
+        found = self._multipliers[which] = (
+            context_weight(terms.contexts, self._context) if terms.contexts else 1.0,
+            score_weight(terms.scores, self._levels) if terms.scores else 1.0,
+        )
         return found
 
     def _tolls(self, channels: Sequence[str], touch: Touch) -> list[Toll]:
@@ -221,6 +222,30 @@ class Appraiser:
                 price = 0.0
             tolls.append(Toll(cost, price, (cost if factors.cost else 0.0) + price))
         return tolls
+
+
+def _lanes(
+    lineup: Lineup, slots_of: list[tuple[datetime, ...]]
+) -> tuple[list[tuple[str, tuple[datetime, ...]]], Sequence[int]]:
+    """Channels with their slots, and which of these each option has: mostly all options of a channel share its slots.
+
+    Args:
+        lineup: The options.
+        slots_of: Of each.
+    """
+    first = [slots_of[row] for row in lineup.first_of_channels]
+    if slots_of == [first[channel] for channel in lineup.channel_at]:
+        return list(zip(lineup.channels, first, strict=True)), lineup.channel_at
+    place: dict[tuple[int, int], int] = {}
+    lanes: list[tuple[str, tuple[datetime, ...]]] = []
+    lane_at = []
+    for channel, slots in zip(lineup.channel_at, slots_of, strict=True):
+        key = (channel, id(slots))  # the items hold the slots, so that their identity stays theirs
+        if key not in place:
+            place[key] = len(lanes)
+            lanes.append((lineup.channels[channel], slots))
+        lane_at.append(place[key])
+    return lanes, lane_at
 
 
 def recent_contacts(touch: Touch) -> list[PastContact]:

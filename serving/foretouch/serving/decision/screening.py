@@ -69,7 +69,7 @@ def screen(
     asked = _Asked(touch, Questions(plan, values, touch.now), until)
     lineup = Lineup.of(options)
     odd = asked.odd(lineup, plan, common_bounds(touch, expires_at, memo))
-    alone = [True] * len(lineup) if len(odd) == len(lineup.offers) else [place in odd for place in lineup.offer_at]
+    alone = [place in odd for place in lineup.offer_at] if odd else [False] * len(lineup)
     shared: list[tuple[datetime, ...]] = [()] * len(lineup.channels)
     left = set(range(len(lineup.channels)))
     found: dict[int, Screened] = {}

@@ -28,14 +28,17 @@ def cool_down_ban(
         offer_id: Its offer, where the rule's scope is ``offer``.
         category: Its offer's category, where the rule's scope is ``category``.
     """
+    outcomes, unanswered = touch.counters.outcomes, UNANSWERED in rule.after
+    if not outcomes and not unanswered:
+        return None
     length, within = timedelta(days=rule.days), timedelta(days=rule.within_days)
     until: datetime | None = None
     text = ""
-    kinds = rule.outcomes
-    if kinds and touch.counters.outcomes:
+    kinds = rule.outcomes if outcomes else frozenset()
+    if kinds:
         times = sorted(
             outcome.at
-            for outcome in touch.counters.outcomes
+            for outcome in outcomes
             if outcome.type in kinds and _counts(rule, outcome, channel, offer_id, category)
         )
         lasts = [
@@ -46,10 +49,10 @@ def cool_down_ban(
         if lasts:
             until = lasts[-1] + length
             text = f"{_times(rule.count)} {' or '.join(sorted(kinds))}, last on {in_words(lasts[-1])}"
-    if UNANSWERED in rule.after and touch.counters.caps_error is not None:
+    if unanswered and touch.counters.caps_error is not None:
         text = f"whether contacts were answered could not be read: {touch.counters.caps_error}"
         return Ban("cool_down", rule.rule, text, ((ALWAYS, NEVER_ENDS),))
-    if UNANSWERED in rule.after:
+    if unanswered:
         latest = _unanswered(rule, touch, channel, offer_id, category)
         if latest is not None and latest + length > touch.now and (until is None or latest + length > until):
             until = latest + length
