@@ -15,10 +15,10 @@ from foretouch.core.decisions import Suppression
 from foretouch.core.offers import Catalogue
 from foretouch.core.packing import DIGITS, pack_columns, pack_groups
 from foretouch.core.record_parts import WEIGHT, WRITE, time_text
-from foretouch.serving.decision.candidates import NO_CONTACT, Key, Lineup, menu_of
+from foretouch.serving.decision.candidates import Key, Lineup, menu_of
 from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.plans import Plans
-from foretouch.serving.decision.propensities import Span
+from foretouch.serving.decision.propensities import OfOffers, Span
 from foretouch.serving.decision.selection import Selection
 
 Positions = Callable[[Suppression], int]
@@ -151,7 +151,7 @@ class _Found:
         rows: Places among the candidates of those that no rule dropped; None is all of them.
     """
 
-    __slots__ = ("course", "keys", "offers", "stands", "tolls")
+    __slots__ = ("course", "names", "offers", "stands", "tolls")
 
     def __init__(self, course: Course, offers: Groups, channels: Groups, rows: Sequence[int] | None) -> None:
         worths = course.selection.valued
@@ -160,7 +160,7 @@ class _Found:
         on = [None if row is None else place[row] for row in channels.first]
         self.course = course
         self.offers = offers
-        self.keys = [NO_CONTACT if at is None else lineup.keys[at] for at in first]
+        self.names = [None if at is None else lineup.keys[at][0] for at in first]
         self.stands = [None if at is None else worths.stands[lineup.offer_at[at]] for at in first]
         self.tolls = [None if at is None else worths.tolls[lineup.channel_at[at]] for at in on]
 
@@ -199,24 +199,24 @@ def _fixed(found: _Found) -> dict[str, Any]:
 
 
 def _of_offers(found: _Found) -> dict[str, Any]:
-    """What is the offer's for this customer; ``NO_CONTACT`` stands for an offer of which nothing is known."""
-    known, keys, offers = found.course.found, found.keys, found.offers
-    packed = {"propensity": offers.column([_number(known.by_key.get(key)) for key in keys])}
+    """What is the offer's for this customer."""
+    known, names, offers = found.course.found, found.names, found.offers
+    packed = {"propensity": _numbers(known.by_key, names, offers)}
     if known.spans:
-        packed |= _intervals("propensity_interval", known.spans, known.level, keys, offers)
+        packed |= _intervals("propensity_interval", known.spans, known.level, names, offers)
     if known.uplift:
-        packed["uplift"] = offers.column([_number(known.uplift.get(key)) for key in keys])
-        packed |= _intervals("uplift_interval", known.uplift_spans, known.uplift_level, keys, offers)
+        packed["uplift"] = _numbers(known.uplift, names, offers)
+        packed |= _intervals("uplift_interval", known.uplift_spans, known.uplift_level, names, offers)
     packed[f"{WEIGHT}context"] = offers.column([None if one is None else one.context + 0.0 for one in found.stands])
     packed[f"{WEIGHT}score"] = offers.column([None if one is None else one.score + 0.0 for one in found.stands])
     return packed
 
 
 def _intervals(
-    name: str, spans: Mapping[Key, Span | None], level: float, keys: Sequence[Key], offers: Groups
+    name: str, spans: OfOffers[Span | None], level: float, names: Sequence[str | None], offers: Groups
 ) -> dict[str, Any]:
     """Intervals by column; no columns where there are no intervals."""
-    around = [spans.get(key) for key in keys]
+    around = [None if one is None else spans.offers.get(one) for one in names]
     if not any(around):
         return {}
     return {
@@ -254,6 +254,7 @@ def _of_rows(selection: Selection, rows: Sequence[int] | None, count: int) -> di
     return columns
 
 
-def _number(value: float | None) -> float | None:
-    """A number as the contract has it: no integer, no negative zero."""
-    return None if value is None else value + 0.0
+def _numbers(known: OfOffers[float | None], names: Sequence[str | None], offers: Groups) -> Any:
+    """A column of offers' numbers as the contract has them: no integer, no negative zero."""
+    found = [None if name is None else known.offers.get(name) for name in names]
+    return offers.column([None if value is None else value + 0.0 for value in found])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from foretouch.core.bundle import ModelCard
@@ -61,7 +62,16 @@ class Reading:
 
 def own_values(features: FeatureSnapshot) -> dict[str, Any]:
     """A customer's features without scores that the snapshot brings: those are always of the models given here."""
-    return {name: value for name, value in features.values.items() if not name.startswith(PREFIX)}
+    found = dict(features.values)
+    for name in _scores_among(tuple(found)):
+        del found[name]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _scores_among(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Which names are of scores; mostly everybody has the same features in the same order."""
+    return tuple(name for name in names if name.startswith(PREFIX))
 
 
 def read_customer(

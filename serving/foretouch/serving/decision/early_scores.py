@@ -168,7 +168,7 @@ def _add_pairs(
     offers = [likely_offers(one) for one in expected]
     for part in _parts([len(some) for some in offers]):
         asked = [(values[index], offers[index], expected[index].at) for index in part]
-        rows = [[plan.row(offer) for offer in some.values()] for _, some, _ in asked]
+        rows = [plan.rows(some) for _, some, _ in asked]
         try:
             vectors = plan.matrix(bases[part], [own for own, _, _ in asked], [at for _, _, at in asked], rows)
             scores = read_all(scorer, asked, vectors)

@@ -31,6 +31,7 @@ class PairPlan:
         self._moving = [(index, name) for index, name in inputs if name in MOVING]
         self._names = frozenset(name for _, name in self._moving)
         self._fixed = [index for index, name in inputs if name in {*FIXED, *CATEGORY_FEATURES}]
+        self._last: tuple[Mapping[str, Offer], list[int]] | None = None
         self._values = np.empty((len(offers), 0))
         if self._usual and self._fixed:
             columns = [self._column(plan.card.inputs[index].name, index, offers) for index in self._fixed]
@@ -46,9 +47,16 @@ class PairPlan:
         """Whether the vectors of several customers can be laid out at once (``matrix``)."""
         return self._usual
 
-    def row(self, offer: Offer) -> int:
-        """The row of one of the catalogue's own offers; -1 for any other."""
-        return self._row.get(id(offer), -1)
+    def rows(self, offers: Mapping[str, Offer]) -> list[int]:
+        """The rows of some of the catalogue's own offers; -1 for any other.
+
+        Args:
+            offers: By id; immutable. The rows of the last ones are kept: most decisions ask about the same.
+        """
+        kept = self._last
+        if kept is None or kept[0] is not offers:
+            kept = self._last = (offers, [self._row.get(id(offer), -1) for offer in offers.values()])
+        return kept[1]
 
     def vectors(self, customer: Mapping[str, Any], offers: Sequence[Offer], at: datetime) -> FloatArray:
         """The encoded inputs, shape (n, inputs).
