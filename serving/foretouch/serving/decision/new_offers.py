@@ -78,11 +78,10 @@ def evidence_of(offers: Sequence[Offer], counted: Mapping[str, int], card: Model
     """
     trained = card.extras.get(OFFER_CONTACTS) if card is not None else None
     trained = trained if isinstance(trained, Mapping) else {}
-    if not counted and not trained:
-        return dict.fromkeys([offer.offer_id for offer in offers], 0)
-    return {
-        offer.offer_id: max(counted.get(offer.offer_id, 0), int(trained.get(offer.offer_id, 0))) for offer in offers
-    }
+    names = [offer.offer_id for offer in offers]
+    if not trained:
+        return {name: counted.get(name, 0) for name in names} if counted else dict.fromkeys(names, 0)
+    return {name: max(counted.get(name, 0), int(trained.get(name, 0))) for name in names}
 
 
 def span(prior: float, strength: float, level: float) -> tuple[float, float]:

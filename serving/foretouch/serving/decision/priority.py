@@ -12,6 +12,7 @@ chance x gain - fixed, with gain = scale x timing x patience there. See docs/dec
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import repeat
 
 from foretouch.core.config import Config
 from foretouch.core.decisions import PastContact
@@ -183,14 +184,14 @@ class Appraiser:
     def _stands(self, lineup: Lineup) -> list[Stand]:
         """What holds for each offer on all its channels; its chance is that of any of its options."""
         factors, spec, kept = self._spec.factors, self._spec, self._terms
-        has_value = factors.value
+        keys, has_value = lineup.first_keys, factors.value
+        chances = map(self._chances.get, keys) if factors.propensity else repeat(None, len(keys))
         stands = []
-        for offer, key in zip(lineup.offers, lineup.first_keys, strict=True):
+        for offer, key, chance in zip(lineup.offers, keys, chances, strict=True):
             terms = kept.get(key[0]) or terms_of(offer, spec)
             which = (id(terms.contexts), id(terms.scores))  # the terms are kept, so that their identity stays theirs
             context, score = self._multipliers.get(which) or self._multiply(which, terms)
             scale = context * terms.base * score * terms.lever
-            chance = self._chances.get(key) if factors.propensity else None
             worth = scale if chance is None else chance * scale
             sign = 1 if worth > 0.0 else -1 if worth < 0.0 else 0
             own = 1.0 if chance is None else chance

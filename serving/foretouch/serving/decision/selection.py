@@ -156,8 +156,8 @@ def select(
             if pick is None:
                 break
             picks.append(replace(pick, placement=placement) if placement else pick)
-            touch = replace(touch, chosen=(*touch.chosen, _contact(picks[-1])))
             if len(picks) < request.n * len(placements):
+                touch = replace(touch, chosen=(*touch.chosen, _contact(picks[-1])))
                 pool = screen_again(pool, touch, zone, expires_at)
     if shares_of_first is None:
         shares_of_first = [1.0, *[0.0] * len(survivors)]
