@@ -1,5 +1,6 @@
 """The sections of the insights, in the order of reading: what the page and ``/app`` show."""
 
+from foretouch.experiments.insights.blocks_anomalies import anomaly_blocks
 from foretouch.experiments.insights.blocks_attribution import attribution_blocks
 from foretouch.experiments.insights.blocks_cost import cost_blocks
 from foretouch.experiments.insights.blocks_engagement import engagement_blocks
@@ -23,6 +24,7 @@ def insight_blocks(insights: Insights, language: str) -> list[Block]:
         *incremental_blocks(insights, language),
         *cost_blocks(insights, language),
         *attribution_blocks(insights, language),
+        *anomaly_blocks(insights, language),
         rules,
     ]
     return [block for block in made if block is not None]

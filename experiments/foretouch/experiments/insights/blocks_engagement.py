@@ -1,8 +1,8 @@
 """From sends to conversions as a section of the page."""
 
 from foretouch.experiments.insights.charts import Bar, bars_for_both
-from foretouch.experiments.insights.contract import Engagement, EngagementRow, Insights
-from foretouch.experiments.insights.texts import text
+from foretouch.experiments.insights.contract import Engagement, EngagementRow, Insights, Words
+from foretouch.experiments.insights.texts import text, words
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.section import Block
 
@@ -37,29 +37,29 @@ def engagement_blocks(insights: Insights, language: str) -> list[Block]:
             rows=[_cells(row, language) for row in (found.total, *found.channels, *found.offers[:MOST_OFFERS])],
             chart=charts[0] if found.total.delivered else "",
             narrow=charts[1] if found.total.delivered else "",
-            sentences=engagement_sentences(found, language),
+            sentences=[getattr(item, f"text_{language}") for item in engagement_words(found)],
             folded=True,
             footnotes=[text("engagement_foot", language, days=f"{days:g}")],
         )
     ]
 
 
-def engagement_sentences(found: Engagement, language: str) -> list[str]:
+def engagement_words(found: Engagement) -> list[Words]:
     """How many arrived, were opened, clicked and converted; machines and farewells."""
     total = found.total
     if not total.delivered:
-        return [text("engagement_silent", language)]
+        return [words("engagement_silent")]
     shares = {
         f"{step}_share": _share(getattr(total, step), total.sent if step == "delivered" else total.delivered)
         for step in STEPS[1:]
     }
     counts = {step: numbers.count(getattr(total, step)) for step in STEPS}
-    told = [text("engagement_sentence", language, **counts, **shares)]
+    told = [words("engagement_sentence", **counts, **shares)]
     if total.machine_only:
-        told.append(text("engagement_machines", language, count=numbers.count(total.machine_only)))
+        told.append(words("engagement_machines", count=numbers.count(total.machine_only)))
     if total.unsubscribed:
         share = _share(total.unsubscribed, total.delivered)
-        told.append(text("engagement_unsubscribed", language, count=numbers.count(total.unsubscribed), share=share))
+        told.append(words("engagement_unsubscribed", count=numbers.count(total.unsubscribed), share=share))
     return told
 
 

@@ -1,9 +1,10 @@
 """The funnel of candidates as sections of the page."""
 
 from foretouch.experiments.insights.charts import Bar, bars_for_both
-from foretouch.experiments.insights.contract import Funnel, Insights
-from foretouch.experiments.insights.texts import named, text
+from foretouch.experiments.insights.contract import Funnel, Insights, Words
+from foretouch.experiments.insights.texts import named, text, words
 from foretouch.experiments.report import numbers
+from foretouch.experiments.report.catalogue import LANGUAGES
 from foretouch.experiments.report.section import Block
 
 MOST_RULES = 15
@@ -47,34 +48,27 @@ def _people(found: Funnel, language: str) -> Block:
         rows=rows,
         chart=charts[0],
         narrow=charts[1],
-        sentences=funnel_sentences(found, language),
+        sentences=[getattr(item, f"text_{language}") for item in funnel_words(found)],
         folded=True,
     )
 
 
-def funnel_sentences(found: Funnel, language: str) -> list[str]:
+def funnel_words(found: Funnel) -> list[Words]:
     """How many were contacted, and what stopped most of the others."""
     share = numbers.percents([found.customers_contacted / max(found.customers, 1)], sign=False)[0]
-    told = [
-        text(
-            "funnel_people",
-            language,
-            customers=numbers.count(found.customers),
-            contacted=numbers.count(found.customers_contacted),
-            share=share,
-        )
-    ]
+    people = {"customers": numbers.count(found.customers), "contacted": numbers.count(found.customers_contacted)}
+    told = [words("funnel_people", **people, share=share)]
     before, lost = found.customers, []
     for stage in found.stages:
         lost.append((before - stage.customers_left, stage.stage))
         before = stage.customers_left
     most = max(lost, default=(0, ""))
     if most[0] > 0:
-        reason = named("stage", most[1], language)
-        told.append(text("funnel_most", language, reason=reason, count=numbers.count(most[0])))
+        reason = {code: named("stage", most[1], code) for code in LANGUAGES}
+        told.append(words("funnel_most", reason=reason, count=numbers.count(most[0])))
     refused = found.customers_left - found.customers_contacted
     if refused > 0:
-        told.append(text("funnel_policy", language, count=numbers.count(refused)))
+        told.append(words("funnel_policy", count=numbers.count(refused)))
     return told
 
 

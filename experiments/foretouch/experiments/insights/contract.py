@@ -181,6 +181,32 @@ class CostRow(Contract):
     """Profit over all cost; null where nothing was spent."""
 
 
+class DailyPoint(Contract):
+    """One day of the workspace's time zone."""
+
+    day: str
+    value: float
+    low: float | None
+    """Of the band expected from the weeks before; null where there are too few."""
+    high: float | None
+    outside: bool = False
+
+
+class DailySeries(Contract):
+    """One figure, day by day."""
+
+    name: str
+    judged: int
+    """Days with a band."""
+    outside: int
+    """Of these, outside it; one in a hundred healthy days is."""
+    history_days: int
+    """Days before the period that are known."""
+    needed_days: int
+    """Days before a day that it takes to judge it."""
+    points: tuple[DailyPoint, ...]
+
+
 class Insights(Contract):
     """What happened in a period, and why."""
 
@@ -201,8 +227,6 @@ class Insights(Contract):
     attribution: Attribution | None = None
     incremental: tuple[IncrementalRow, ...] = ()
     costs: tuple[CostRow, ...] = ()
-    refusals: tuple[Words, ...] = ()
-    """Why a figure is missing."""
-    definitions: dict[str, str] = Field(default_factory=dict)
+    daily: tuple[DailySeries, ...] = ()
     command: str = ""
     """What gives these very numbers again."""

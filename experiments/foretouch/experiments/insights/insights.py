@@ -4,10 +4,12 @@ from datetime import datetime
 
 from foretouch.core.errors import DataError
 from foretouch.core.workspace import Workspace
+from foretouch.experiments.insights.anomalies import anomalies
 from foretouch.experiments.insights.contract import Insights
 from foretouch.experiments.insights.funnel import funnel
 from foretouch.experiments.insights.outcomes import outcomes
 from foretouch.experiments.insights.reading import gather
+from foretouch.experiments.insights.summary import summary
 from foretouch.experiments.log.experiment import place_of
 
 
@@ -30,7 +32,7 @@ def insights(workspace: Workspace, since: datetime | None = None, until: datetim
         raise DataError(f"since == {since.isoformat()}, must be before {(until or now).isoformat()}")
     with gather(workspace, since=since, until=until, as_of=now) as gathered:
         found = outcomes(gathered, workspace.experiments()) if gathered.decisions else None
-        return Insights(
+        read = Insights(
             name=workspace.config.workspace.name,
             currency=workspace.config.workspace.currency,
             origin=workspace.config.workspace.origin,
@@ -42,8 +44,10 @@ def insights(workspace: Workspace, since: datetime | None = None, until: datetim
             attribution=found and found.attribution,
             incremental=found.incremental if found else (),
             costs=found.costs if found else (),
+            daily=anomalies(gathered, workspace.config.workspace.time_zone) if gathered.decisions else (),
             command=_command(workspace, since, until),
         )
+    return read.replace(summary=summary(read))
 
 
 def _command(workspace: Workspace, since: datetime | None, until: datetime | None) -> str:

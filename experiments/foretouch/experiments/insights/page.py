@@ -74,8 +74,5 @@ def render(found: Insights, language: str, *, other: str | None = None) -> str:
         origin=sentence(origin, language) if (origin := f"origin_{found.origin}") in SENTENCES else "",
         summary=[getattr(item, f"text_{language}") for item in found.summary],
         sections=render_blocks(insight_blocks(found, language), language),
-        definitions={
-            text(f"define_{name}_name", language): text(f"define_{name}", language) for name in found.definitions
-        },
         data=DATA,
     )
