@@ -59,6 +59,8 @@ class Series:
     values: Sequence[float]
     fixed: Sequence[tuple[float, float]]
     anytime: Sequence[tuple[float, float]]
+    after: float | None = None
+    """By how many looks the planned end lies after the last one; negative where it has passed."""
 
 
 def interval_plot(
@@ -87,6 +89,8 @@ def interval_plot(
             axes.plot([dot.low, dot.high], [position, position], "|", color=colour, markersize=9)
             axes.plot([dot.value], [position], "o", color=colour, markersize=7)
             if dot.margin is not None:
+                low, high = sorted((0.0, dot.margin))
+                axes.fill_betweenx([position - 0.38, position + 0.38], low, high, color=ORANGE, alpha=0.16, linewidth=0)
                 axes.plot([dot.margin] * 2, [position - 0.38, position + 0.38], color=RED, linewidth=2, linestyle=":")
         if not narrow:
             axes.axvline(0.0, color=INK, linewidth=1.1)
@@ -100,7 +104,7 @@ def interval_plot(
                 axes.plot([0.0, 0.0], [position - 0.36, position + 0.24], color=INK, linewidth=1.1)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         else:
-            axes.set_yticks(range(len(dots)), [dot.label for dot in reversed(dots)])
+            axes.set_yticks(range(len(dots)), [wrapped(dot.label) for dot in reversed(dots)])
         axes.set_ylim(-0.6, len(dots) - (0.2 if narrow else 0.4))
         axes.tick_params(axis="y", length=0)
         _finish(axes, axis)
@@ -115,14 +119,14 @@ def cumulative_plot(
     Args:
         series: By day.
         axis: What the numbers are.
-        labels: Texts for the effect, the anytime band and the fixed band.
+        labels: Texts for the effect, the anytime band, the fixed band, and the planned end where there is one.
         name: Makes ids in the document unique.
         title: What the chart shows, for those who do not see it.
         narrow: For a phone.
     """
     with drawing(name):
-        figure = Figure(figsize=(NARROW, 3.9) if narrow else (WIDTH, 3.3))
-        axes = figure.add_axes((0.17, 0.08, 0.8, 0.7) if narrow else (0.09, 0.1, 0.88, 0.76))
+        figure = Figure(figsize=(NARROW, 4.2) if narrow else (WIDTH, 3.3))
+        axes = figure.add_axes((0.17, 0.08, 0.8, 0.66) if narrow else (0.09, 0.1, 0.88, 0.76))
         x = list(range(len(series.days)))
         axes.fill_between(
             x,
@@ -137,9 +141,13 @@ def cumulative_plot(
         axes.plot(x, [high for _, high in series.fixed], color=GREY, linestyle=":")
         axes.plot(x, series.values, color=BLUE, linewidth=2, marker="o", markersize=3.5, label=labels[0])
         axes.axhline(0.0, color=INK, linewidth=1.1)
-        most = 3 if narrow else 7
+        if series.after is not None:
+            far = x[-1] + min(series.after, 0.35 * len(x))
+            beyond = " →" if series.after > 0.35 * len(x) else ""
+            axes.axvline(far, color=ORANGE, linestyle="-.", linewidth=1.4, label=f"{labels[3]}{beyond}")
+        most = 2 if narrow else 6
         step = max(1, (len(x) + most - 1) // most)
-        axes.set_xticks(x[::step], [_short(series.days[i]) if narrow else series.days[i] for i in x[::step]])
+        axes.set_xticks(x[::step], [series.days[i] for i in x[::step]])
         settled = len(x) // 4
         ends = [0.0, *series.values, *(item for pair in series.anytime[settled:] for item in pair)]
         room = 0.08 * (max(ends) - min(ends))
@@ -147,14 +155,21 @@ def cumulative_plot(
         axes.set_ylabel(axis)
         axes.grid(axis="y", color="#e3e3e3", linewidth=0.8)
         axes.set_axisbelow(True)
-        columns = 1 if narrow else 3
+        columns = 1 if narrow else 4
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, fontsize=10)
         return svg_of(figure, name, title)
 
 
-def _short(day: str) -> str:
-    """A date without its year; a number as it is."""
-    return day[5:] if len(day) == len("2026-01-31") else day
+def wrapped(text: str, most: int = 30) -> str:
+    """A label on two lines where one would be too long; Chinese letters are twice as wide."""
+    if sum(2 if ord(letter) > 0x2E80 else 1 for letter in text) <= most:
+        return text
+    middle = len(text) // 2
+    breaks = [place for place, letter in enumerate(text) if letter in " ·，（"]
+    if not breaks:
+        return text
+    place = min(breaks, key=lambda at: abs(at - middle))
+    return f"{text[:place].rstrip()}\n{text[place:].lstrip()}"
 
 
 def drawing(name: str) -> AbstractContextManager[None]:

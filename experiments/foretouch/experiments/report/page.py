@@ -9,6 +9,7 @@ from foretouch.experiments.analysis.definitions import definition
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.answers import ANSWERS, answers_of
 from foretouch.experiments.report.blocks import blocks_of
+from foretouch.experiments.report.details import detail_blocks
 from foretouch.experiments.report.fragment import environment, render_blocks
 from foretouch.experiments.report.labels import LABELS, label
 from foretouch.experiments.report.names import arm_title, title_of
@@ -87,6 +88,7 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
             counting=_counting(results, language),
             refusals=_refusals(results, language),
             statistics=_statistics(results, language),
+            details="" if withheld else render_blocks(detail_blocks(results, language), language, level=3),
         )
     )
 
@@ -99,8 +101,9 @@ def _lights(results: Results, language: str) -> list[dict[str, str]]:
     """Each check: its colour, a mark that says the same, a word for the strip, and the whole sentence."""
     found = []
     for check in results.checks:
-        key, text = f"short_{check.code.split('_')[0]}", _text(check, language)
-        short = label(key, language) if key in LABELS else text
+        text, parts = _text(check, language), check.code.split("_")
+        keys = [f"short_{'_'.join(parts[:many])}" for many in range(len(parts), 0, -1)]
+        short = next((label(key, language) for key in keys if key in LABELS), text)
         found.append({"colour": check.light, "mark": MARKS[check.light], "short": short, "text": text})
     return found
 
