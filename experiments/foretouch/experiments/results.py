@@ -331,6 +331,9 @@ class Enrolment(Contract):
     """When the newest event of the metrics was received."""
     contacted: dict[str, float]
     """Share of units per arm that the first decision told to contact."""
+    exposed: dict[str, float] = Field(default_factory=dict)
+    """Share of counted units per arm that had a contact known to have gone out within the longest window; empty where
+    no delivery or answer was ever posted. Effects are of being assigned, reached or not."""
     entered_by_arm: dict[str, int] = Field(default_factory=dict)
     """Units by the arm of their first exposure, whether their window is over or not: what the split is judged by."""
     window_days: dict[str, float]

@@ -27,6 +27,7 @@ class Exposure:
         assigned: The arm that the spec assigns, with the weights of the version that was logged.
         known: Feature values and attributes as of the decision: covariates and segments.
         arms: Every arm in which the unit was ever logged.
+        customers: Whose decisions they were: more than one where the unit is a household.
     """
 
     unit: str
@@ -37,6 +38,7 @@ class Exposure:
     assigned: str
     known: Mapping[str, Any]
     arms: set[str] = field(default_factory=set)
+    customers: set[str] = field(default_factory=set)
 
 
 def logged(workspace: Workspace) -> bool:
@@ -92,6 +94,7 @@ def read_exposures(
                     known=_known(record),
                 )
             found[unit].arms.add(arm)
+            found[unit].customers.add(customer)
     return list(found.values())
 
 

@@ -1,8 +1,9 @@
 """From a workspace to the table that is analysed: the decision log's units, their goals, covariates and segments.
 
-Rules: a unit's row starts at its first logged exposure and takes the arm logged there. A unit is analysed when the
-longest window of the metrics is over (``shorten_to_days`` caps every window, for all arms alike). Units logged in two
-arms are counted and left out. Events posted or ingested count once; bots and machine events never do.
+Rules: a unit has one row. It starts at its first logged exposure and takes the arm logged there; later decisions, whose
+windows would overlap the first, open no row of their own. A unit is analysed when the longest window of the metrics is
+over (``shorten_to_days`` caps every window, for all arms alike). Units logged in two arms are counted and left out.
+Events posted or ingested count once; bots and machine events never do.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ import pandas as pd
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.refusals import Refused
+from foretouch.experiments.log.exposed import exposed_shares
 from foretouch.experiments.log.exposures import Exposure, logged, read_exposures
 from foretouch.experiments.log.measures import (
     Measure,
@@ -113,6 +115,7 @@ def build_frame(
         last_exposure=max((item.at for item in exposures), default=None),
         last_event=newest,
         contacted=_contacted(exposures),
+        exposed=exposed_shares(workspace, mature, window=longest, received_by=now, aliases=roots),
         entered_by_arm=_by_arm(exposures),
         window_days=windows,
         shortened_to_days=shorten_to_days,

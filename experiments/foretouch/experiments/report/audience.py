@@ -38,7 +38,7 @@ def groups_block(results: Results, language: str) -> Block:
     enrolment = results.enrolment
     keys = ["arm", *(["does"] if results.arm_kinds else []), "customers", "expected", "planned"]
     if enrolment is not None:
-        keys += ["counted", "contacted"]
+        keys += ["counted", "contacted", *(["reached"] if enrolment.exposed else [])]
     rows = []
     for arm, counted in results.arms.items():
         expected = results.srm.expected.get(arm)
@@ -55,6 +55,8 @@ def groups_block(results: Results, language: str) -> Block:
             told = enrolment.contacted.get(arm)
             row.append(numbers.count(counted)[language])
             row.append("–" if told is None else numbers.percents([told], sign=False)[0][language])
+            if enrolment.exposed:
+                row.append(numbers.percents([enrolment.exposed.get(arm, 0.0)], sign=False)[0][language])
         rows.append(row)
     return Block(
         name="groups",
@@ -63,4 +65,5 @@ def groups_block(results: Results, language: str) -> Block:
         header=[label(key, language) for key in keys],
         rows=rows,
         texts=frozenset({1}) if results.arm_kinds else frozenset(),
+        footnotes=[label("reached_note", language)] if enrolment is not None and enrolment.exposed else [],
     )
