@@ -17,12 +17,13 @@ export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 # Two busy threads that spin for each other lose on a machine that does anything else.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo test serve lint format bench lock environment test-environment clean
+.PHONY: help demo test serve screens lint format bench lock environment test-environment clean
 
 help:
 	@echo "make demo    real data to trained models, a running service, decisions, outcomes, a report"
 	@echo "make test    every test that needs no hour"
 	@echo "make serve   the service on the demo's workspace (WORKSPACE=$(WORKSPACE) PORT=$(PORT))"
+	@echo "make screens pictures of the demo's reports and pages, to look at (needs Chromium)"
 	@echo "make lint    format, lint, types, import layers"
 	@echo "make bench   the side-by-side figures"
 	@echo "make lock    resolve the dependencies again"
@@ -54,6 +55,9 @@ test: $(VENV)/.test
 serve: $(VENV)/.run
 	@test -d $(WORKSPACE)/bundles || (echo "$(WORKSPACE) has no models yet: make demo"; exit 1)
 	$(BIN)/foretouch serve --workspace $(WORKSPACE) --port $(PORT)
+
+screens: $(VENV)/.test
+	PYTHONPATH=. $(BIN)/python examples/screens.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .

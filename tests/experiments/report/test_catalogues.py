@@ -5,11 +5,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
 from babel.messages.pofile import read_po
 
+from foretouch.core.experiment import ArmKind
 from foretouch.experiments.report.catalogue import LANGUAGES, Catalogue
+from foretouch.experiments.results import Light, VerdictCode
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "experiments" / "foretouch" / "experiments"
@@ -99,3 +102,11 @@ def test_every_text_that_is_asked_for_is_there() -> None:
     for path in (SOURCES / "report" / "templates").glob("report*.j2"):
         for key in re.findall(r"say\('(\w+)'\)", path.read_text(encoding="utf-8")):
             assert key in asked["label"], key
+
+
+def test_every_kind_of_arm_and_every_light_has_its_words() -> None:
+    labels = Catalogue("labels")
+    assert {f"does_{kind}" for kind in get_args(ArmKind)} <= set(labels)
+    assert {f"short_{name}" for name in ("split", "arms", "balance", "assignment", "fresh")} <= set(labels)
+    assert set(get_args(Light)) <= set(labels)
+    assert {f"ship_{code}" for code in get_args(VerdictCode)} <= set(Catalogue("answers"))
