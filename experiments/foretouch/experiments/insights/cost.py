@@ -5,10 +5,9 @@ touch, the rule that rewards and learning follow; it is no effect of contacting 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 
 from foretouch.experiments.insights.contract import CostRow
-from foretouch.experiments.insights.engagement import ALL, steps_of
+from foretouch.experiments.insights.engagement import ALL
 from foretouch.experiments.insights.journeys import Contact
 
 _Key = tuple[str, str]
@@ -20,16 +19,13 @@ class CostCount:
     def __init__(self) -> None:
         self._rows: dict[_Key, list[float]] = defaultdict(lambda: [0.0] * 5)
 
-    def add(self, contacts: Iterable[Contact]) -> None:
-        """Counts some contacts; what was not sent costs nothing."""
-        for contact in contacts:
-            if "sent" not in steps_of(contact):
-                continue
-            accepted = float(bool(contact.reward.credited))
-            figures = (1.0, contact.cost, accepted, accepted * contact.offer_cost, accepted * contact.value)
-            decided = contact.reward.decided
-            for key in (("all", ALL), ("channel", decided.channel or ""), ("offer", decided.offer_id or "")):
-                self._rows[key] = [total + figure for total, figure in zip(self._rows[key], figures, strict=True)]
+    def add(self, contact: Contact) -> None:
+        """Counts a contact that was sent; what was not costs nothing."""
+        accepted = float(bool(contact.reward.credited))
+        figures = (1.0, contact.cost, accepted, accepted * contact.offer_cost, accepted * contact.value)
+        decided = contact.reward.decided
+        for key in (("all", ALL), ("channel", decided.channel or ""), ("offer", decided.offer_id or "")):
+            self._rows[key] = [total + figure for total, figure in zip(self._rows[key], figures, strict=True)]
 
     def result(self) -> tuple[CostRow, ...]:
         """The whole first, then by channel and by offer, the dearest first."""

@@ -24,13 +24,11 @@ class EngagementCount:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
-    def add(self, contacts: Iterable[Contact]) -> None:
-        """Counts some contacts."""
-        for contact in contacts:
-            channel, offer = contact.reward.decided.channel or "", contact.reward.decided.offer_id or ""
-            steps = steps_of(contact)
-            for key in ((ALL, ALL), (channel, ALL), (ALL, offer), (channel, offer)):
-                self._rows[key].update(steps)
+    def add(self, contact: Contact, steps: Iterable[str]) -> None:
+        """Counts a contact that came so far: its ``steps_of``."""
+        channel, offer = contact.reward.decided.channel or "", contact.reward.decided.offer_id or ""
+        for key in ((ALL, ALL), (channel, ALL), (ALL, offer), (channel, offer)):
+            self._rows[key].update(steps)
 
     def result(self) -> Engagement:
         """The whole, by channel, by offer, and by both; most sends first."""

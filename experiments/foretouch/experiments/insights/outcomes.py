@@ -10,7 +10,7 @@ from foretouch.experiments.insights.contract import Attribution, CostRow, Engage
 from foretouch.experiments.insights.cost import CostCount
 from foretouch.experiments.insights.engagement import EngagementCount, steps_of
 from foretouch.experiments.insights.incremental import incremental
-from foretouch.experiments.insights.journeys import Journey, journeys, window_of
+from foretouch.experiments.insights.journeys import Contact, journeys, window_of
 from foretouch.experiments.insights.reading import Gathered
 from foretouch.experiments.insights.store import Store
 from foretouch.experiments.insights.touch_attribution import AttributionCount
@@ -42,11 +42,14 @@ def outcomes(gathered: Gathered, specs: Sequence[ExperimentSpec]) -> Outcomes:
     attribution = AttributionCount(window=window_of(gathered), end=gathered.end, known=gathered.known)
     store = Store(gathered.tables, _SCHEMAS)
     for journey in journeys(gathered):
-        engagement.add(journey.contacts)
-        costs.add(journey.contacts)
+        for contact in journey.contacts:
+            steps = steps_of(contact)
+            engagement.add(contact, steps)
+            if "sent" in steps:
+                costs.add(contact)
+                _went_out(store, journey.customer_id, contact)
         for at in attribution.add(journey):
             store.add("preceded", (journey.customer_id, at))
-        _went_out(store, journey)
     store.done()
     return Outcomes(
         engagement=engagement.result(),
@@ -56,11 +59,8 @@ def outcomes(gathered: Gathered, specs: Sequence[ExperimentSpec]) -> Outcomes:
     )
 
 
-def _went_out(store: Store, journey: Journey) -> None:
-    for contact in journey.contacts:
-        if "sent" in steps_of(contact):
-            decided = contact.reward.decided
-            at = decided.decided_at if decided.send_at is None else decided.send_at
-            margin = contact.value - contact.offer_cost
-            row = (journey.customer_id, at, contact.cost, margin, bool(contact.reward.credited))
-            store.add("went_out", row)
+def _went_out(store: Store, customer_id: str, contact: Contact) -> None:
+    decided = contact.reward.decided
+    at = decided.decided_at if decided.send_at is None else decided.send_at
+    margin = contact.value - contact.offer_cost
+    store.add("went_out", (customer_id, at, contact.cost, margin, bool(contact.reward.credited)))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -29,6 +30,10 @@ from foretouch.training.log.documents import Artifacts
 _TEXT, _WHOLE, _NUMBER, _TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 
+MEMORY = "768MB"
+"""What the tables may hold in memory; the rest goes to a temporary folder."""
+
+
 def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
@@ -46,7 +51,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         chosen=_WHOLE,
         reached=_WHOLE,
     ),
-    "dropped": _schema(decision_id=_TEXT, customer_id=_TEXT, stage=_TEXT, rule=_TEXT, candidates=_WHOLE),
+    "dropped": _schema(customer_id=_TEXT, stage=_TEXT, rule=_TEXT, candidates=_WHOLE),
     "contacts": _schema(
         decision_id=_TEXT,
         rank=_WHOLE,
@@ -128,7 +133,9 @@ def gather(
     """
     end = as_of if until is None else until
     state = read_state(workspace)
-    with closing(connect(workspace)) as tables:
+    with TemporaryDirectory(prefix="insights-") as folder, closing(connect(workspace)) as tables:
+        tables.execute(f"SET memory_limit = '{MEMORY}'")
+        tables.execute("SET temp_directory = ?", [folder])
         store = Store(tables, SCHEMAS)
         count = 0
         first: int | None = None
@@ -202,7 +209,7 @@ def _add(
         ),
     )
     for (stage, rule), candidates in dropped.items():
-        store.add("dropped", (decision_id, customer_id, stage, rule, candidates))
+        store.add("dropped", (customer_id, stage, rule, candidates))
     for item in record.get("experiments") or ():
         store.add("arms", (customer_id, item["key"], item["arm"], at))
     for action in actions:
