@@ -1,7 +1,7 @@
 """The contract of every policy. ``CASES`` is made from the table of kinds, so that no policy is forgotten."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -31,11 +31,14 @@ class Case:
 
     spec: PolicySpec
     members: int = 0
+    width: float | None = None
+    """Of every candidate; candidates of different widths are told apart in test_doubt.py."""
 
     def shares(self, priorities: list[float], no_contact: int = 0, **more: Any) -> tuple[float, ...]:
         """Its distribution; members are the priorities, each off by a factor and a step of its own."""
         draws = None if not self.members else self.draws(priorities)
-        return distribution(priorities, no_contact, self.spec, draws=draws, **more)
+        widths = None if self.width is None else [self.width] * len(priorities)
+        return distribution(priorities, no_contact, self.spec, draws=draws, widths=widths, **more)
 
     def draws(self, priorities: list[float]) -> Draws:
         """Priorities under every member; a function of the value and the member alone, and rising in the value."""
@@ -54,8 +57,10 @@ def cases(draw_from: st.DrawFn, kinds: tuple[str, ...] = tuple(sorted(KINDS))) -
         temperature=draw_from(st.one_of(st.floats(0.01, 10.0), st.sampled_from([5e-324, 1e300]))),
         floor=draw_from(st.floats(0.0, 1.0)),
         epsilon=draw_from(st.floats(0.0, 1.0)),
+        explores_by=draw_from(st.sampled_from(["spread", "evidence"])),
     )
-    return Case(spec=spec, members=draw_from(st.sampled_from([0, 1, 7])))
+    width = draw_from(st.sampled_from([None, 0.0, 5e-324, 0.3, 1e3, EXTREME]))
+    return Case(spec=spec, members=draw_from(st.sampled_from([0, 1, 7])), width=width)
 
 
 def floor_of(spec: PolicySpec) -> float:
@@ -119,7 +124,7 @@ class PolicyContract:
     @given(PRIORITIES, cases(RANKING))
     def test_higher_priority_is_never_less_likely(self, priorities: list[float], case: Case) -> None:
         if case.members:
-            case = Case(spec=case.spec, members=1)  # members may disagree with the mean
+            case = replace(case, members=1)  # members may disagree with the mean
         shares = case.shares(priorities)
         ranked = sorted(zip(case.draws(priorities)[0] if case.members else priorities, shares, strict=True))
         assert all(
@@ -159,7 +164,7 @@ class PolicyContract:
         self, priorities: list[float], case: Case, limit: float, data: st.DataObject
     ) -> None:
         young = [False, *(data.draw(st.booleans()) for _ in priorities[1:])]
-        case = Case(spec=case.spec.replace(new_offers=NewOffers(immature_share=limit)), members=case.members)
+        case = replace(case, spec=case.spec.replace(new_offers=NewOffers(immature_share=limit)))
         free, limited = case.shares(priorities), case.shares(priorities, immature=young)
         held = math.fsum(share for share, flag in zip(limited, young, strict=True) if flag)
         before = math.fsum(share for share, flag in zip(free, young, strict=True) if flag)

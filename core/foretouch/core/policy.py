@@ -99,8 +99,11 @@ class PolicySpec(Contract):
     """How priorities become a distribution; ``thompson`` needs an offer model with a bootstrap ensemble."""
     propensity: Literal["response", "uplift"] = "response"
     """What a contact is credited with: every acceptance, or only what "no contact" would not have brought."""
+    explores_by: Literal["spread", "evidence"] = "spread"
+    """What the softmax temperature is measured in: ``spread`` is the distance between the highest and the lowest
+    priority; ``evidence`` is how far each candidate's priority may be off, by the contacts of its offer so far."""
     temperature: float = Field(default=0.1, gt=0.0)
-    """Softmax temperature in units of the spread (max - min) of the candidates' priorities."""
+    """Softmax temperature in units of what ``explores_by`` names."""
     cools_after: int = Field(default=0, ge=0)
     """The temperature is multiplied by sqrt(this / (this + contacts that the offer model has learnt from)); 0 never
     cools."""

@@ -9,6 +9,7 @@ from the model's bootstrap members would have chosen each candidate.
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -28,6 +29,7 @@ def distribution(
     spec: PolicySpec,
     *,
     draws: Draws | None = None,
+    widths: Sequence[float] | None = None,
     immature: Sequence[bool] | None = None,
 ) -> Distribution:
     """The selection probability of every candidate.
@@ -38,37 +40,56 @@ def distribution(
         spec: Which policy, with its temperature, floor, epsilon and the share of immature offers.
         draws: Priorities under each of K bootstrap members of the model, shape (K, n); only Thompson sampling looks
             at them. Without any it falls back to softmax: the caller says so (``fallback.Propensities.shortfall``).
+        widths: How far each priority may be off (``doubt.widths``), at least 0; only a softmax whose temperature is
+            measured in them looks at them. Without any, it is measured in the spread.
         immature: Which candidates are of immature offers; together they get at most
             ``spec.new_offers.immature_share``. None is nobody.
 
     Raises:
         ConfigError: The policy's kind is not known.
-        ValueError: A priority is not finite, or ``draws`` does not fit.
+        ValueError: A priority is not finite, or ``draws`` or ``widths`` do not fit.
     """
     if not all(map(math.isfinite, priorities)):
         index = next(index for index, priority in enumerate(priorities) if not math.isfinite(priority))
         raise ValueError(f"priority {index} == {priorities[index]}, must be finite")
-    if draws is not None:
-        if draws.ndim != 2 or draws.shape[1] != len(priorities):
-            raise ValueError(f"draws has shape {draws.shape}, must be (members, {len(priorities)})")
-        if not np.isfinite(draws).all():
-            raise ValueError("a member's priority is not finite")
+    _check(len(priorities), draws, widths)
     rule = KINDS.get(spec.kind)
     if rule is None:
         raise ConfigError(
             f"policy {spec.name!r}: kind == {spec.kind!r}, must be one of {', '.join(sorted(KINDS))}",
             hint="set kind in policy.toml",
         )
-    shares = rule(priorities, no_contact, spec, draws)
+    about = widths if spec.kind == "softmax" and spec.explores_by == "evidence" else None
+    if about is None:
+        shares = rule(priorities, no_contact, spec, draws)
+    else:
+        shares = _by_width(priorities, no_contact, spec, about)
     if immature is not None and any(immature):
 
         def deal(grown: Sequence[int]) -> Distribution:
-            columns = None if draws is None else draws[:, list(grown)]
-            return rule([priorities[index] for index in grown], grown.index(no_contact), spec, columns)
+            some, none = [priorities[index] for index in grown], grown.index(no_contact)
+            if about is not None:
+                return _by_width(some, none, spec, [about[index] for index in grown])
+            return rule(some, none, spec, None if draws is None else draws[:, list(grown)])
 
         young = [index for index, flag in enumerate(immature) if flag and index != no_contact]
         shares = _limited(shares, young, spec, deal)
     return _normalised(shares)
+
+
+def _check(candidates: int, draws: Draws | None, widths: Sequence[float] | None) -> None:
+    """Refuses members and widths that do not fit.
+
+    Raises:
+        ValueError: As it says.
+    """
+    if draws is not None:
+        if draws.ndim != 2 or draws.shape[1] != candidates:
+            raise ValueError(f"draws has shape {draws.shape}, must be (members, {candidates})")
+        if not np.isfinite(draws).all():
+            raise ValueError("a member's priority is not finite")
+    if widths is not None and (len(widths) != candidates or not all(width >= 0.0 for width in widths)):
+        raise ValueError(f"widths == {list(widths)}, must be {candidates} numbers that are at least 0")
 
 
 def noop(priorities: Sequence[float], no_contact: int, _spec: PolicySpec, _draws: Draws | None) -> Distribution:
@@ -110,6 +131,31 @@ def softmax(priorities: Sequence[float], _no_contact: int, spec: PolicySpec, _dr
     weights = [exp((priority - highest) / spread / temperature) for priority in priorities]
     total = math.fsum(weights)
     return _mixed([weight / total for weight in weights], spec.floor)
+
+
+def _by_width(priorities: Sequence[float], no_contact: int, spec: PolicySpec, widths: Sequence[float]) -> Distribution:
+    """Proportional to exp((priority - highest) / (temperature x width)), with a share ``floor`` drawn from all alike.
+
+    Every candidate has a width of its own: one of which much is known has a share only where it is nearly as good as
+    the best, one of which little is known also where it seems worse. A contact that is worth less than none has nothing
+    but the floor: contacts that are worth their costs teach as much, and nobody is tired for the sake of learning.
+    """
+    highest, worth_it = max(priorities), priorities[no_contact]
+    weights = [
+        1.0
+        if priority == highest
+        else _closeness(priority - highest, spec.temperature * width)
+        if priority >= worth_it
+        else 0.0
+        for priority, width in zip(priorities, widths, strict=True)
+    ]
+    total = math.fsum(weights)
+    return _mixed([weight / total for weight in weights], spec.floor)
+
+
+def _closeness(behind: float, width: float) -> float:
+    """exp(behind / width) for what is behind the best (below 0); without any width 0."""
+    return math.exp(behind / min(width, sys.float_info.max)) if width > 0.0 else 0.0
 
 
 def thompson(priorities: Sequence[float], no_contact: int, spec: PolicySpec, draws: Draws | None) -> Distribution:

@@ -15,6 +15,7 @@ import numpy as np
 from foretouch.core.decisions import PastContact, Send
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision.candidates import NO_CONTACT, Key, Lineup
+from foretouch.serving.decision.doubt import widths
 from foretouch.serving.decision.placements import has_placement_caps
 from foretouch.serving.decision.policies import Draws, distribution, draw
 from foretouch.serving.decision.priority import Appraiser
@@ -213,6 +214,7 @@ def _draw(
             0,
             lottery.spec,
             draws=_members(worths, lottery),
+            widths=_widths(worths, lottery),
             immature=_immature(worths.lineup, lottery),
         )
     owed = lottery.owed and turn == "1"
@@ -271,6 +273,21 @@ def _members(worths: Worths, lottery: Lottery) -> Draws | None:
     gains = np.array([worth.gain for worth in worths])
     fixed = np.array([worth.fixed for worth in worths])
     return np.column_stack([np.zeros(len(chances)), chances * gains - fixed])
+
+
+def _widths(worths: Worths, lottery: Lottery) -> list[float] | None:
+    """How far each priority may be off; None where the policy does not ask, or a chance is not known or not used."""
+    spec, found = lottery.spec, lottery.found
+    if spec.explores_by != "evidence" or not spec.factors.propensity:
+        return None
+    if any(found.by_key.get(key) is None for key in worths.lineup.keys):
+        return None
+    return widths(
+        [worth.chance for worth in worths],
+        [worth.gain for worth in worths],
+        [found.evidence.get(option.offer.offer_id, 0) for option in worths.lineup],
+        spec.new_offers.prior_strength,
+    )
 
 
 def _immature(pool: Lineup, lottery: Lottery) -> list[bool] | None:

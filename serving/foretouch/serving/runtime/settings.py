@@ -134,9 +134,13 @@ class Settings:
 
     @cached_property
     def asks_evidence(self) -> bool:
-        """Whether any policy believes a model the more, the more contacts an offer has had."""
-        specs = self.policies.policies.values()
-        return any(spec.new_offers.prior_strength > 0.0 or spec.new_offers.mature_from > 0 for spec in specs)
+        """Whether any policy believes a model the more, or explores the less, the more contacts an offer has had."""
+        return any(
+            spec.new_offers.prior_strength > 0.0
+            or spec.new_offers.mature_from > 0
+            or (spec.kind == "softmax" and spec.explores_by == "evidence")
+            for spec in self.policies.policies.values()
+        )
 
 
 def feature_version(config: Config) -> str:
