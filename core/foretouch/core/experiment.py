@@ -131,6 +131,8 @@ class ExperimentSpec(Contract):
     """Column whose groups vary together; errors are by group."""
     segments: tuple[str, ...] = ()
     """Columns whose groups are shown apart."""
+    score: str | None = None
+    """Column (or feature) with a score known before exposure: the report says whether it is right to choose by it."""
     sequential: Sequential | None = None
     """When the results may decide; without it, by the anytime-valid answer while the test runs and once at its end."""
     prior: Prior = Prior()

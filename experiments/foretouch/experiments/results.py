@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from foretouch.core.schema import Contract, Time
+from foretouch.experiments.uplift.contract import UpliftResults
 
 Range = tuple[float, float]
 Light = Literal["green", "amber", "red"]
@@ -377,6 +378,8 @@ class Results(Contract):
     heterogeneity: tuple[Heterogeneity, ...] = ()
     cumulative: tuple[Look, ...] = ()
     multiplicity: dict[str, Any] = Field(default_factory=dict)
+    uplift: dict[str, UpliftResults] = Field(default_factory=dict)
+    """By treatment arm, where the spec names a score: is it right to choose by it?"""
     verdict: Verdict
     verdicts: tuple[Verdict, ...] = ()
     """One per treatment arm; ``verdict`` is the one to act on."""

@@ -12,7 +12,11 @@ from typer.testing import CliRunner
 
 from foretouch.core.cli import build_app
 from foretouch.core.errors import DataError
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.experiments.analysis.analyze import analyze
 from foretouch.experiments.report.catalogue import LANGUAGES
+from foretouch.experiments.report.page import render
+from foretouch.experiments.results import Results
 from foretouch.experiments.uplift.contract import UpliftResults
 from foretouch.experiments.uplift.judge import Worth, judge_score
 from foretouch.experiments.uplift.money import Z, gains_of, money_curve
@@ -178,3 +182,33 @@ def test_the_interval_of_the_average_is_welchs(found: UpliftResults) -> None:
     arms = [frame.y[frame.t == value] for value in (1.0, 0.0)]
     se = sum(arm.var(ddof=1) / len(arm) for arm in arms) ** 0.5
     assert found.average.ci[1] - found.average.ci[0] == pytest.approx(2.0 * Z * se)
+
+
+def scored_spec(**changes: object) -> ExperimentSpec:
+    metric = {"name": "bought", "kind": "proportion", "column": "y", "role": "primary", "value_per_unit": 10.0}
+    spec = {"key": "u", "control": "A", "weights": {"A": 0.5, "B": 0.5}, "score": "score", "metrics": [metric]}
+    return ExperimentSpec.model_validate({**spec, **changes})
+
+
+def test_a_spec_that_names_a_score_gets_the_section_in_its_report() -> None:
+    frame = world(3000)
+    frame["arm"], frame["customer_id"] = np.where(frame.t == 1.0, "B", "A"), np.arange(len(frame))
+    results = analyze(frame, scored_spec())
+    assert results.uplift["B"].better_than_random
+    assert results.uplift["B"].n == 3000
+    assert results.uplift["B"].money is not None
+    text = render(results, "en")
+    assert "Whom to contact, by “score”: B" in html.unescape(text)
+    assert 'id="h-uplift-money"' in text
+    assert "<script" not in text, "the report of an experiment needs none"
+    assert Results.model_validate_json(results.model_dump_json()) == results
+
+
+def test_a_score_that_is_not_there_is_named_and_takes_no_verdict_away() -> None:
+    frame = world(3000)
+    frame["arm"], frame["customer_id"] = np.where(frame.t == 1.0, "B", "A"), np.arange(len(frame))
+    plain = analyze(frame, scored_spec(score=None))
+    results = analyze(frame, scored_spec(score="nowhere"))
+    assert results.uplift == plain.uplift == {}
+    assert results.verdict == plain.verdict
+    assert [(item.code, item.segment) for item in results.refusals] == [("missing_column", "nowhere")]

@@ -16,6 +16,7 @@ from foretouch.experiments.analysis.entries import metric_result
 from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, holm
 from foretouch.experiments.analysis.plan_of_looks import Stage, decisive_of, stage_of, state_of
 from foretouch.experiments.analysis.refusals import Refused
+from foretouch.experiments.analysis.scored import judged_score
 from foretouch.experiments.analysis.segments import segment_results
 from foretouch.experiments.analysis.table import MetricRows, Units, metric_rows
 from foretouch.experiments.analysis.trust import column_lights, segment_light, segment_splits
@@ -96,6 +97,12 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
     unfit = [(item.segment, item.value) for item in splits if not item.ok]
     segments, heterogeneity, problems = segment_results(units, contrasts, without=unfit) if readable else ((), (), [])
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
+    uplift, unscored = (
+        judged_score(units, prepared, currency=context.currency, revenue=context.money_is_revenue)
+        if randomised
+        else ({}, [])
+    )
+    refusals += [_refusal(reason, metric=name, segment=spec.score) for reason, name in unscored]
     titles = {arm: named(arm_titles(spec), arm) for arm in units.arms}
     misplaced = any(item.code in verdict.MISPLACED for item in whole)
     lights = (
@@ -139,6 +146,7 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         segments=segments,
         heterogeneity=heterogeneity,
         cumulative=looks(units, contrasts),
+        uplift=uplift,
         multiplicity={name: {"method": families[name], "size": members[name]} for name in families},
         verdict=verdict.PENDING,
         refusals=tuple(refusals),

@@ -166,11 +166,12 @@ def _columns(spec: ExperimentSpec, windows: Mapping[str, float]) -> tuple[Experi
 
 
 def _known_before(rows: pd.DataFrame, spec: ExperimentSpec, mature: list[Exposure]) -> None:
-    """Adds covariates, segments and clusters as they were known at the decision.
+    """Adds covariates, the score, segments and clusters as they were known at the decision.
 
     A missing covariate takes the mean of all arms: it is older than the assignment, so that this favours no arm.
     """
-    covariates = {name for metric in spec.metrics for name in metric.covariates} - set(rows.columns)
+    wanted = {name for metric in spec.metrics for name in metric.covariates} | ({spec.score} if spec.score else set())
+    covariates = wanted - set(rows.columns)
     for name in sorted(covariates):
         values = pd.to_numeric(pd.Series([item.known.get(name) for item in mature]), errors="coerce")
         if values.notna().any():

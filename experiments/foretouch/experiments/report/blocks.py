@@ -13,6 +13,7 @@ from foretouch.experiments.report.names import arm_title, differences, title_of
 from foretouch.experiments.report.progress import sample_left
 from foretouch.experiments.report.section import Block
 from foretouch.experiments.results import Look, MetricResult, Results, SegmentResult
+from foretouch.experiments.uplift.blocks import WORDS, uplift_blocks
 
 MOST_ROWS = 60
 
@@ -23,11 +24,23 @@ def blocks_of(results: Results, language: str) -> list[Block]:
         metrics_block(results, language, secondary=False),
         *cumulative_blocks(results, language),
         segments_block(results, language),
+        *_uplift_blocks(results, language),
         metrics_block(results, language, secondary=True),
         plan_block(results, language),
         groups_block(results, language),
     ]
     return [block for block in made if block is not None]
+
+
+def _uplift_blocks(results: Results, language: str) -> list[Block]:
+    """Whom to contact by the score that the spec names, for the arm that the verdict is on."""
+    arm = results.verdict.contrast or next(iter(results.uplift), "")
+    if arm not in results.uplift:
+        return []
+    found = results.uplift[arm].replace(outcome=title_of(results, results.uplift[arm].outcome)[language])
+    blocks = uplift_blocks(found, language)
+    name = WORDS.text("of_experiment", language, score=found.score, arm=arm_title(results, arm)[language])
+    return [replace(blocks[0], title=f"{name}. {blocks[0].title}"), *blocks[1:]]
 
 
 def cumulative_blocks(results: Results, language: str) -> list[Block]:

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from foretouch.core.schema import Contract
-from foretouch.experiments.results import Range
+
+Range = tuple[float, float]
 
 
 class Measured(Contract):
