@@ -106,6 +106,7 @@ def test_all_models_are_tried_and_what_they_lack_is_said_once(shell: Shell, own:
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.count("no 'purchase' event") == 1
     assert "churn, value, send-time not trained" in ran.err
+    assert ran.err.count("uplift left out: ") == 1
 
 
 @pytest.mark.parametrize(

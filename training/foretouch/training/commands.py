@@ -16,6 +16,9 @@ from foretouch.training import (
     commands_skew,
 )
 
+UPLIFT: ModelName = "uplift"
+"""Trained with all others where the log can tell it; where not, that is no failure."""
+
 
 class Model(StrEnum):
     """A model, or all of them."""
@@ -78,18 +81,22 @@ def train(
 ) -> None:
     """Tunes, fits, calibrates, judges on later data, logs to MLflow, registers as challenger.
 
+    With all, uplift too where the log can tell it; where not, it says why.
+
     Exits 0 (trained, or nothing to do), 1 (could not be trained), 2 (the call is wrong), 75 (another one is at work).
     """
     from foretouch.core.errors import ConfigError
     from foretouch.core.workspace import Workspace
-    from foretouch.training.each import Refused, for_each
-    from foretouch.training.output import show_busy, show_trained, steps
+    from foretouch.training.each import Refused, for_each, if_possible
+    from foretouch.training.output import say_left_out, show_busy, show_trained, steps
     from foretouch.training.pipeline import train as train_model
     from foretouch.training.pipeline import training_run
     from foretouch.training.schedule import BUSY, BusyError, Due, due_models, parse_since, training_lock
 
     opened = Workspace.open(workspace)
     names, waiting = _names(model), list[Due]()
+    if model is Trainable.all:
+        names = (*names, UPLIFT)
     try:
         moment = None if since is None else parse_since(since, opened.clock.now())
     except ConfigError as error:
@@ -100,11 +107,18 @@ def train(
             lacking = list[Refused]()
             if since is not None:
                 names, waiting, lacking = due_models(opened, names, moment)
-            trained, refused = for_each(names, lambda name: train_model(run, name))
+            without = [item for item in lacking if model is Trainable.all and item.model == UPLIFT]
+            lacking = [item for item in lacking if item not in without]
+            mine = tuple(name for name in names if model is not Trainable.all or name != UPLIFT)
+            trained, refused = for_each(mine, lambda name: train_model(run, name))
+            if len(mine) < len(names):
+                also, refusal = if_possible(UPLIFT, lambda name: train_model(run, name))
+                trained, without = [*trained, *also], [*without, *refusal]
     except BusyError as error:
         show_busy(error, as_json=json)
         raise typer.Exit(BUSY) from error
     refused = [*lacking, *refused]
+    say_left_out(without)
     show_trained(trained, refused, opened, as_json=json, waiting=waiting)
     if refused:
         raise typer.Exit(1)

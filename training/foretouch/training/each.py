@@ -46,3 +46,19 @@ def for_each(models: Sequence[ModelName], work: Callable[[ModelName], T]) -> tup
                 raise
             refused.append(Refused(model=model, error=error))
     return done, refused
+
+
+def if_possible(model: ModelName, work: Callable[[ModelName], T]) -> tuple[list[T], list[Refused]]:
+    """Does the work for one model that may be done without: an expected error is kept, never raised.
+
+    Args:
+        model: Which one.
+        work: What to do.
+
+    Returns:
+        What was done, or why not.
+    """
+    try:
+        return [work(model)], []
+    except ForetouchError as error:
+        return [], [Refused(model=model, error=error)]

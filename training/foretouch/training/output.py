@@ -156,6 +156,13 @@ def _say_refused(refused: Sequence[Refused], what: str) -> None:
             console.print(f"  next: {with_workspace(hint)}", markup=False)
 
 
+def say_left_out(without: Sequence[Refused]) -> None:
+    """Models that may be done without, and why they were not trained, on stderr; no failure."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for item in without:
+        console.print(f"{item.model} left out: {item.error.message}", markup=False)
+
+
 def _number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
 

@@ -21,7 +21,8 @@ population, in which treatment is as good as tossed. Rows of one cluster (a cust
 
 How sure the chosen uplift is of one row comes from the same folds: the spread between the models that each left one
 fold out (delete-a-group jackknife), the spread between the four learners on rows that they left out, the error of the
-average, and that of the slope.
+average, that of the slope, and how people may differ in ways that the score does not show. No data tell the last. It is
+taken to be as much again as the score shows, and what so few rows could not have shown (``hidden_spread``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,8 @@ MIN_SLOPE, MAX_SLOPE = 0.05, 1.5
 ROUNDS: Final = (10, 20, 40, 80, 160)
 """Numbers of second-stage trees that are tried; the outcome models stop early on their own inner folds."""
 OUTCOME_ROUNDS = 400
+Z: Final = 1.959964
+"""Standard deviations of a normal 95 % interval."""
 PATIENCE = 30
 LEARNERS: Final = ("t", "x", "dr", "r")
 STAGES: Final = ("x_treated", "x_control", "dr", "r")
@@ -64,6 +67,7 @@ class ArmUplift:
         average_se: Its standard error.
         slope: Of the pseudo-outcome on the uplift of rows left out: 1 is calibrated, 0 is noise.
         slope_se: Its standard error.
+        hidden_sd: How people of one score may differ, as a standard deviation.
         rounds: Second-stage trees by stage.
         out_of_fold: Uplift of the training rows by models that have not met them, shape (n,).
         se: Standard error of the uplift of each training row, shape (n,).
@@ -78,6 +82,7 @@ class ArmUplift:
     average_se: float
     slope: float
     slope_se: float
+    hidden_sd: float
     rounds: Mapping[str, int]
     out_of_fold: FloatArray
     se: FloatArray
@@ -272,7 +277,8 @@ def _choose(trial: Trial, fold: IntArray, arm: int, outer: Sequence[_Stages], fi
     groups = np.array([values[best] for values in left_out])
     apart = kept**2 * (len(groups) - 1.0) * groups.var(axis=0)
     apart += np.var([found[name] - np.average(found[name], weights=counts) for name in LEARNERS], axis=0)
-    se = np.sqrt(average_se**2 + apart + np.square(slope_se * (found[best] - middle)))
+    hidden = hidden_spread(kept * float(np.sqrt(np.cov(found[best], aweights=counts))), average_se)
+    se = np.sqrt(average_se**2 + apart + np.square(slope_se * (found[best] - middle)) + hidden**2)
 
     def predict(matrix: FloatArray) -> FloatArray:
         return average + kept * (final.effects(arm, share, matrix, rounds)[best] - middle)
@@ -284,6 +290,7 @@ def _choose(trial: Trial, fold: IntArray, arm: int, outer: Sequence[_Stages], fi
         average_se=average_se,
         slope=slope,
         slope_se=slope_se,
+        hidden_sd=hidden,
         rounds=rounds,
         out_of_fold=average + kept * (found[best] - middle),
         se=se,
@@ -303,6 +310,18 @@ def _slope(tau: FloatArray, pseudo: FloatArray, trial: Trial) -> tuple[float, fl
     centred = pseudo - np.average(pseudo, weights=counts)
     slope = float(np.average(deviation * centred, weights=counts)) / spread
     return slope, clustered_se(deviation * (centred - slope * deviation), trial) / spread
+
+
+def hidden_spread(shown: float, average_se: float) -> float:
+    """How people of one score may differ, as a standard deviation.
+
+    Args:
+        shown: Standard deviation of the corrected score among people: what they differ in and a model shows. On planted
+            truths it is about half of all that there is, so as much again is taken to be hidden.
+        average_se: Of the average effect. A difference between halves of the people has twice that error: people
+            could differ by 1.96 such errors either way, and the rows would not show it.
+    """
+    return float(np.hypot(shown, Z * average_se))
 
 
 def _out_of_fold_average(pseudo: FloatArray, counts: FloatArray, fold: IntArray) -> FloatArray:

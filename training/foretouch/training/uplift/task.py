@@ -51,7 +51,7 @@ NOTES: Final = (
     f"{_MEANING}; later contacts within the window count with the first.",
     f"{_PAIRED}; offers with few contacts are drawn towards the others.",
     "Features that earlier contacts write (sends, responses) are no inputs: who is held out has none.",
-    f"{_PERSON}: spread of the cross-fitted models, error of the average and of the slope.",
+    f"{_PERSON}: spread of the cross-fitted models, error of the average and of the slope, and what it may not show.",
 )
 
 
@@ -120,6 +120,7 @@ class UpliftTask:
                 "learner": arm.learner,
                 "dr_loss_less_constant": dict(arm.losses),
                 "slope_left_out": [arm.slope, arm.slope_se],
+                "hidden_sd": arm.hidden_sd,
                 "served_share_of_variance": explained(own, base),
             },
             notes=(*found.notes, *NOTES, f"Learner {arm.learner}: lowest DR loss on customers left out."),
