@@ -117,3 +117,19 @@ def test_a_won_metric_that_costs_more_than_it_brings_is_no_win(value: float, cos
     assert told in verdict.text_en
     assert sorted(NUMBER.findall(verdict.text_en)) == sorted(NUMBER.findall(verdict.text_zh))
     assert ("roll out" in verdict.text_en) == (code != "unclear")
+
+
+@pytest.mark.parametrize(("gain", "best"), [(0.8, "C"), (0.2, "B")])
+def test_of_two_arms_that_win_the_one_worth_more_is_spoken_of_first(gain: float, best: str) -> None:
+    """B gains 0.5 a customer, C more or less."""
+    rng = np.random.default_rng(17)
+    noise = np.tile(rng.gamma(4.0, 1.0, N), 3)
+    arm = np.repeat(["A", "B", "C"], N)
+    y = noise + 0.5 * (arm == "B") + gain * (arm == "C")
+    rows = pd.DataFrame({"customer_id": np.arange(3 * N), "arm": arm, "y": y})
+    metric = {"name": "m", "kind": "mean", "column": "y", "role": "primary", "value_per_unit": 1.0}
+    weights = {"A": 1 / 3, "B": 1 / 3, "C": 1 / 3}
+    spec = ExperimentSpec.model_validate({"key": "v", "control": "A", "weights": weights, "metrics": [metric]})
+    results = analyze(rows, spec)
+    assert results.verdict.code == "win"
+    assert results.verdict.contrast == best

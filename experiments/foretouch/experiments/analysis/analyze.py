@@ -166,7 +166,7 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         inputs={"sha256": context.data_hash or _hash(rows), "spec_sha256": content_hash(spec)},
     )
     verdicts = verdict.verdicts(draft, spec)
-    return draft.model_copy(update={"verdicts": verdicts, "verdict": verdict.overall(verdicts)})
+    return draft.model_copy(update={"verdicts": verdicts, "verdict": verdict.overall(verdicts, metrics)})
 
 
 def arm_titles(spec: ExperimentSpec) -> dict[str, dict[str, str]]:

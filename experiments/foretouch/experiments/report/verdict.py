@@ -66,9 +66,23 @@ def verdicts(results: Results, spec: ExperimentSpec) -> tuple[Verdict, ...]:
     return tuple(_of_arm(results, spec, arm) for arm in arms)
 
 
-def overall(found: Sequence[Verdict]) -> Verdict:
-    """The verdict to act on: a win where there is one, else the worst news."""
-    return min(found, key=lambda item: ORDER.index(item.code))
+def overall(found: Sequence[Verdict], metrics: Sequence[MetricResult] = ()) -> Verdict:
+    """The verdict to act on: a win where there is one, the one worth most of several, else the worst news.
+
+    Args:
+        found: One per treatment arm.
+        metrics: What the arms are compared by: money after cost where there is any, else the relative change.
+    """
+
+    def worth(item: Verdict) -> float:
+        row = next((row for row in metrics if (row.name, row.contrast) == (item.metric, item.contrast)), None)
+        if item.code != "win" or row is None:
+            return 0.0
+        if row.money is not None:
+            return row.money.per_1000
+        return (row.difference if row.lift is None else row.lift) * (1.0 if row.better == "up" else -1.0)
+
+    return min(found, key=lambda item: (ORDER.index(item.code), -worth(item)))
 
 
 def assignment_lights(
