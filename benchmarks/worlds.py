@@ -1,7 +1,8 @@
 """The learning worlds: how near to the best possible value each policy comes, learning from its own log.
 
     python benchmarks/worlds.py                       # every world and policy; resumes where it stopped
-    python benchmarks/worlds.py --only drift/greedy   # one of them; then the table and the figure again
+    python benchmarks/worlds.py --only drift/greedy   # one of them; then the table and the figure again, where what was
+                                                      # not run keeps its stored figures and their date
     python benchmarks/worlds.py --fresh               # everything again
     python benchmarks/worlds.py --plus 400            # the same worlds drawn with other seeds: worlds_plus_400.json
 
@@ -23,7 +24,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import worlds_send_time
 from matplotlib.figure import Figure
 from result import write
 from worlds_loop import CONTESTANTS, Race
@@ -62,6 +62,8 @@ def do(job: str, plus: int = 0) -> dict[str, Any]:
     started = time.perf_counter()
     world_name, policy = job.split("/")
     if world_name == SEND_TIME:
+        import worlds_send_time  # noqa: PLC0415 - half a minute of imports that no race needs
+
         return {**worlds_send_time.run(), "seconds": time.perf_counter() - started}
     world = next(world for world in drawn(plus) if world.name == world_name)
     if policy == ORACLE:
@@ -129,6 +131,27 @@ def table(found: dict[str, dict[str, Any]], plus: int = 0) -> dict[str, Any]:
             },
         }
     return figures
+
+
+def with_stored(worlds: dict[str, Any], send_time: dict[str, Any] | None, path: Path) -> dict[str, Any]:
+    """The figures, and those of the stored file for runs that were not made again, each with the day it was measured.
+
+    Args:
+        worlds: By ``table``.
+        send_time: The send-time world's, if it was run.
+        path: The stored file; there may be none.
+    """
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"worlds": {}}
+    for name, world in worlds.items():
+        for policy, item in stored["worlds"].get(name, {}).get("policies", {}).items():
+            world["policies"].setdefault(policy, {"measured": stored["date"], **item})
+        ours = world["policies"].get("foretouch")
+        for policy, item in world["policies"].items():
+            if ours is not None and policy != "foretouch":
+                world["beats"][policy] = bool(ours["value_per_decision"] > item["value_per_decision"])
+    for name, world in stored["worlds"].items():
+        worlds.setdefault(name, world)
+    return {"worlds": worlds, "send_time": send_time or stored.get("send_time")}
 
 
 def of_lag(world: World, best: dict[str, Any], days: int) -> float:
@@ -200,9 +223,9 @@ def main() -> int:
     found = {job: json.loads(path.read_text(encoding="utf-8")) for job, path in files.items() if path.is_file()}
     worlds = table(found, given.plus)
     seconds = sum(float(run["seconds"]) for run in found.values())
-    figures = {"worlds": worlds, "send_time": found.get(f"{SEND_TIME}/all")}
     name = f"worlds_plus_{given.plus}" if given.plus else "worlds"
     command = f"python benchmarks/worlds.py{f' --plus {given.plus}' if given.plus else ''}"
+    figures = with_stored(worlds, found.get(f"{SEND_TIME}/all"), given.out / f"{name}.json")
     write(given.out, name, command=command, seconds=seconds, figures=figures)
     if worlds:
         draw(worlds, given.out / f"{name}.svg")

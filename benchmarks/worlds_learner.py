@@ -1,7 +1,7 @@
 """What learns in a simulated world: trees on the whole log, and a correction that follows its newest rows.
 
 Both are the product's: ``training.booster.fit_booster`` and ``training.newest``. The trees are trained again whenever
-the closed rows have grown by a quarter, and after 20,000 decisions at the latest; the correction every morning.
+the closed rows have grown by two fifths, and after 30,000 decisions at the latest; the correction every morning.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 from worlds_log import Log
+from worlds_trees import Forest
 from worlds_truth import FloatArray, World
 
 from foretouch.core.bundle import ModelInput
 from foretouch.training.booster import fit_booster
 from foretouch.training.newest import HALF_LIVES, NOTHING, REACH, Correction, Maturity, Rows, choose_half_life, grow
 
-GROWTH, LATEST_DECISIONS = 1.25, 20_000
+GROWTH, LATEST_DECISIONS = 1.4, 30_000
 """The trees are trained again when the closed rows are so many times those of the last training, or at the latest."""
 
 NUMBERS = ("age", "spend", "visits", "love", "noise_1", "noise_2")
@@ -44,11 +44,12 @@ INPUTS = (
 PARAMETERS: Mapping[str, Any] = {
     "objective": "binary",
     "metric": "binary_logloss",
-    "learning_rate": 0.08,
+    "learning_rate": 0.15,
+    "max_bin": 63,
     "feature_fraction": 0.6,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-    "lambda_l2": 5.0,
+    "lambda_l2": 50.0,
     "cat_smooth": 20.0,
     "max_cat_threshold": 8,
     "min_data_per_group": 50,
@@ -61,16 +62,24 @@ class Recipe:
 
     Attributes:
         trees: LightGBM parameters besides ``PARAMETERS``.
-        rounds: Number of trees.
+        rounds: Most trees.
+        rows_per_tree: With fewer rows than ``rounds`` times that, there are fewer trees: a young log is soon learnt by
+            heart.
     """
 
     trees: Mapping[str, Any]
     rounds: int
+    rows_per_tree: int = 1
+
+    def rounds_for(self, rows: int) -> int:
+        """Trees for so many rows."""
+        return max(min(self.rounds, rows // self.rows_per_tree), LEAST_ROUNDS)
 
 
+LEAST_ROUNDS = 20
 RECIPES = (
-    Recipe(trees={"num_leaves": 15, "min_data_in_leaf": 40, "extra_trees": True}, rounds=360),
-    Recipe(trees={"num_leaves": 8, "min_data_in_leaf": 40}, rounds=200),
+    Recipe(trees={"num_leaves": 15, "min_data_in_leaf": 40, "extra_trees": True}, rounds=180, rows_per_tree=120),
+    Recipe(trees={"num_leaves": 8, "min_data_in_leaf": 40}, rounds=100, rows_per_tree=200),
 )
 """A propensity is the mean of both: random splits find interactions that no single split shows."""
 
@@ -88,7 +97,7 @@ class Learner:
         self.rate = 0.03
         self.half_life: float | None = None
         self._world, self._log = world, log
-        self._boosters: list[lgb.Booster] = []
+        self._forests: list[Forest] = []
         self._correction: Correction = NOTHING
         self._raw: dict[int, FloatArray] = {}
         self._trained = 0
@@ -98,7 +107,7 @@ class Learner:
         """Trains what is due, by what is known."""
         closed = self._log.closed_rows(day, self._world.window_days)
         late = (day - self._trained) * self._world.per_day >= LATEST_DECISIONS
-        if not self._boosters or late or closed >= GROWTH * self.contacts:
+        if not self._forests or late or closed >= GROWTH * self.contacts:
             self._train(day)
         self._correction = NOTHING
         if self.half_life is not None:
@@ -118,7 +127,7 @@ class Learner:
     def _train(self, day: int) -> None:
         """The trees; how fast the correction forgets is judged by how the last trees did since they were trained."""
         window = self._world.window_days
-        if self._boosters:
+        if self._forests:
             rows = self._newest(day)
             maturity = Maturity.of(rows, day, window)
             self.half_life = choose_half_life(
@@ -126,15 +135,17 @@ class Learner:
             )
         matrix, label = self._log.closed(day, window)
         self.rate = float(label[-20_000:].mean())
-        self._boosters = [
-            fit_booster(
-                matrix.astype(np.float64),
-                label,
-                inputs=INPUTS,
-                parameters={**PARAMETERS, **recipe.trees},
-                rounds=recipe.rounds,
-                seed=day + 1,
-                threads=1,
+        self._forests = [
+            Forest(
+                fit_booster(
+                    matrix.astype(np.float64),
+                    label,
+                    inputs=INPUTS,
+                    parameters={**PARAMETERS, **recipe.trees},
+                    rounds=recipe.rounds_for(len(label)),
+                    seed=day + 1,
+                    threads=1,
+                )
             )
             for recipe in RECIPES
         ]
@@ -154,6 +165,6 @@ class Learner:
         )
 
     def _log_odds(self, rows: NDArray[np.float32]) -> FloatArray:
-        found = [np.asarray(booster.predict(rows, num_threads=1), dtype=np.float64) for booster in self._boosters]
+        found = [1.0 / (1.0 + np.exp(-forest.raw(rows))) for forest in self._forests]
         chance = np.clip(np.mean(found, axis=0), 1e-9, 1.0 - 1e-9)
         return np.asarray(np.log(chance / (1.0 - chance)), dtype=np.float64)

@@ -24,6 +24,7 @@ from worlds_truth import CHANNEL_COST, CHANNELS, FloatArray, IntArray, Populatio
 from foretouch.core.policy import Factors, NewOffers, PolicySpec
 from foretouch.core.rng import derive_seed, uniform
 from foretouch.serving.decision.cooling import cooled
+from foretouch.serving.decision.doubt import widths
 from foretouch.serving.decision.policies import distribution, draw
 
 HISTORY_SENDS = 5_000
@@ -48,7 +49,12 @@ class Contestant:
 OURS = "foretouch"
 NO_PRICES = Factors(value=False, cost=False, price=False, lever=False, context_weight=False)
 SHARED: Mapping[str, Any] = {"fatigue_cost": 0.1, "new_offers": NewOffers(prior_strength=100.0)}
-EXPLORES: Mapping[str, Any] = {"temperature": 0.05, "cools_after": 20_000, "floor": 0.003}
+EXPLORES: Mapping[str, Any] = {
+    "explores_by": "evidence",
+    "temperature": 0.5,
+    "cools_after": 40_000,
+    "floor": 0.003,
+}
 CONTESTANTS = (
     Contestant(name=OURS, spec=PolicySpec(kind="softmax", **EXPLORES, **SHARED)),
     Contestant(name="greedy", spec=PolicySpec(kind="greedy", **SHARED)),
@@ -252,21 +258,26 @@ class Race:
             return priorities(chance, self.people.value[offer], np.asarray(CHANNEL_COST)[channel], recent, spec)
 
         chance: FloatArray | None = None
+        evidence = self.memory.sends_ever.sum(axis=1)[offer]
         if self.contestant.model == "none":
             table = np.zeros((m, len(runs) + 1))
         elif self.contestant.model == "rates":
             rate = (self.memory.wins_ever + 100 * self.learner.rate) / (self.memory.sends_ever + 100)
             table = worth(np.tile(rate.reshape(-1)[runs], (m, 1)))
         else:
-            evidence = self.memory.sends_ever.sum(axis=1)[offer]
             strength = spec.new_offers.prior_strength
             believe = self.learner.chance(flat.reshape(-1, flat.shape[-1])).reshape(flat.shape[:2])
             chance = (self.learner.rate * strength + believe * evidence) / (strength + evidence)
             table = worth(chance)
         choice, probability, believed = np.zeros(m, dtype=np.int64), np.zeros(m), np.full(m, self.learner.rate)
         rows: Sequence[list[float]] = table.tolist()
+        gains = (self.people.value[offer] if spec.factors.value else np.ones(len(runs))).tolist()
+        seen = evidence.astype(np.int64).tolist()
         for row in range(m):
-            shares = distribution(rows[row], 0, spec)
+            about = None
+            if chance is not None and spec.explores_by == "evidence":
+                about = widths(chance[row].tolist(), gains, seen, spec.new_offers.prior_strength)
+            shares = distribution(rows[row], 0, spec, widths=about)
             seed = derive_seed(self.world.name, str(who[row]), str(day))
             index = draw(shares, keys, uniform(seed, "candidate/1"))
             choice[row] = runs[index - 1] + 1 if index else 0

@@ -1,10 +1,12 @@
 """The learning worlds: real formulas and draws, nothing of the truth in the log, nothing known before it arrives."""
 
+import json
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,16 +24,18 @@ from foretouch.serving.decision.priority import Appraiser
 from foretouch.serving.decision.screening import Screened
 from foretouch.serving.decision.send_time import NO_RHYTHM, TimetableBook
 from foretouch.serving.rules.contact import Touch
+from foretouch.training.booster import fit_booster
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import worlds_learner
 import worlds_loop
 import worlds_send_time
-from worlds import drawn
+from worlds import drawn, with_stored
 from worlds_log import Sent
 from worlds_loop import CONTESTANTS, OURS, Race, priorities
 from worlds_oracle import oracle
+from worlds_trees import Forest
 from worlds_truth import CHANNEL_COST, WORLDS, World, draw_population
 
 SMALL = World(
@@ -105,7 +109,31 @@ def test_other_seeds_draw_the_same_worlds_with_other_people() -> None:
         assert not np.array_equal(draw_population(world).age, draw_population(other).age)
 
 
-def test_the_trees_are_trained_again_when_the_log_has_grown_by_a_quarter_or_is_old(
+def test_runs_that_were_not_made_again_keep_their_figures_and_say_of_what_day(tmp_path: Path) -> None:
+    def of(**values: float) -> dict[str, dict[str, float]]:
+        return {name: {"value_per_decision": value} for name, value in values.items()}
+
+    before: dict[str, Any] = {
+        "date": "2026-03-01",
+        "worlds": {
+            "small": {"policies": of(foretouch=1.0, greedy=0.9, random=0.2)},
+            "other": {"policies": of(random=0.1)},
+        },
+        "send_time": {"customers": 7},
+    }
+    path = tmp_path / "worlds.json"
+    path.write_text(json.dumps(before), encoding="utf-8")
+    found = with_stored({"small": {"policies": of(foretouch=1.1, greedy=1.2), "beats": {}}}, None, path)
+    small = found["worlds"]["small"]
+    assert small["policies"]["foretouch"] == {"value_per_decision": 1.1}
+    assert small["policies"]["random"] == {"measured": "2026-03-01", "value_per_decision": 0.2}
+    assert small["beats"] == {"greedy": False, "random": True}
+    assert found["worlds"]["other"] == before["worlds"]["other"]
+    assert found["send_time"] == {"customers": 7}
+    assert with_stored({}, {"customers": 8}, tmp_path / "none.json") == {"worlds": {}, "send_time": {"customers": 8}}
+
+
+def test_the_trees_are_trained_again_when_the_log_has_grown_enough_or_is_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     race = Race(replace(SMALL, days=40), NAMED[OURS])
@@ -126,6 +154,31 @@ def test_the_trees_are_trained_again_when_the_log_has_grown_by_a_quarter_or_is_o
         assert later - day <= 10
     assert trained[-1][1] == race.log.closed_rows(trained[-1][0], SMALL.window_days)
     assert race.contestant.spec.cools_after > 0
+
+
+@pytest.mark.parametrize("recipe", worlds_learner.RECIPES)
+def test_a_forest_s_log_odds_are_lightgbm_s_to_the_last_bit(recipe: worlds_learner.Recipe) -> None:
+    rng, inputs = np.random.default_rng(3), worlds_learner.INPUTS
+    rows = rng.normal(size=(1_500, len(inputs))).astype(np.float32)
+    for index, column in enumerate(inputs):
+        if column.kind == "category":
+            rows[:, index] = rng.integers(0, min(len(column.levels), 9), len(rows))
+    by_category = rng.normal(size=9)[rows[:, [column.name for column in inputs].index("offer")].astype(int)]
+    label = (rng.random(len(rows)) < 1.0 / (1.0 + np.exp(-rows[:, 0] - by_category))).astype(np.float64)
+    booster = fit_booster(
+        rows.astype(np.float64),
+        label,
+        inputs=inputs,
+        parameters={**worlds_learner.PARAMETERS, **recipe.trees},
+        rounds=25,
+        seed=1,
+        threads=1,
+    )
+    assert {"<=", "=="} <= set(booster.trees_to_dataframe()["decision_type"].dropna())
+    rows[:200] = np.round(rows[:200], 1)  # some on thresholds
+    rows[7, 14] = 31.0  # an offer that was never sent
+    np.testing.assert_array_equal(Forest(booster).raw(rows), booster.predict(rows, raw_score=True, num_threads=1))
+    assert Forest(booster).raw(rows[:0]).shape == (0,)
 
 
 def test_what_nobody_can_know_is_in_no_feature() -> None:

@@ -30,16 +30,16 @@ from foretouch.training.task import FloatArray
 
 HALF_LIVES = (16.0, 8.0, 4.0)
 """Days, longest first: a shorter one must predict better by more than chance."""
-ROUNDS = 120
-REACH = 5.0
-"""Rows older than so many half-lives are left out: they weigh less than 2 ^ -5."""
-FOLDS = 4
+ROUNDS = 40
+REACH = 4.0
+"""Rows older than so many half-lives are left out: they weigh less than 2 ^ -4."""
+FOLDS = 2
 """The newest days are predicted in so many spans."""
 LEAST_ROWS, LEAST_OF_EACH_CLASS = 1_000, 30
 """With less to learn from or to predict, nothing is corrected."""
 PARAMETERS: Mapping[str, Any] = {
     "objective": "binary",
-    "learning_rate": 0.1,
+    "learning_rate": 0.3,
     "num_leaves": 8,
     "min_data_in_leaf": 30,
     "feature_fraction": 0.6,
