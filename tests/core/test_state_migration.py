@@ -1,4 +1,4 @@
-"""A file of schema version 1 (tests/golden/state/v1.db, kept for ever) is brought up to date where it stands."""
+"""Files of schema versions 1 and 2 (tests/golden/state, kept for ever) are brought up to date where they stand."""
 
 import shutil
 import sqlite3
@@ -16,7 +16,7 @@ from foretouch.core.state.log import read_decisions, read_events, read_outcomes
 from foretouch.core.state.people import counter_snapshot
 from tests.suites.state_contract import counted_from_scratch, counters_of
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "state" / "v1.db"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "state"
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 POLICY = ContactPolicy(
     caps=(Cap(rule="all", scope="total", limit=9, days=90.0),),
@@ -26,7 +26,12 @@ POLICY = ContactPolicy(
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return Path(shutil.copy(GOLDEN, tmp_path / "state.db"))
+    return Path(shutil.copy(GOLDEN / "v1.db", tmp_path / "state.db"))
+
+
+@pytest.fixture(params=["v1.db", "v2.db"])
+def any_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return Path(shutil.copy(GOLDEN / request.param, tmp_path / "state.db"))
 
 
 def everything(path: Path) -> None:
@@ -52,17 +57,18 @@ def everything(path: Path) -> None:
         assert counters_of(state) == counted_from_scratch(state)
 
 
-def test_a_file_of_version_1_is_read_as_before(path: Path) -> None:
-    everything(path)
-    everything(path)  # and once it is of this version
+def test_a_file_of_an_earlier_version_is_read_as_before(any_path: Path) -> None:
+    everything(any_path)
+    everything(any_path)  # and once it is of this version
 
 
-def test_a_reader_brings_the_file_up_to_date_too(path: Path) -> None:
-    connection = connect(path, read_only=True)
-    assert connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()[0] == "2"
+def test_a_reader_brings_the_file_up_to_date_too(any_path: Path) -> None:
+    connection = connect(any_path, read_only=True)
+    assert connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()[0] == "3"
     assert connection.execute("SELECT placement FROM contacts").fetchall()
+    assert connection.execute("SELECT key_id FROM sessions").fetchall() == []
     connection.close()
-    everything(path)
+    everything(any_path)
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +86,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.
     everything(path)
 
 
-def test_a_migrated_file_has_the_tables_of_a_new_one(path: Path, tmp_path: Path) -> None:
+def test_a_migrated_file_has_the_tables_of_a_new_one(any_path: Path, tmp_path: Path) -> None:
     def shape(file: Path) -> dict[str, list[tuple[str, str]]]:
         with State(file) as state:
             names = (
@@ -93,14 +99,14 @@ def test_a_migrated_file_has_the_tables_of_a_new_one(path: Path, tmp_path: Path)
             }
             return {**columns, "indexes": sorted((kind, name) for kind, name in names if kind == "index")}
 
-    assert shape(path) == shape(tmp_path / "new.db")
+    assert shape(any_path) == shape(tmp_path / "new.db")
 
 
 def test_a_file_of_a_later_release_is_refused(path: Path) -> None:
     raw = sqlite3.connect(path)
-    raw.execute("UPDATE meta SET value = '3' WHERE name = 'schema_version'")
+    raw.execute("UPDATE meta SET value = '4' WHERE name = 'schema_version'")
     raw.commit()
     raw.close()
     for read_only in (True, False):
-        with pytest.raises(StateError, match="schema version 3, this release reads up to 2"):
+        with pytest.raises(StateError, match="schema version 4, this release reads up to 3"):
             connect(path, read_only=read_only)

@@ -71,6 +71,16 @@ def test_tables_of_a_later_release_are_refused(postgres: PostgresServer) -> None
         State(PostgresDatabase(url))
 
 
+def test_tables_of_the_release_before_are_brought_up_to_date(postgres: PostgresServer) -> None:
+    url = postgres.fresh()
+    with State(PostgresDatabase(url)) as state:
+        state.write(lambda c: c.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'"))
+        state.write(lambda c: c.execute("DROP TABLE sessions"))
+    with State(PostgresDatabase(url)) as state:
+        assert state.read().execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()[0] == "3"
+        assert state.read().execute("SELECT key_id FROM sessions").fetchall() == []
+
+
 def test_a_reading_connection_cannot_write(postgres: PostgresServer) -> None:
     with State(PostgresDatabase(postgres.fresh())) as state:
         with pytest.raises(StateError, match="read-only"):

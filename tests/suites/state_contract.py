@@ -13,7 +13,15 @@ from foretouch.core.decisions import DecisionRecord
 from foretouch.core.errors import ConflictError, NotFoundError, StateError
 from foretouch.core.events import Consent, CustomerEvent
 from foretouch.core.outcomes import Outcome
-from foretouch.core.state.access import append_audit, find_answer, keep_answer, verify_audit
+from foretouch.core.state.access import (
+    append_audit,
+    create_key,
+    find_answer,
+    keep_answer,
+    revoke_key,
+    verify_audit,
+    verify_key,
+)
 from foretouch.core.state.connection import Connection, stream
 from foretouch.core.state.contacts import (
     Contact,
@@ -25,8 +33,10 @@ from foretouch.core.state.contacts import (
 )
 from foretouch.core.state.counts import expire_contacts, recount
 from foretouch.core.state.db import State
+from foretouch.core.state.file_history import note_edit, read_edits, read_version
 from foretouch.core.state.log import append_event, append_outcome, read_decision, read_decisions, read_events
 from foretouch.core.state.people import add_consents, read_consents
+from foretouch.core.state.sessions import SESSION_HOURS, end_session, open_session, read_session
 from foretouch.core.state.suppressions import add_suppressions, list_suppressions, remove_suppression
 from foretouch.serving.runtime.log_write import Repeat
 from tests.suites.state_desk import NOW, Desk, offer
@@ -135,6 +145,47 @@ class StateContract:
         assert verify_audit(state.read()) is None
         state.write(lambda connection: connection.execute("UPDATE audit SET actor = 'm' WHERE sequence = 2"))
         assert verify_audit(state.read()) == 2
+
+    def test_a_session_ends_by_itself_by_hand_and_with_its_key(self, state: State) -> None:
+        made = state.write(lambda c: create_key(c, ["report:read"], NOW))
+        key = verify_key(state.read(), made["key"], NOW)
+        assert key is not None
+        first, second, third = (
+            state.write(lambda c: open_session(c, key, now=NOW, workspace_now=NOW)) for _ in range(3)
+        )
+
+        def holds(token: str, at: datetime = NOW) -> bool:
+            found = read_session(state.read(), token, now=at, workspace_now=NOW)
+            return found is not None and found.key.id == made["id"]
+
+        assert [holds(token) for token in (first, second, third, "x" * 64, "")] == [True, True, True, False, False]
+        assert not holds(first, NOW + timedelta(hours=SESSION_HOURS))
+        assert state.write(lambda c: end_session(c, second))
+        assert not state.write(lambda c: end_session(c, second))
+        assert [holds(token) for token in (first, second, third)] == [True, False, True]
+        stored = state.read().execute("SELECT token_sha256 FROM sessions").fetchall()
+        assert not {first, third} & {row[0] for row in stored}
+        state.write(lambda c: revoke_key(c, made["id"], NOW))
+        assert [holds(token) for token in (first, second, third)] == [False, False, False]
+        assert verify_audit(state.read()) is None
+
+    def test_edits_of_a_file_are_remembered_with_their_texts(self, state: State) -> None:
+        texts = ["floor = 0.1\n", "floor = 0.2  # 夏\n"]
+        change = [{"path": "floor", "before": 0.1, "after": 0.2}]
+
+        def job(connection: Connection) -> None:
+            note_edit(connection, file="p.toml", before=texts[0], after=texts[1], changes=change, actor="k1", now=NOW)
+            note_edit(connection, file="q.toml", before=None, after="", changes=[], actor="k2", now=NOW)
+
+        state.write(job)
+        connection = state.read()
+        (edit,) = read_edits(connection, "p.toml", most=5)
+        assert (edit.actor, edit.at, list(edit.changes)) == ("k1", NOW, change)
+        assert [read_version(connection, "p.toml", digest) for digest in (edit.before, edit.after)] == texts
+        assert [item.file for item in read_edits(connection, most=5)] == ["q.toml", "p.toml"]
+        with pytest.raises(NotFoundError, match=r"no earlier version .* of q\.toml"):
+            read_version(connection, "q.toml", edit.before)
+        assert verify_audit(connection) is None
 
     def test_an_answer_is_found_again(self, state: State) -> None:
         state.write(

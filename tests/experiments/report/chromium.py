@@ -21,7 +21,8 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # no name is looked up, whatever the browser would like to know
+    # no name is looked up, whatever the browser would like to know; a service of the test itself is reached
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-first-run",
     "--no-default-browser-check",
     "--remote-debugging-pipe",

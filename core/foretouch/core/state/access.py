@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
 from foretouch.core.canonical import canonical_json, content_hash
 from foretouch.core.errors import ConflictError, NotFoundError
-from foretouch.core.state.connection import Connection, from_micros, to_micros
+from foretouch.core.state.connection import Connection, from_micros, marks, to_micros
 
 SCOPES = ("decide", "events", "report:read", "admin")
 """``decide`` asks for decisions and scores and posts outcomes and events; ``admin`` may do everything."""
@@ -119,6 +121,14 @@ def _key(identity: str, row: tuple[str, int, int | None, int | None, str]) -> Ap
     )
 
 
+def find_key(connection: Connection, identity: str) -> ApiKey | None:
+    """The key of an id, usable or not, without its secret."""
+    row = connection.execute(
+        "SELECT scopes, created_at, expires_at, revoked_at, note FROM keys WHERE id = ?", (identity,)
+    ).fetchone()
+    return None if row is None else _key(identity, row)
+
+
 def list_keys(connection: Connection) -> list[ApiKey]:
     """Every key ever made, oldest first, without secrets."""
     rows = connection.execute(
@@ -217,6 +227,33 @@ def verify_audit(connection: Connection) -> int | None:
             return int(sequence)
         previous, expected = digest, sequence + 1
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditLine:
+    """One line of the audit."""
+
+    sequence: int
+    at: datetime
+    actor: str
+    action: str
+    detail: Any
+
+
+def read_audit(connection: Connection, actions: Iterable[str], *, most: int) -> list[AuditLine]:
+    """The latest lines of certain actions, newest first."""
+    wanted = tuple(actions)
+    rows = connection.execute(
+        f"SELECT sequence, at, actor, action, detail FROM audit WHERE action IN ({marks(len(wanted))})"  # noqa: S608
+        " ORDER BY sequence DESC LIMIT ?",
+        (*wanted, most),
+    )
+    return [
+        AuditLine(
+            sequence=int(sequence), at=from_micros(at), actor=actor, action=action, detail=orjson.loads(bytes(detail))
+        )
+        for sequence, at, actor, action, detail in rows
+    ]
 
 
 def audit_end(connection: Connection) -> tuple[int, str]:

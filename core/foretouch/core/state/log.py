@@ -4,6 +4,7 @@ Every function takes a connection, so that several of them can make one transact
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from foretouch.core.canonical import canonical_json, content_hash
@@ -12,7 +13,7 @@ from foretouch.core.errors import ConflictError, NotFoundError
 from foretouch.core.events import CustomerEvent
 from foretouch.core.outcomes import ANSWERS, Outcome
 from foretouch.core.schema import Contract
-from foretouch.core.state.connection import Connection, stream, to_micros
+from foretouch.core.state.connection import Connection, from_micros, stream, to_micros
 from foretouch.core.state.contacts import Contact, find_contact, mark_answered, reservation_id
 from foretouch.core.stored_record import StoredRecord, read_record, store
 
@@ -84,6 +85,38 @@ def read_decisions(
     )
     for body, shadow in rows:
         yield read_record(body, shadow=shadow)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionLine:
+    """One decision in a list."""
+
+    decision_id: str
+    customer_id: str
+    touchpoint: str
+    decided_at: datetime
+    status: str
+
+
+def latest_decisions(connection: Connection, customer_id: str | None = None, *, most: int) -> list[DecisionLine]:
+    """The latest decisions of a customer, or of everyone, newest first."""
+    columns = "SELECT decision_id, customer_id, touchpoint, decided_at, status FROM decisions"
+    if customer_id is None:
+        rows = connection.execute(f"{columns} ORDER BY sequence DESC LIMIT ?", (most,))
+    else:
+        rows = connection.execute(
+            f"{columns} WHERE customer_id = ? ORDER BY decided_at DESC, sequence DESC LIMIT ?", (customer_id, most)
+        )
+    return [
+        DecisionLine(
+            decision_id=decision_id,
+            customer_id=customer,
+            touchpoint=touchpoint,
+            decided_at=from_micros(at),
+            status=status,
+        )
+        for decision_id, customer, touchpoint, at, status in rows
+    ]
 
 
 def count_decisions(connection: Connection, *, since: datetime | None = None, until: datetime | None = None) -> int:

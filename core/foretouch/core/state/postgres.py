@@ -245,14 +245,15 @@ class PostgresDatabase:
         self.begin(connection)
         try:
             found = self._version(connection)  # another process may just have made them
-            if found not in {None, str(VERSION)}:
+            if found not in {None, "2", str(VERSION)}:  # 2 lacks a table that is made here
                 raise StateError(
                     f"{self.label} has schema version {found}, this release reads up to {VERSION}",
                     hint="use the release that wrote it, or a later one",
                 )
             connection.script(postgres_tables())
             connection.execute(
-                "INSERT INTO meta (name, value) VALUES ('schema_version', ?) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO meta (name, value) VALUES ('schema_version', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (str(VERSION),),
             )
             connection.execute("COMMIT")

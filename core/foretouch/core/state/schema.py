@@ -3,7 +3,7 @@
 Written once, for SQLite; ``postgres_tables`` is the same for Postgres.
 """
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -61,6 +61,9 @@ CREATE TABLE IF NOT EXISTS keys (
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
     detail BLOB NOT NULL, previous_sha256 TEXT NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+    token_sha256 TEXT PRIMARY KEY, key_id TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL)
+    WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS crossings (
     model TEXT NOT NULL, customer_id TEXT NOT NULL, crossed_at INTEGER NOT NULL, delivered_at INTEGER,
     message_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, rearmed_at INTEGER, body BLOB NOT NULL,
@@ -77,7 +80,10 @@ ALTER TABLE outcomes ADD COLUMN offer_id TEXT;
 ALTER TABLE outcomes ADD COLUMN category TEXT;
 DROP INDEX IF EXISTS contacts_by_offer;
 """
-"""Before the tables and indexes of version 2 are made; what the new columns hold is filled in afterwards."""
+"""Before the tables and indexes of version 2 are made; what the new columns hold is filled in afterwards.
+
+Version 3 only adds the table ``sessions``, which ``TABLES`` makes.
+"""
 
 
 def statements(script: str) -> list[str]:

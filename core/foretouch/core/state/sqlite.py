@@ -91,7 +91,7 @@ def _create(connection: SqliteConnection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         found = _version(connection)
-        if found not in {None, "1", str(VERSION)}:
+        if found not in {None, "1", "2", str(VERSION)}:
             raise StateError(
                 f"state.db has schema version {found}, this release reads up to {VERSION}",
                 hint="use the release that wrote it, or a later one",

@@ -28,6 +28,7 @@ from foretouch.serving.web.body import (
     parse_json,
 )
 from foretouch.serving.web.call import JSON, Answer, Call, Route, Router
+from foretouch.serving.web.pages import PageDoor
 from foretouch.serving.web.problems import PROBLEM_JSON, Problem, problem_of
 from foretouch.serving.web.routes import ROUTES
 
@@ -73,12 +74,20 @@ class Front:
         inner: BentoML's application: lifespan, and the plain endpoints when the front is off.
         api: Gives what the routes need, once the service has started.
         routes: The interface.
+        pages: The way to the pages for people.
     """
 
-    def __init__(self, inner: ASGIApp, api: Callable[[], Api], routes: tuple[Route, ...] = ROUTES) -> None:
+    def __init__(
+        self,
+        inner: ASGIApp,
+        api: Callable[[], Api],
+        routes: tuple[Route, ...] = ROUTES,
+        pages: PageDoor | None = None,
+    ) -> None:
         self._inner = inner
         self._api = api
         self._router = Router(routes)
+        self._pages = pages or PageDoor()
         self._keys = KeyRing()
         self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="http")
 
@@ -88,6 +97,10 @@ class Front:
             await self._inner(scope, receive, send)
             return
         started, api = monotonic(), self._api()
+        if self._pages.takes(scope["path"]):
+            template, status = await self._pages.answer(api, scope, receive, send)
+            _count(api, template, scope["method"].upper(), status, started)
+            return
         headers = _headers(scope)
         trace_id = _trace_id(headers) or f"{getrandbits(128):032x}"  # no secret: it only names a line in our log
         template, method = UNMATCHED, scope["method"].upper()

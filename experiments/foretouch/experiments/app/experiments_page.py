@@ -1,0 +1,131 @@
+"""Experiments: which there are, how they stand, and the report of one."""
+
+import json
+from typing import Any
+
+from foretouch.core.canonical import content_hash
+from foretouch.core.errors import ConfigError
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.experiments.app.analyses import Found
+from foretouch.experiments.app.site import Site, redirect
+from foretouch.experiments.app.stamp import log_stamp
+from foretouch.experiments.app.visit import Visit
+from foretouch.experiments.specs import spec_of
+from foretouch.serving.web.pages import PageAnswer
+
+LIST_SECONDS, REPORT_SECONDS = 2.0, 5.0
+"""How long a page waits for what it needs before it says that it is being worked out."""
+COME_BACK = 4
+"""Seconds until such a page loads itself again."""
+LIFT = "0.05"
+
+
+def home(_: Site, __: Visit) -> PageAnswer:
+    """The first page."""
+    return redirect("/app/experiments")
+
+
+def listed(site: Site, visit: Visit) -> PageAnswer:
+    """Every experiment with its verdict."""
+    trouble = ""
+    try:
+        specs = site.workspace.experiments()
+    except ConfigError as error:
+        specs, trouble = (), site.short(error.message)
+    stamp = log_stamp(site.plane.state.read())
+    cards = []
+    wait = LIST_SECONDS
+    for spec in specs:
+        found = _asked(site, spec, stamp, wait)
+        wait = 0.0 if found is None else wait
+        cards.append({**_facts(site, spec, visit.language), "found": found, **_told(found, visit.language)})
+    pending = any(card["found"] is None for card in cards)
+    return site.render(visit, "experiments", cards=cards, trouble=trouble, refresh=COME_BACK if pending else 0)
+
+
+def report(site: Site, visit: Visit) -> PageAnswer:
+    """The report of one experiment.
+
+    Raises:
+        NotFoundError: There is none of that key.
+    """
+    spec = spec_of(site.workspace, visit.path["key"])
+    stamp = log_stamp(site.plane.state.read())
+    facts = _facts(site, spec, visit.language)
+    found = _asked(site, spec, stamp, REPORT_SECONDS)
+    shown = None
+    if found is not None and found.failure is None:
+        arguments = {"results": found.value["results"], "language": visit.language}
+        shown = site.aside.ask("report", arguments, stamp=content_hash(arguments), wait=REPORT_SECONDS)
+    failure = next((item.failure for item in (found, shown) if item is not None and item.failure), None)
+    pending = failure is None and shown is None
+    return site.render(
+        visit,
+        "report",
+        title=facts["title"],
+        facts=facts,
+        html="" if shown is None else shown.value,
+        failure=failure,
+        pending=pending,
+        refresh=COME_BACK if pending else 0,
+    )
+
+
+def results_file(site: Site, visit: Visit) -> PageAnswer:
+    """The numbers behind a report, as JSON.
+
+    Raises:
+        NotFoundError: There is none of that key.
+    """
+    spec = spec_of(site.workspace, visit.path["key"])
+    found = _asked(site, spec, log_stamp(site.plane.state.read()), REPORT_SECONDS)
+    if found is None or found.failure is not None:
+        return redirect(f"/app/experiments/{visit.path['key']}")
+    body = json.dumps(found.value["results"], indent=2, ensure_ascii=False).encode()
+    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in spec.key)
+    disposition = ("content-disposition", f'attachment; filename="experiment-{name}.json"')
+    return PageAnswer(body=body, content_type="application/json", headers=(disposition,))
+
+
+def _asked(site: Site, spec: ExperimentSpec, stamp: str, wait: float) -> Found | None:
+    arguments = {"key": spec.key, "spec": content_hash(spec)}
+    return site.aside.ask("experiment", arguments, stamp=stamp, wait=wait)
+
+
+def _facts(site: Site, spec: ExperimentSpec, language: str) -> dict[str, Any]:
+    now = site.plane.clock.now()
+    planned = spec.starts_at is not None and spec.starts_at > now
+    ended = spec.ends_at is not None and spec.ends_at <= now
+    return {
+        "key": spec.key,
+        "title": spec.title.get(language) or spec.title.get("en") or spec.key,
+        "state": "planned" if planned else "ended" if ended else "running",
+        "starts_at": spec.starts_at,
+        "ends_at": spec.ends_at,
+    }
+
+
+def _told(found: Found | None, language: str) -> dict[str, Any]:
+    """Of an experiment's results, what a list shows."""
+    if found is None or found.value is None:
+        return {"verdict": None, "text": "", "entered": None, "counted": None, "needed": None, "smallest": None}
+    results, plan = found.value["results"], found.value["plan"]
+    enrolment = results["enrolment"] or {}
+    primary = next((item for item in results["metrics"] if item["role"] == "primary"), None)
+    planned = _planned(plan, None if primary is None else primary["name"])
+    return {
+        "verdict": results["verdict"]["code"],
+        "text": results["verdict"][f"text_{language}"],
+        "entered": enrolment.get("entered"),
+        "counted": enrolment.get("mature"),
+        "needed": None if planned is None else planned["units"].get(LIFT),
+        "smallest": None if planned is None else planned["detectable_lift"],
+    }
+
+
+def _planned(plan: dict[str, Any] | None, metric: str | None) -> dict[str, Any] | None:
+    """The plan of the metric that decides."""
+    metrics = [] if plan is None else plan["metrics"]
+    named = next((item for item in metrics if item["name"] == metric), None)
+    found: dict[str, Any] | None = named or next(iter(metrics), None)
+    return found

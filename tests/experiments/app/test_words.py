@@ -1,0 +1,84 @@
+"""Every sentence in both languages, with the same values; every sentence of a template is there."""
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from foretouch.core.policy import Factors
+from foretouch.experiments.app import words
+from foretouch.experiments.app.aside import without_inline
+from foretouch.experiments.app.settings_fields import (
+    CONTACT_NUMBERS,
+    CREDITS,
+    KINDS,
+    POLICY_NUMBERS,
+    SCOPES,
+    TABLES,
+)
+from foretouch.experiments.app.settings_page import SAVED
+from foretouch.experiments.app.site import SPOKEN
+from foretouch.experiments.app.view import NAV
+from foretouch.experiments.app.what_if_page import WHYS
+from foretouch.experiments.app.words import WORDS, say
+
+APP = Path(words.__file__).parent
+TEMPLATES = {path.name: path.read_text("utf-8") for path in (APP / "templates").glob("*.j2")}
+SOURCES = {path.name: path.read_text("utf-8") for path in APP.glob("*.py") if not path.name.startswith("words")}
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_both_languages_say_the_same_values() -> None:
+    assert {key for key, (en, zh) in WORDS.items() if placeholders(en) != placeholders(zh)} == set()
+    assert {key for key, pair in WORDS.items() if not all(text.strip() for text in pair)} == set()
+    same = {key for key, (en, zh) in WORDS.items() if en == zh}
+    assert same == {"name", "baseline_bg_nbd"}
+
+
+def used() -> set[str]:
+    found = {key for text in TEMPLATES.values() for key in re.findall(r"\bt\('([a-z_0-9]+)'[,)]", text)}
+    found |= {key for text in SOURCES.values() for key in re.findall(r'say\([a-z.]+, "([a-z_0-9]+)"', text)}
+    families = {
+        "nav_": NAV,
+        "next_": (*SPOKEN, "other"),
+        "field_": (*POLICY_NUMBERS, *CONTACT_NUMBERS, *(name for names in TABLES.values() for name in names)),
+        "field_factor_": tuple(Factors.model_fields),
+        "choice_": (*KINDS, *CREDITS),
+        "cap_scope_": SCOPES,
+        "done_": SAVED,
+        "state_": ("planned", "running", "ended"),
+        "verdict_": ("win", "harm", "unclear", "equivalent", "broken"),
+        "status_": ("decided", "suppressed", "control", "degraded", "fallback"),
+        "calendar_": ("day", "week", "month"),
+        "service_": ("ready", "degraded", "not_ready"),
+        "drift_": ("ok", "watch", "alarm"),
+        "": (*WHYS.values(), "caps", "cool_downs", "quiet_hours", "working_hours"),
+    }
+    return found | {f"{family}{name}" for family, names in families.items() for name in names}
+
+
+def test_every_sentence_that_is_used_is_there() -> None:
+    assert len(used()) > 300
+    assert {key for key in used() if key not in WORDS} == set()
+
+
+def test_a_name_that_nobody_foresaw_is_shown_as_it_is() -> None:
+    assert say("zh", "metric_new_thing") == "new_thing"
+    with pytest.raises(KeyError):
+        say("en", "sign_inn")
+
+
+def test_a_chart_says_as_attributes_what_its_style_said() -> None:
+    chart = (
+        "<svg><defs><style type='text/css'>*{stroke-linejoin: round}</style></defs>"
+        '<path d="M 0" style="fill: none; stroke: #e3e3e3; stroke-width: 0.8"/>'
+        """<text style="font: 11px 'DejaVu Sans'; text-anchor: middle">a</text></svg><script>1</script>"""
+    )
+    assert without_inline(chart) == (
+        '<svg><defs></defs><path d="M 0" fill="none" stroke="#e3e3e3" stroke-width="0.8"/>'
+        """<text text-anchor="middle" font-size="11px" font-family="'DejaVu Sans'">a</text></svg>"""
+    )
