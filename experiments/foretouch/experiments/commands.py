@@ -160,12 +160,18 @@ def design(
 
 
 def bench_experiment(
-    rows: Annotated[Path, typer.Option("--rows", help="One row per unit, Parquet or CSV.")],
+    rows: Annotated[
+        list[Path],
+        typer.Option("--rows", help="One row per unit, Parquet or CSV; or aggregates (.json), which add up."),
+    ],
     spec: Annotated[Path, typer.Option("--spec", help="The experiment's spec, TOML or JSON.")],
     out: Annotated[Path, typer.Option("--out", help="Where the results JSON goes.")],
+    save_aggregates: Annotated[
+        Path | None, typer.Option("--save-aggregates", help="Where the sufficient statistics go, to be added up later.")
+    ] = None,
 ) -> None:
     """Analyse any table of units: the results JSON that a report is made of."""
     from foretouch.experiments.files import analyze_files
 
-    results = analyze_files(rows, spec, out)
+    results = analyze_files(rows, spec, out, save_aggregates=save_aggregates)
     typer.echo(results.verdict.text_en, err=True)

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from foretouch.core.canonical import content_hash, file_hash
 from foretouch.core.config import load_toml
 from foretouch.core.errors import ConfigError, DataError
 from foretouch.core.experiment import ExperimentSpec
-from foretouch.experiments.analysis.analyze import Context, analyze
+from foretouch.experiments.analysis.analyze import Context, analyze, analyze_source
+from foretouch.experiments.analysis.query import aggregates_of, by_query
+from foretouch.experiments.analysis.summary import Aggregates, SummarySource, total_of
 from foretouch.experiments.results import Results
 
 
@@ -53,19 +56,77 @@ def read_spec(path: Path) -> ExperimentSpec:
         raise ConfigError(f"{path}: " + "; ".join(lines)) from error
 
 
-def analyze_files(rows: Path, spec: Path, out: Path) -> Results:
-    """Analyses a table of units and writes the results JSON.
+def read_aggregates(rows: Sequence[Path], spec: ExperimentSpec) -> Aggregates | None:
+    """The sufficient statistics of files: added up from JSON, or streamed from Parquet by one query.
+
+    Returns:
+        ``None`` where only rows will do: a CSV, or a spec with quantiles, caps, clusters or checks of rows.
 
     Raises:
-        DataError: The rows cannot be read.
+        DataError: A file is missing or unreadable.
+    """
+    for path in rows:
+        if not path.is_file():
+            raise DataError(f"{path} is not there", hint="--rows FILE.parquet, FILE.csv or aggregates FILE.json")
+    if all(path.suffix == ".json" for path in rows):
+        return total_of([Aggregates.of_json(_json(path)) for path in rows])
+    if len(rows) > 1:
+        raise DataError("only aggregates (.json) add up; give one table of rows", hint="--save-aggregates FILE.json")
+    if rows[0].suffix != ".parquet" or not by_query(spec):
+        return None
+    name = str(rows[0]).replace("'", "''")
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+
+            def run(sql: str) -> tuple[list[str], list[Any]]:
+                cursor = connection.execute(sql)
+                return [item[0] for item in cursor.description or ()], cursor.fetchall()
+
+            return aggregates_of(run, spec, f"read_parquet('{name}')")
+    except duckdb.Error as error:
+        raise DataError(f"{rows[0]} cannot be read as a table: {error}", hint="Parquet (.parquet) or CSV") from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from error
+
+
+def analyze_files(
+    rows: Path | Sequence[Path], spec: Path, out: Path, *, save_aggregates: Path | None = None
+) -> Results:
+    """Analyses a table of units, or aggregates, and writes the results JSON.
+
+    Args:
+        rows: Parquet or CSV; or one or more files of aggregates, which add up.
+        spec: The experiment's spec.
+        out: Where the results go.
+        save_aggregates: Where the sufficient statistics go, if wanted.
+
+    Raises:
+        DataError: The rows cannot be read, or need more than sufficient statistics where those are wanted.
         ConfigError: The spec breaks its contract.
     """
     read = read_spec(spec)
+    files = [rows] if isinstance(rows, Path) else list(rows)
+    named = " ".join(f"--rows {path.name}" for path in files)
+    hashes = [file_hash(path) if path.is_file() else "" for path in files]
     context = Context(
-        command=f"foretouch bench experiment --rows {rows.name} --spec {spec.name} --out {out.name}",
-        data_hash=content_hash([file_hash(rows) if rows.is_file() else "", content_hash(read)]),
+        command=f"foretouch bench experiment {named} --spec {spec.name} --out {out.name}",
+        data_hash=content_hash([*hashes, content_hash(read)]),
     )
-    results = analyze(read_rows(rows), read, context)
+    aggregates = read_aggregates(files, read)
+    if save_aggregates is not None:
+        if aggregates is None:
+            raise DataError("these metrics or files have no sufficient statistics", hint="Parquet, no quantile or cap")
+        save_aggregates.write_text(json.dumps(aggregates.as_json()), encoding="utf-8")
+    if aggregates is None:
+        results = analyze(read_rows(files[0]), read, context)
+    else:
+        results = analyze_source(SummarySource(spec=read, of=aggregates), context)
     write_results(results, out)
     return results
 

@@ -1,6 +1,6 @@
 """The analysis of one experiment: a table of units and its spec in, results out. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from foretouch.core.canonical import content_hash
 from foretouch.core.experiment import Arm, ExperimentSpec, Metric
 from foretouch.experiments.analysis import checks
 from foretouch.experiments.analysis.balance import Balance
-from foretouch.experiments.analysis.contrasts import Contrast, contrast_of
+from foretouch.experiments.analysis.contrasts import Contrast
 from foretouch.experiments.analysis.cumulative import looks
 from foretouch.experiments.analysis.definitions import used
 from foretouch.experiments.analysis.entries import metric_result
@@ -18,11 +18,13 @@ from foretouch.experiments.analysis.plan_of_looks import Stage, decisive_of, sta
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.scored import judged_score
 from foretouch.experiments.analysis.segments import segment_results
-from foretouch.experiments.analysis.table import MetricRows, Units, metric_rows
+from foretouch.experiments.analysis.source import RowSource, Source
+from foretouch.experiments.analysis.table import Units
 from foretouch.experiments.analysis.trust import column_lights, segment_light, segment_splits
 from foretouch.experiments.report import verdict
 from foretouch.experiments.report.names import named
 from foretouch.experiments.results import Check, Enrolment, MetricResult, Refusal, Results, Split
+from foretouch.experiments.uplift.contract import UpliftResults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,47 +75,67 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
     """
     context = context or Context()
     units = Units.of(rows, spec)
+    titles = {arm: named(arm_titles(spec), arm) for arm in units.arms}
+    hashed = context.data_hash or _hash(rows)
+    return analyze_source(
+        RowSource(units=units), replace(context, data_hash=hashed), lights=column_lights(units, titles)
+    )
+
+
+def analyze_source(source: Source, context: Context, *, lights: tuple[Check, ...] = ()) -> Results:
+    """Analyses rows or aggregates alike.
+
+    Args:
+        source: What answers the analysis' questions.
+        context: What the data do not say.
+        lights: Of checks that need rows.
+
+    Returns:
+        As ``analyze``.
+    """
+    spec = source.spec
     randomised = spec.assignment == "randomised"
     enrolment = context.enrolment
-    sizes = units.counts if enrolment is None else enrolment.entered_by_arm
-    stage = stage_of(spec, units=sum(units.counts.values()), running=context.running)
+    sizes = source.counts if enrolment is None else enrolment.entered_by_arm
+    stage = stage_of(spec, units=sum(source.counts.values()), running=context.running)
     split = checks.split_of(sizes, spec, running=stage.running)
-    balance = Balance.of(units)
-    whole = _of_the_whole(units, context, split, balance)
+    balance = Balance.of(source)
+    whole = _of_the_whole(source, context, split, balance)
     refusals = [_refusal(item) for item in whole]
-    readable = len(units.rows) > 0 and not any(item.code in verdict.BREAKING for item in whole)
-    prepared = _prepared(units, refusals) if readable else []
+    readable = sum(source.counts.values()) > 0 and not any(item.code in verdict.BREAKING for item in whole)
+    prepared = _prepared(source, refusals) if readable else []
     contrasts: list[Contrast] = []
-    for metric, values in prepared:
-        for arm in range(1, len(units.arms)):
-            if spec.weights[units.arms[arm]] == 0.0:
+    for metric in prepared:
+        for arm in range(1, len(source.arms)):
+            if spec.weights[source.arms[arm]] == 0.0:
                 continue
             try:
-                contrasts.append(contrast_of(units, metric, values, arm))
+                contrasts.append(source.contrast(metric, arm))
             except Refused as reason:
-                refusals.append(_refusal(reason, metric=metric.name, contrast=units.arms[arm]))
+                refusals.append(_refusal(reason, metric=metric.name, contrast=source.arms[arm]))
     metrics = _adjusted(contrasts, spec, stage, context)
-    splits = segment_splits(units, running=stage.running) if randomised else ()
+    splits = segment_splits(source, running=stage.running) if randomised else ()
     unfit = [(item.segment, item.value) for item in splits if not item.ok]
-    segments, heterogeneity, problems = segment_results(units, contrasts, without=unfit) if readable else ((), (), [])
+    segments, heterogeneity, problems = segment_results(source, contrasts, without=unfit) if readable else ((), (), [])
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
-    uplift, unscored = (
-        judged_score(units, prepared, currency=context.currency, revenue=context.money_is_revenue)
-        if randomised
-        else ({}, [])
-    )
+    uplift: dict[str, UpliftResults] = {}
+    unscored: list[tuple[Refused, str]] = []
+    if randomised and isinstance(source, RowSource):
+        uplift, unscored = judged_score(
+            source.units, source.rows_of(prepared), currency=context.currency, revenue=context.money_is_revenue
+        )
     refusals += [_refusal(reason, metric=name, segment=spec.score) for reason, name in unscored]
-    titles = {arm: named(arm_titles(spec), arm) for arm in units.arms}
+    titles = {arm: named(arm_titles(spec), arm) for arm in source.arms}
     misplaced = any(item.code in verdict.MISPLACED for item in whole)
-    lights = (
+    shown = (
         *verdict.assignment_lights(split, titles, misplaced=misplaced, randomised=randomised),
         *segment_light(splits),
         *balance.lights(randomised=randomised),
-        *column_lights(units, titles),
+        *lights,
         *context.checks,
     )
-    if any(check.code == "arms_some" for check in lights):
-        lights = tuple(check for check in lights if check.code != "arms_ok")
+    if any(check.code == "arms_some" for check in shown):
+        shown = tuple(check for check in shown if check.code != "arms_ok")
     families = {"decisions": "holm", "secondary": "benjamini-hochberg", "segments": "benjamini-hochberg"}
     members = {
         "decisions": sum(item.role != "secondary" for item in metrics),
@@ -127,7 +149,7 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         title=spec.title,
         metric_titles={metric.name: metric.title for metric in spec.metrics if metric.title},
         arm_titles=arm_titles(spec),
-        arm_kinds={} if enrolment is None else {arm: spec.arms.get(arm, Arm()).kind for arm in units.arms},
+        arm_kinds={} if enrolment is None else {arm: spec.arms.get(arm, Arm()).kind for arm in source.arms},
         starts_at=spec.starts_at,
         ends_at=spec.ends_at,
         weights=spec.weights,
@@ -137,15 +159,15 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         running=stage.running,
         assignment=spec.assignment,
         sequential=state_of(spec, stage),
-        n=sum(units.counts.values()),
+        n=sum(source.counts.values()),
         srm=split,
         srm_segments=splits,
-        arms=units.counts,
-        checks=lights,
+        arms=source.counts,
+        checks=shown,
         metrics=tuple(metrics),
         segments=segments,
         heterogeneity=heterogeneity,
-        cumulative=looks(units, contrasts),
+        cumulative=looks(source, contrasts),
         uplift=uplift,
         multiplicity={name: {"method": families[name], "size": members[name]} for name in families},
         verdict=verdict.PENDING,
@@ -163,7 +185,7 @@ def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = 
         assumptions=context.assumptions,
         command=context.command,
         workspace=context.workspace,
-        inputs={"sha256": context.data_hash or _hash(rows), "spec_sha256": content_hash(spec)},
+        inputs={"sha256": context.data_hash, "spec_sha256": content_hash(spec)},
     )
     verdicts = verdict.verdicts(draft, spec)
     return draft.model_copy(update={"verdicts": verdicts, "verdict": verdict.overall(verdicts, metrics)})
@@ -174,23 +196,25 @@ def arm_titles(spec: ExperimentSpec) -> dict[str, dict[str, str]]:
     return {name: arm.title for name, arm in spec.arms.items() if arm.title}
 
 
-def _prepared(units: Units, refusals: list[Refusal]) -> list[tuple[Metric, MetricRows]]:
-    prepared: list[tuple[Metric, MetricRows]] = []
-    for metric in units.spec.metrics:
+def _prepared(source: Source, refusals: list[Refusal]) -> list[Metric]:
+    prepared = []
+    for metric in source.spec.metrics:
         try:
-            prepared.append((metric, metric_rows(units, metric)))
+            source.prepare(metric)
         except Refused as reason:
             refusals.append(_refusal(reason, metric=metric.name))
+        else:
+            prepared.append(metric)
     return prepared
 
 
-def _of_the_whole(units: Units, context: Context, split: Split, balance: Balance) -> list[Refused]:
+def _of_the_whole(source: Source, context: Context, split: Split, balance: Balance) -> list[Refused]:
     """What is wrong with the experiment as a whole."""
-    spec = units.spec
+    spec = source.spec
     randomised = spec.assignment == "randomised"
     of_frame = {item.code for item in context.refused}
-    whole = [*(item for item in units.refused if item.code not in of_frame), *context.refused]
-    if sum(units.counts.values()) == 0 and not context.refused:
+    whole = [*(item for item in source.refused if item.code not in of_frame), *context.refused]
+    if sum(source.counts.values()) == 0 and not context.refused:
         whole.append(Refused("no_units"))
     elif randomised and not split.ok:
         whole.append(Refused("split_mismatch", value=_split_text(split.observed, split.expected)))
@@ -199,8 +223,8 @@ def _of_the_whole(units: Units, context: Context, split: Split, balance: Balance
     elif balance.hopeless:
         whole.append(Refused("groups_unlike", column=balance.worst))
     if whole and not any(item.code in verdict.WAITING for item in whole):
-        small = [arm for arm, size in units.counts.items() if size < 2 and spec.weights[arm] > 0.0]
-        whole += [Refused("arm_too_small", column=arm, value=units.counts[arm]) for arm in small]
+        small = [arm for arm, size in source.counts.items() if size < 2 and spec.weights[arm] > 0.0]
+        whole += [Refused("arm_too_small", column=arm, value=source.counts[arm]) for arm in small]
     return whole
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from foretouch.experiments.analysis.checks import ALARM, imbalance_p
 from foretouch.experiments.analysis.refusals import Refused
-from foretouch.experiments.analysis.table import Units
+from foretouch.experiments.analysis.source import Source
 from foretouch.experiments.report.texts import say
 from foretouch.experiments.results import Check
 
@@ -27,17 +27,17 @@ class Balance:
     count: int
 
     @classmethod
-    def of(cls, units: Units) -> "Balance":
+    def of(cls, source: Source) -> "Balance":
         """Compares every covariate of the spec; columns that cannot be read are refused elsewhere."""
-        names = sorted({name for metric in units.spec.metrics for name in metric.covariates})
+        names = sorted({name for metric in source.spec.metrics for name in metric.covariates})
         worst, smallest, compared = "", 1.0, 0
         for name in names:
             try:
-                values = units.column(name)
+                parts = source.covariate(name)
             except Refused:
                 continue
             compared += 1
-            p = imbalance_p(values, units.codes, len(units.arms)) * len(names)
+            p = imbalance_p(parts) * len(names)
             if p < smallest or not worst:
                 worst, smallest = name, min(p, smallest)
         return cls(worst=worst, p=smallest, count=compared)

@@ -1,12 +1,12 @@
 """Trust checks: may these numbers be read at all?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import special
 
 from foretouch.core.experiment import ExperimentSpec
-from foretouch.experiments.analysis.aggregates import Floats
+from foretouch.experiments.analysis.aggregates import Moments
 from foretouch.experiments.analysis.sequential import sequential_split_p
 from foretouch.experiments.results import Split
 
@@ -46,21 +46,14 @@ def split_of(counts: Mapping[str, int], spec: ExperimentSpec, *, running: bool) 
     )
 
 
-def imbalance_p(values: Floats, codes: np.ndarray, groups: int) -> float:
+def imbalance_p(parts: Sequence[Moments]) -> float:
     """The p of a covariate's arm means being equal, whatever its variance in each arm (Wald chi-square).
 
     Args:
-        values: The covariate, known before the exposure, shape (n,).
-        codes: Arm of each unit, shape (n,).
-        groups: Number of arms.
+        parts: The covariate's moments by arm, of one column known before the exposure.
     """
-    means, variances = [], []
-    for arm in range(groups):
-        part = values[codes == arm]
-        if len(part) < 2:
-            continue
-        means.append(float(part.mean()))
-        variances.append(float(part.var(ddof=1)) / len(part))
+    means = [float(part.mean[0]) for part in parts if part.n >= 2]
+    variances = [float(part.covariance()[0, 0]) / part.n for part in parts if part.n >= 2]
     if len(means) < 2 or min(variances) <= 0.0:
         return 1.0
     weights = 1.0 / np.array(variances)

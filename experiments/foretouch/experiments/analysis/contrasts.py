@@ -12,7 +12,7 @@ from foretouch.experiments.analysis.estimators import mean_pair, ratio_pair
 from foretouch.experiments.analysis.granular import clustered_pair, quantile_pair
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.strata import stratified_pair
-from foretouch.experiments.analysis.table import MetricRows, Units
+from foretouch.experiments.analysis.table import MetricRows, Units, metric_rows
 
 Mask = NDArray[np.bool_]
 
@@ -26,7 +26,7 @@ class Contrast:
         arm: Index of the treatment in ``units.arms``.
         name: The treatment arm.
         control: The control arm.
-        rows: The metric's columns for every unit.
+        rows: The metric's columns for every unit; ``None`` where only aggregates are known.
         pair: Both arms' estimates.
         effect: The comparison.
         uncapped: The comparison without the winsorising cap.
@@ -37,7 +37,7 @@ class Contrast:
     arm: int
     name: str
     control: str
-    rows: MetricRows
+    rows: MetricRows | None
     pair: Pair
     effect: Effect
     uncapped: Effect | None = None
@@ -121,7 +121,8 @@ def part_effect(contrast: Contrast, units: Units, among: Mask) -> Effect:
         size = int((units.codes[among] == index).sum())
         if size < 2:
             raise Refused("arm_too_small", column=units.arms[index], value=size)
-    return effect_of_pair(pair_of(units, contrast.metric, contrast.rows, contrast.arm, among), units.spec)
+    rows = contrast.rows or metric_rows(units, contrast.metric)
+    return effect_of_pair(pair_of(units, contrast.metric, rows, contrast.arm, among), units.spec)
 
 
 def pair_of(units: Units, metric: Metric, rows: MetricRows, arm: int, among: Mask | None = None) -> Pair:

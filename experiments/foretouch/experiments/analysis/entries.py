@@ -63,7 +63,7 @@ def metric_result(
         sample_left=_sample_left(metric, effect, spec),
         variance_explained=None if plain is None else 1.0 - effect.se**2 / plain.se**2,
         unadjusted=None if plain is None else _plain(plain),
-        cap=contrast.rows.cap,
+        cap=None if contrast.rows is None else contrast.rows.cap,
         without_cap=None if capped is None else {"difference": capped.difference, "ci": capped.ci, "p": capped.p},
     )
 

@@ -71,6 +71,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "the strata {column} make {value} groups, at most 500 are used",
         "zh": "分层 {column} 共 {value} 组，最多使用 500 组",
     },
+    "needs_rows": {
+        "en": "quantiles, caps and clusters need one row per unit; these are aggregates",
+        "zh": "分位数、截尾与聚类需要逐单位的数据；此处只有汇总数据",
+    },
     "not_randomised": {
         "en": "the groups were not drawn by lot, so a difference may come from who is in them, not from what was done",
         "zh": "分组并非随机，差异可能来自各组的人群本身，而非所做的事",

@@ -1,17 +1,16 @@
 """Effects by segment, with one family of p, intervals at the false coverage rate, and Cochran's Q."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from foretouch.experiments.analysis.aggregates import Codes, Moments
-from foretouch.experiments.analysis.contrasts import Contrast, by_moments, effect_of_moments, part_effect
+from foretouch.experiments.analysis.contrasts import Contrast
 from foretouch.experiments.analysis.effects import Effect, t_quantile
 from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, fcr_level
 from foretouch.experiments.analysis.refusals import Refused
-from foretouch.experiments.analysis.table import Units
+from foretouch.experiments.analysis.source import Source
 from foretouch.experiments.results import Heterogeneity, SegmentResult
 
 Problem = tuple[Refused, str, str]
@@ -26,36 +25,13 @@ class _Cell:
     effect: Effect
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """The units of each value of one segment, their moments made once per metric."""
-
-    units: Units
-    codes: Codes
-    groups: int
-    made: dict[str, tuple[Moments, ...]] = field(default_factory=dict)
-
-    def effect(self, contrast: Contrast, level: int) -> Effect:
-        """The effect in one value; without the strata, which may be that very segment."""
-        metric, arms = contrast.metric, len(self.units.arms)
-        if metric.strata:
-            metric = metric.replace(strata=())
-        if not by_moments(self.units, metric):
-            return part_effect(contrast, self.units, self.codes == level)
-        if metric.name not in self.made:
-            grouped = self.codes * arms + self.units.codes
-            self.made[metric.name] = Moments.grouped(contrast.rows.columns, grouped, self.groups * arms)
-        parts = self.made[metric.name]
-        return effect_of_moments(metric, parts[level * arms], parts[level * arms + contrast.arm], self.units.spec)
-
-
 def segment_results(
-    units: Units, contrasts: list[Contrast], *, without: Collection[tuple[str, str]] = ()
+    source: Source, contrasts: list[Contrast], *, without: Collection[tuple[str, str]] = ()
 ) -> tuple[tuple[SegmentResult, ...], tuple[Heterogeneity, ...], list[Problem]]:
     """Every segment of the spec for every contrast.
 
     Args:
-        units: Everyone.
+        source: Everyone.
         contrasts: The whole's comparisons.
         without: Segments and values that cannot be read, because their split is wrong.
 
@@ -65,26 +41,25 @@ def segment_results(
     cells: list[_Cell] = []
     problems: list[Problem] = []
     refused = frozenset(without)
-    for segment in units.spec.segments:
+    for segment in source.spec.segments:
         try:
-            levels, codes = units.levels(segment)
+            levels = source.values_of(segment)
         except Refused as reason:
             problems.append((reason, "*", segment))
             continue
-        parts = _Parts(units=units, codes=codes, groups=len(levels))
         fit = [(level, value) for level, value in enumerate(levels) if (segment, value) not in refused]
         unfit = [value for value in levels if (segment, value) in refused]
         problems += [(Refused("segment_split_mismatch"), "*", f"{segment} = {value}") for value in unfit]
         for contrast in contrasts:
             for level, value in fit:
                 try:
-                    effect = parts.effect(contrast, level)
+                    effect = source.effect_in(contrast, segment, level)
                 except Refused as reason:
                     problems.append((reason, contrast.metric.name, f"{segment} = {value}"))
                     continue
                 cells.append(_Cell(segment=segment, value=value, contrast=contrast, effect=effect))
     adjusted = benjamini_hochberg([cell.effect.p for cell in cells])
-    level_fcr = fcr_level(adjusted, units.spec.alpha)
+    level_fcr = fcr_level(adjusted, source.spec.alpha)
     rows = tuple(_row(cell, p, level_fcr) for cell, p in zip(cells, adjusted, strict=True))
     return rows, _heterogeneity(cells), problems
 

@@ -12,6 +12,7 @@ from foretouch.experiments.analysis.checks import ALARM
 from foretouch.experiments.analysis.multiplicity import holm
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.sequential import sequential_split_p
+from foretouch.experiments.analysis.source import Source
 from foretouch.experiments.analysis.table import Units
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.texts import Phrase, say
@@ -43,23 +44,21 @@ def contingency_p(rows: Codes, columns: Codes) -> float:
     return float(special.chdtrc(df, float(((table - expected) ** 2 / expected).sum())))
 
 
-def segment_splits(units: Units, *, running: bool) -> tuple[SegmentSplit, ...]:
+def segment_splits(source: Source, *, running: bool) -> tuple[SegmentSplit, ...]:
     """The split within every value of every segment, with Holm's correction over all of them.
 
     Values too small for chi-square (fewer than five expected in an arm) are left out.
     """
-    spec = units.spec
-    arms = [index for index, arm in enumerate(units.arms) if spec.weights[arm] > 0.0]
-    weights = np.array([spec.weights[units.arms[index]] for index in arms])
+    spec = source.spec
+    arms = [index for index, arm in enumerate(source.arms) if spec.weights[arm] > 0.0]
+    weights = np.array([spec.weights[source.arms[index]] for index in arms])
     weights /= weights.sum()
     found, judged = [], []
     for segment in spec.segments:
         try:
-            levels, codes = units.levels(segment)
+            levels, table = source.values_of(segment), source.sizes_by(segment)
         except Refused:
             continue
-        table = np.zeros((len(levels), len(units.arms)))
-        np.add.at(table, (codes, units.codes), 1.0)
         for level, value in enumerate(levels):
             observed = table[level, arms]
             expected = observed.sum() * weights
@@ -67,7 +66,7 @@ def segment_splits(units: Units, *, running: bool) -> tuple[SegmentSplit, ...]:
                 continue
             statistic = float(((observed - expected) ** 2 / expected).sum())
             p = float(special.chdtrc(len(arms) - 1, statistic))
-            names = [units.arms[index] for index in arms]
+            names = [source.arms[index] for index in arms]
             counts = [int(item) for item in observed]
             judged.append(sequential_split_p(counts, [float(item) for item in weights]) if running else p)
             found.append(

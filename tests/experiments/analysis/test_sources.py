@@ -1,0 +1,166 @@
+"""One contract for every back end: rows, DuckDB, Postgres and aggregates give the same numbers."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import psycopg
+import pytest
+from pydantic import BaseModel
+
+from foretouch.core.errors import DataError
+from foretouch.core.experiment import ExperimentSpec
+from foretouch.experiments.analysis.analyze import Context, analyze, analyze_source
+from foretouch.experiments.analysis.query import Run, aggregates_of
+from foretouch.experiments.analysis.summary import Aggregates, SummarySource, total_of
+from foretouch.experiments.files import analyze_files
+from foretouch.experiments.results import Results
+from tests.experiments.analysis.planted_table import spec, table
+from tests.suites.state_servers import postgres_server
+
+SPEC = spec(
+    {"covariates": ["x"]},
+    {"kind": "ratio", "column": None, "numerator": "y", "denominator": "d", "covariates": ["x"]},
+    {"kind": "proportion", "column": "bot", "role": "guardrail", "margin": 0.01, "better": "down"},
+    time="entered",
+    segments=["g"],
+)
+STRATIFIED = spec(
+    {"covariates": ["x"], "strata": ["g"]}, {"kind": "ratio", "numerator": "y", "denominator": "d", "strata": ["g"]}
+)
+ROWS = table(n=2000)
+Asked = Callable[[ExperimentSpec, pd.DataFrame], Aggregates]
+
+
+def by_duckdb(read: ExperimentSpec, rows: pd.DataFrame) -> Aggregates:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("units", rows)
+        return aggregates_of(_runner(connection), read, "units")
+
+
+def _runner(connection: Any) -> Run:
+    def run(sql: str) -> tuple[list[str], list[Any]]:
+        cursor = connection.execute(sql)
+        return [item[0] for item in cursor.description], cursor.fetchall()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def by_postgres() -> Iterator[Asked]:
+    with postgres_server() as server:
+
+        def asked(read: ExperimentSpec, rows: pd.DataFrame) -> Aggregates:
+            kinds = {"customer_id": "bigint", "x": "float8", "y": "float8", "d": "bigint", "cluster": "bigint"}
+            kinds |= {"bot": "boolean", "entered": "timestamptz", "delivered": "timestamptz"}
+            with psycopg.connect(server.fresh(), autocommit=True) as connection:
+                connection.execute("SET TIME ZONE 'UTC'")
+                columns = ", ".join(f"{name} {kinds.get(name, 'text')}" for name in rows.columns)
+                connection.execute(f"CREATE TABLE units ({columns})")
+                with connection.cursor().copy("COPY units FROM STDIN") as copy:
+                    for row in rows.itertuples(index=False):
+                        copy.write_row(row)
+                return aggregates_of(_runner(connection), read, "units")
+
+        yield asked
+
+
+def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of results with its place."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flat(item, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from flat(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def same(left: Results, right: Results) -> None:
+    a, b = dict(flat(left)), dict(flat(right))
+    assert a.keys() == b.keys()
+    for path, value in a.items():
+        if isinstance(value, float):
+            assert b[path] == pytest.approx(value, rel=1e-8, abs=1e-12), path
+        else:
+            assert b[path] == value, path
+
+
+def of(found: Aggregates, read: ExperimentSpec = SPEC) -> Results:
+    return analyze_source(SummarySource(spec=read, of=found), Context(data_hash="same"))
+
+
+def of_rows(read: ExperimentSpec = SPEC, rows: pd.DataFrame = ROWS) -> Results:
+    results = analyze(rows, read, Context(data_hash="same"))
+    return results.replace(checks=tuple(check for check in results.checks if not check.code.startswith("entry")))
+
+
+@pytest.mark.parametrize("read", [SPEC, STRATIFIED], ids=["plain", "strata"])
+def test_duckdb_gives_the_numbers_of_rows(read: ExperimentSpec) -> None:
+    same(of_rows(read), of(by_duckdb(read, ROWS), read))
+
+
+@pytest.mark.parametrize("read", [SPEC, STRATIFIED], ids=["plain", "strata"])
+def test_postgres_gives_the_numbers_of_rows(by_postgres: Asked, read: ExperimentSpec) -> None:
+    same(of_rows(read), of(by_postgres(read, ROWS), read))
+
+
+def test_day_and_day_and_a_file_between_are_the_whole() -> None:
+    first = ROWS["entered"] < ROWS["entered"].median()
+    parts = [by_duckdb(SPEC, ROWS[mask]) for mask in (first, ~first)]
+    kept = [Aggregates.of_json(json.loads(json.dumps(part.as_json()))) for part in parts]
+    same(of_rows(), of(total_of(kept)))
+
+
+def test_what_is_wrong_with_rows_is_wrong_with_their_aggregates() -> None:
+    faults = [
+        ROWS.assign(arm=ROWS["arm"].where(ROWS.index != 9)),
+        ROWS.assign(arm=ROWS["arm"].where(ROWS.index != 9, "Z")),
+        pd.concat([ROWS, ROWS.head(3)]),
+        pd.concat([ROWS, ROWS.head(3).assign(arm="B")]),
+        ROWS[(ROWS["arm"] == "A") | (ROWS.index % 2 == 0)],
+        ROWS.assign(y=ROWS["y"].where(ROWS.index != 7)),
+        ROWS.assign(bot=ROWS["d"]),
+        ROWS.drop(columns="y"),
+        ROWS.assign(y="7 EUR"),
+        ROWS.assign(y=3.0),
+    ]
+    for rows in faults:
+        expected = {(item.code, item.metric) for item in of_rows(rows=rows).refusals if item.segment is None}
+        found = {(item.code, item.metric) for item in of(by_duckdb(SPEC, rows)).refusals if item.segment is None}
+        told = {(code, metric) for code, metric in expected if code != "not_numeric"}
+        assert expected
+        assert told <= found, expected
+
+
+def test_parquet_is_streamed_and_the_command_keeps_and_adds_aggregates(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text(SPEC.to_line())
+    halves = []
+    for index, part in enumerate((ROWS[:900], ROWS[900:])):
+        part.to_parquet(tmp_path / f"{index}.parquet")
+        halves.append(tmp_path / f"{index}.json")
+        analyze_files(
+            tmp_path / f"{index}.parquet", tmp_path / "spec.json", tmp_path / "out.json", save_aggregates=halves[-1]
+        )
+    added = analyze_files(halves, tmp_path / "spec.json", tmp_path / "out.json")
+    assert added.metrics[0].p == pytest.approx(of_rows().metrics[0].p, rel=1e-8)
+
+
+def test_aggregates_that_cannot_be_are_refused() -> None:
+    cell = {"arm": "A", "n": 5, "mean": [1.0], "m2": [[-1.0]]}
+    for broken in (
+        {},
+        {"columns": ["y"], "cells": [cell]},
+        {"columns": ["y", "x"], "cells": [{**cell, "m2": [[1.0]]}]},
+    ):
+        with pytest.raises(DataError, match="not of the shape"):
+            Aggregates.of_json(broken)
+    quantile = spec({"kind": "quantile", "q": 0.5})
+    assert {item.code for item in of(by_duckdb(SPEC, ROWS), quantile).refusals} == {"needs_rows"}
