@@ -1,6 +1,8 @@
 """One contract for every back end: rows, DuckDB, Postgres and aggregates give the same numbers."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -164,3 +166,10 @@ def test_aggregates_that_cannot_be_are_refused() -> None:
             Aggregates.of_json(broken)
     quantile = spec({"kind": "quantile", "q": 0.5})
     assert {item.code for item in of(by_duckdb(SPEC, ROWS), quantile).refusals} == {"needs_rows"}
+
+
+def test_the_statistics_are_imported_without_what_only_some_need() -> None:
+    told = "import sys, foretouch.experiments.analysis.analyze; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert "foretouch.experiments.analysis.effects" in loaded
+    assert not {"scipy.stats", "scipy.interpolate", "lightgbm", "mlflow"} & set(loaded)

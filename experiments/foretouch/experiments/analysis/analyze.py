@@ -16,7 +16,6 @@ from foretouch.experiments.analysis.entries import metric_result
 from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, holm
 from foretouch.experiments.analysis.plan_of_looks import Stage, decisive_of, stage_of, state_of
 from foretouch.experiments.analysis.refusals import Refused
-from foretouch.experiments.analysis.scored import judged_score
 from foretouch.experiments.analysis.segments import segment_results
 from foretouch.experiments.analysis.source import RowSource, Source
 from foretouch.experiments.analysis.table import Units
@@ -120,7 +119,9 @@ def analyze_source(source: Source, context: Context, *, lights: tuple[Check, ...
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
     uplift: dict[str, UpliftResults] = {}
     unscored: list[tuple[Refused, str]] = []
-    if randomised and isinstance(source, RowSource):
+    if randomised and spec.score is not None and isinstance(source, RowSource):
+        from foretouch.experiments.analysis.scored import judged_score  # noqa: PLC0415 - half a second of scipy.stats
+
         uplift, unscored = judged_score(
             source.units, source.rows_of(prepared), currency=context.currency, revenue=context.money_is_revenue
         )
