@@ -14,7 +14,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +44,17 @@ def experiment(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
     except ConfigError as error:
         results = refused_experiment(workspace, spec_of(workspace, key), error)
     try:
-        plan: Any = asdict(design(workspace, key, now=now, power=POWER))
+        planned = design(workspace, key, now=now, power=POWER).metrics
     except (NotReadyError, ConfigError):
-        plan = None
+        planned = ()
+    plan = [
+        {
+            "name": item.name,
+            "units": {f"{lift:g}": units for lift, units in item.units.items()},
+            "detectable_lift": item.detectable_lift,
+        }
+        for item in planned
+    ]
     return {"results": results.model_dump(mode="json"), "plan": plan}
 
 
@@ -135,18 +142,20 @@ def _end_with_the_service() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def answer(root: Path, line: str) -> dict[str, Any]:
-    """Runs the job that a line asks for."""
+def answer(root: Path, line: str) -> str:
+    """The answer to a line: its job is run."""
     asked = json.loads(line)
     try:
         with (root / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return {"value": JOBS[asked["job"]](Workspace.open(root), asked["arguments"])}
+            value = JOBS[asked["job"]](Workspace.open(root), asked["arguments"])
+        return json.dumps({"value": value}, ensure_ascii=False)
     except ForetouchError as error:
-        return {"failure": {"code": error.code, "message": error.message, "hint": error.hint}}
+        failure = {"code": error.code, "message": error.message, "hint": error.hint}
+        return json.dumps({"failure": failure}, ensure_ascii=False)
     except Exception:  # noqa: BLE001 - one job's fault is no reason to end the others; the service's log has it
         traceback.print_exc()
-        return {"failure": FAILED}
+        return json.dumps({"failure": FAILED})
 
 
 def main() -> None:
@@ -160,7 +169,7 @@ def main() -> None:
         line = sys.stdin.readline()
         if not line:
             return
-        answers.write(json.dumps(answer(root, line), ensure_ascii=False) + "\n")
+        answers.write(answer(root, line) + "\n")
         answers.flush()
 
 

@@ -123,9 +123,6 @@ def _told(found: Found | None, language: str) -> dict[str, Any]:
     }
 
 
-def _planned(plan: dict[str, Any] | None, metric: str | None) -> dict[str, Any] | None:
-    """The plan of the metric that decides."""
-    metrics = [] if plan is None else plan["metrics"]
-    named = next((item for item in metrics if item["name"] == metric), None)
-    found: dict[str, Any] | None = named or next(iter(metrics), None)
-    return found
+def _planned(plan: list[dict[str, Any]], metric: str | None) -> dict[str, Any] | None:
+    """The plan of the metric that decides; the first one's where none is known to."""
+    return next((item for item in plan if item["name"] == metric), next(iter(plan), None))
