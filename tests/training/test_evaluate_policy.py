@@ -300,6 +300,7 @@ def test_the_gate_values_a_challenger_that_chooses_on_later_decisions(workspace:
     try:
         opened = Workspace.open(workspace.root)
         gate = open_gate(opened, "offer", card, champion="1")
+        other = open_gate(opened, "offer", card.replace(goal={"window_days": 1}), champion="1")
         first = open_gate(opened, "offer", card, champion=None)
     finally:
         path.write_text(before, encoding="utf-8")
@@ -308,6 +309,12 @@ def test_the_gate_values_a_challenger_that_chooses_on_later_decisions(workspace:
     assert gate.basis == "log"
     assert gate.policy is not None
     assert gate.policy["difference"] == found.document()["difference"]
-    assert row.passed == (not found.reasons and found.difference.low >= 0.0)
+    needed = -opened.config.promotion.retrain_margin * found.logged.value
+    assert row.passed == (not found.reasons and found.difference.low >= needed)
+    assert row.bound.startswith("routine retrain: lower bound of the gain -5%")
+    assert f"({needed:+.5f} per decision)" in row.bound
+    (strict,) = [row for row in other.rows if row.check == "policy"]
+    assert strict.bound.startswith("goal changed: lower bound of the gain +0%")
+    assert strict.passed == (not found.reasons and found.difference.low >= 0.0)
     assert not np.array_equal(found.decisions.pi, found.decisions.logged_pi)
     assert (first.basis, [item.passed for item in first.rows if item.check == "policy"]) == ("no_log", [None])

@@ -247,6 +247,9 @@ class PromotionSection(Contract):
     policy_margin: float = Field(default=0.0, gt=-1.0)
     """By how much, as a share of what the log earned, the lower bound of an offer or uplift challenger's off-policy
     gain must exceed 0; negative accepts a possible loss of that share."""
+    retrain_margin: Share = 0.05
+    """For a challenger with the inputs, goal and learner of the champion (a routine retrain) in the place of
+    ``policy_margin``: the share of what the log earned per decision that the lower bound may lie below it."""
     policy_rows: int = Field(default=1000, ge=1)
     """Decisions with a closed window, later than its data, from which a challenger is judged on the log."""
     policy_sample: int = Field(default=5_000, ge=1)

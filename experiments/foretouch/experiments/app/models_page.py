@@ -14,6 +14,7 @@ from foretouch.core.state.access import read_audit
 from foretouch.experiments.app.site import Site
 from foretouch.experiments.app.visit import Visit
 from foretouch.serving.web.pages import PageAnswer
+from foretouch.training.gate.words import chinese
 
 _NAME = re.compile(r"[a-z][a-z-]{0,30}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
@@ -89,11 +90,20 @@ def _model(
         "versions": versions,
         "comparisons": _comparisons(card),
         "metrics": [(name, card.metrics[name]) for name in MAIN_METRICS if name in card.metrics],
-        "gate": gate,
-        "failed": [] if gate is None else [item for item in gate["checks"] if not item["passed"]],
+        "gate": gate if gate is None else {**gate, "checks": _told(gate["checks"], language)},
+        "failed": [] if gate is None else [item for item in gate["checks"] if item["passed"] is False],
         "plots": sorted(path.name for path in plots.glob("*.png")) if plots.is_dir() else [],
         "drift": _drift_of(drift, folder.name, card.version, language),
     }
+
+
+def _told(checks: list[dict[str, Any]], language: str) -> list[dict[str, Any]]:
+    """The gate's rows in the language of the reader; a row that only informs has passed nothing and failed nothing."""
+    if language != "zh":
+        return checks
+    return [
+        {**row, **{part: chinese(row.get(part, "")) for part in ("what", "figure", "bound", "why")}} for row in checks
+    ]
 
 
 def _cards(folder: Path) -> list[ModelCard]:

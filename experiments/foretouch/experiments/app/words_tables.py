@@ -143,6 +143,7 @@ TABLES: dict[str, tuple[str, str]] = {
     "bound": ("Needed", "要求"),
     "passed": ("passed", "通过"),
     "not_passed": ("not passed", "未通过"),
+    "only_told": ("for information", "仅供参考"),
     "versions": ("All versions", "全部版本"),
     "alias_champion": ("decides", "使用中"),
     "alias_challenger": ("waits", "待定"),

@@ -21,6 +21,7 @@ from foretouch.training.gate.scoring import (
     rows_of,
     score_part,
 )
+from foretouch.training.gate.words import say
 from foretouch.training.refit import judged_store
 from foretouch.training.task import Dataset, Evaluation, Fitted, FloatArray, ModelTask, Split, TrainingRun
 
@@ -72,10 +73,10 @@ def _beside_champion(
         score = score_part(task.name, fitted, split.test) if kept is None else kept
         theirs = champion_scores(run, task, split, mine=kept, fitted=fitted, champion=champion)
     except (KeyError, ValueError) as error:
-        return {**found, "not_compared": f"the champion cannot score these rows: {error}"}
+        return {**found, "not_compared": say("cannot_score", error=error)}
     part = rows_of(split.test, unseen)
     if part.label.min() == part.label.max():
-        return {**found, "not_compared": "the labels of these rows are all alike"}
+        return {**found, "not_compared": say("alike")}
     lines = compare_models(run, task.name, part, score[unseen], theirs[unseen], target=fitted.target)
     return {**found, "comparisons": [asdict(line) for line in lines]}
 

@@ -14,7 +14,9 @@ from foretouch.core.workspace import Workspace
 from foretouch.training.card import comparisons_of
 from foretouch.training.gate.latency import median_milliseconds
 from foretouch.training.gate.later import figure_of, gate_figures
+from foretouch.training.gate.routine import changes_beside
 from foretouch.training.gate.table import LOG, NO_LOG, Basis, Check, Gate
+from foretouch.training.gate.words import say
 from foretouch.training.off_policy.candidate import read_candidate
 from foretouch.training.off_policy.valuation import Valuation, value_policy
 from foretouch.training.task import Comparison
@@ -22,7 +24,7 @@ from foretouch.training.task import Comparison
 WITH_POLICY: Final = frozenset({"offer", "uplift"})
 """Models that choose; the others have no policy of their own."""
 NOISE_MS: Final = 0.1
-AGAIN: Final = "train it again: its card is of before the gate asked for this"
+AGAIN: Final = say("again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +70,20 @@ def _baselines(card: ModelCard) -> Iterator[Check]:
     for item in decisive:
         yield Check(
             check="baseline",
-            what=f"{item.metric} beside {item.baseline}",
+            what=say("baseline", metric=item.metric, baseline=item.baseline),
             passed=item.wins,
             figure=_interval(item),
-            bound=f"95 % interval {'above' if item.better == 'up' else 'below'} 0",
-            why="" if item.wins else "it does not beat this baseline on later data",
+            bound=say("interval_above" if item.better == "up" else "interval_below"),
+            why="" if item.wins else say("baseline_lost"),
         )
     if not decisive:
         yield Check(
             check="baseline",
-            what="any",
+            what=say("baseline_any"),
             passed=False,
-            figure="none",
-            bound="at least one",
-            why="it was compared with no baseline",
+            figure=say("none"),
+            bound=say("at_least_one"),
+            why=say("baseline_none"),
         )
 
 
@@ -90,15 +92,14 @@ def _beside(workspace: Workspace, figures: Any, champion: str | None) -> Iterato
     if champion is None:
         return
     margin, least = workspace.config.promotion.worse_margin, workspace.config.promotion.min_rows
-    bound = f"worse by {margin:.0%} of the champion's figure at most"
     compared = None if figures is None else figures.get("champion")
     if compared != champion or not figures.get("comparisons"):
         yield Check(
             check="champion",
-            what=f"later data beside {champion}",
+            what=say("champion_rows", version=champion),
             passed=False,
-            figure="not compared",
-            bound=bound,
+            figure=say("not_compared"),
+            bound=say("worse_bound", margin=f"{margin:.0%}"),
             why=_not_compared(figures, champion, least),
         )
         return
@@ -109,11 +110,11 @@ def _beside(workspace: Workspace, figures: Any, champion: str | None) -> Iterato
         passed = bool(worst <= allowed)
         yield Check(
             check="champion",
-            what=f"{item.metric} beside champion {champion}",
+            what=say("champion", metric=item.metric, version=champion),
             passed=passed,
             figure=_interval(item),
-            bound=f"{bound} ({allowed:.4g})",
-            why="" if passed else f"it may be worse by {worst:.4g}",
+            bound=say("worse_bound_of", margin=f"{margin:.0%}", allowed=f"{allowed:.4g}"),
+            why="" if passed else say("may_be_worse", worst=f"{worst:.4g}"),
         )
 
 
@@ -121,11 +122,11 @@ def _not_compared(figures: Any, champion: str, least: int) -> str:
     if figures is None:
         return AGAIN
     if figures.get("champion") != champion:
-        return f"it was trained beside {figures.get('champion') or 'no champion'}: train it again"
+        return say("trained_beside", version=figures.get("champion") or "no champion")
     if figures.get("not_compared"):
         return str(figures["not_compared"])
     rows = figures.get("rows_later_than_champion", 0)
-    return f"{rows} rows are later than the champion's data, need {least}: train again when more have matured"
+    return say("rows_needed", rows=rows, least=least)
 
 
 def _calibration(workspace: Workspace, card: ModelCard, figures: Any) -> Iterator[Check]:
@@ -134,33 +135,34 @@ def _calibration(workspace: Workspace, card: ModelCard, figures: Any) -> Iterato
     if card.target not in {"probability", "amount"}:
         return
     if figures is None:
-        yield Check(check="calibration", what="later data", passed=False, figure="not measured", bound="", why=AGAIN)
+        yield Check(
+            check="calibration", what=say("later"), passed=False, figure=say("not_measured"), bound="", why=AGAIN
+        )
         return
     ranges = {"mean_ratio": section.mean_ratio}
     if card.target == "probability":
         ranges = {"slope": section.slope, **ranges}
-    names = {"slope": "slope of what happened on the score", "mean_ratio": "mean of what happened over mean score"}
     for name, (least, most) in ranges.items():
         figure = figure_of(figures.get(name))
         passed = figure is not None and figure.reaches(least, most)
         yield Check(
             check="calibration",
-            what=names[name],
+            what=say(name),
             passed=passed,
-            figure="none" if figure is None else f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]",
-            bound=f"interval reaches {least:g} to {most:g}",
-            why="" if passed else "scores cannot be taken at their word",
+            figure=say("none") if figure is None else f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]",
+            bound=say("reaches", least=f"{least:g}", most=f"{most:g}"),
+            why="" if passed else say("not_its_word"),
         )
     if card.target == "probability":
         beyond = figures["ece"] - figures["ece_by_chance"]
         passed = bool(beyond <= section.max_ece)
         yield Check(
             check="calibration",
-            what="ECE, ten bins of equal mass",
+            what=say("ece"),
             passed=passed,
-            figure=f"{figures['ece']:.4f}, of which chance {figures['ece_by_chance']:.4f}",
-            bound=f"{section.max_ece:g} beyond chance at most",
-            why="" if passed else "scores cannot be taken at their word",
+            figure=say("ece_figure", ece=f"{figures['ece']:.4f}", chance=f"{figures['ece_by_chance']:.4f}"),
+            bound=say("ece_bound", most=f"{section.max_ece:g}"),
+            why="" if passed else say("not_its_word"),
         )
 
 
@@ -178,11 +180,11 @@ def _segments(workspace: Workspace, card: ModelCard, figures: Any) -> Iterator[C
             off.append(f"{line['feature']}={line['group']} ({figure.value:.2f}, {line['rows']} rows)")
     yield Check(
         check="segment",
-        what="mean of what happened over mean score, per group",
+        what=say("groups"),
         passed=None if not lines else not off,
-        figure=f"{len(lines) - len(off)} of {len(lines)} groups hold" if lines else "no group",
-        bound=f"interval reaches {least:g} to {most:g} in each (Bonferroni)",
-        why="; ".join(off) if lines else f"no feature of promotion.segments has a group of {section.min_rows} rows",
+        figure=say("groups_figure", held=len(lines) - len(off), all=len(lines)) if lines else say("no_group"),
+        bound=say("reaches_each", least=f"{least:g}", most=f"{most:g}"),
+        why="; ".join(off) if lines else say("no_segment", least=section.min_rows),
     )
     report = [line for line in figures.get("fairness", ()) if line["selection_ratio"] is not None]
     if report:
@@ -191,11 +193,16 @@ def _segments(workspace: Workspace, card: ModelCard, figures: Any) -> Iterator[C
         holds = worst["selection_ratio"] >= section.min_selection_ratio
         yield Check(
             check="segment",
-            what="fairness: share selected over the largest group's",
+            what=say("fairness"),
             passed=holds if bounded else None,
-            figure=f"{worst['selection_ratio']:.2f} at least ({worst['feature']}={worst['group']})",
-            bound=f"{section.min_selection_ratio:g} at least" if bounded else "none: promotion.min_selection_ratio",
-            why="" if holds else "a group is selected much more rarely than another",
+            figure=say(
+                "fairness_figure",
+                ratio=f"{worst['selection_ratio']:.2f}",
+                feature=worst["feature"],
+                group=worst["group"],
+            ),
+            bound=say("at_least", least=f"{section.min_selection_ratio:g}") if bounded else say("no_bound"),
+            why="" if holds else say("selected_rarely"),
         )
 
 
@@ -205,7 +212,8 @@ def _latency(workspace: Workspace, model: str, card: ModelCard, champion: str | 
     taken = median_milliseconds(workspace.bundles, model, card.version)
     if taken is None:
         return
-    bound, most = f"{section.max_latency_ms:g} ms at most", section.max_latency_ms
+    limit, most = f"{section.max_latency_ms:g}", section.max_latency_ms
+    bound = say("latency_bound", most=limit)
     if champion is not None:
         try:
             theirs = median_milliseconds(workspace.bundles, model, champion)
@@ -214,15 +222,15 @@ def _latency(workspace: Workspace, model: str, card: ModelCard, champion: str | 
         if theirs is not None:
             allowed = max(section.max_latency_ratio * theirs, NOISE_MS)
             most = min(most, allowed)
-            bound += f", {section.max_latency_ratio:g} times the champion's {theirs:.3f} ms"
+            bound = say("latency_bound_of", most=limit, ratio=f"{section.max_latency_ratio:g}", theirs=f"{theirs:.3f}")
     passed = taken <= most
     yield Check(
         check="latency",
-        what="median time of one score",
+        what=say("latency"),
         passed=passed,
         figure=f"{taken:.3f} ms",
         bound=bound,
-        why="" if passed else "decisions would wait for it",
+        why="" if passed else say("slow"),
     )
 
 
@@ -231,34 +239,46 @@ def _policy(workspace: Workspace, model: str, card: ModelCard, champion: str | N
     if model not in WITH_POLICY:
         return _Evidence(rows=(), basis=NO_LOG)
     section = workspace.config.promotion
-    what, bound = "earned on the decision log", f"lower bound of the gain: {section.policy_margin:+.0%} at least"
+    what = say("policy")
     if champion is None:
-        why = "a first model: nothing in the log was decided by one"
-        return _Evidence(rows=(_told(what, bound, why),), basis=NO_LOG)
+        bound = say("gain_bound", margin=f"{section.policy_margin:+.0%}")
+        return _Evidence(rows=(_told(what, bound, say("first")),), basis=NO_LOG)
+    changed = changes_beside(workspace, card, champion)
+    margin = section.policy_margin if changed else min(-section.retrain_margin, section.policy_margin)
+    bound = say("gain_bound", margin=f"{margin:+.0%}")
     candidate = read_candidate(workspace, f"{model}@{card.version}")
     later = _decisions_since(workspace, candidate.tuned_through)
     if later < section.policy_rows:
-        why = f"{later} decisions are later than its data, need {section.policy_rows}"
+        why = say("later_decisions", count=later, least=section.policy_rows)
         return _Evidence(rows=(_told(what, bound, why),), basis=NO_LOG)
     try:
         found = value_policy(workspace, candidate, sample=section.policy_sample)
     except ForetouchError as error:
         return _Evidence(rows=(_told(what, bound, error.message),), basis=NO_LOG)
     if len(found.decisions) < min(section.policy_rows, section.policy_sample):
-        why = f"{len(found.decisions)} later decisions can tell, need {section.policy_rows}: {_left(found)}"
+        why = say("can_tell", count=len(found.decisions), least=section.policy_rows, left=_left(found))
         return _Evidence(rows=(_told(what, bound, why),), basis=NO_LOG)
-    needed = section.policy_margin * found.logged.value
+    needed = margin * found.logged.value
+    figures = {"margin": f"{margin:+.0%}", "needed": f"{needed:+.5f}"}
+    bound = say("gain_bound_of", changed=", ".join(changed), **figures) if changed else say("retrain_bound", **figures)
     if found.reasons:
         passed, why = False, "; ".join(f"{reason.code}: {reason.text}" for reason in found.reasons)
     else:
         passed = bool(found.difference.low >= needed)
-        why = "" if passed else f"it may earn {needed - found.difference.low:.4g} less per decision than it must"
+        why = "" if passed else say("may_earn_less", less=f"{needed - found.difference.low:.4g}")
     row = Check(
         check="policy",
         what=what,
         passed=passed,
-        figure=f"{found.difference.value:+.5f} [{found.difference.low:+.5f}, {found.difference.high:+.5f}] per decision"
-        f" beside {found.logged.value:.5f}; worth {found.ess:.0f} of {len(found.decisions)} rows",
+        figure=say(
+            "gain",
+            gain=f"{found.difference.value:+.5f}",
+            low=f"{found.difference.low:+.5f}",
+            high=f"{found.difference.high:+.5f}",
+            logged=f"{found.logged.value:.5f}",
+            ess=f"{found.ess:.0f}",
+            rows=len(found.decisions),
+        ),
         bound=bound,
         why=why,
     )
@@ -282,4 +302,11 @@ def _decisions_since(workspace: Workspace, since: Any) -> int:
 
 
 def _interval(item: Comparison) -> str:
-    return f"{item.model:.4g} against {item.reference:.4g}: {item.difference:+.4g} [{item.low:+.4g}, {item.high:+.4g}]"
+    return say(
+        "interval",
+        model=f"{item.model:.4g}",
+        reference=f"{item.reference:.4g}",
+        difference=f"{item.difference:+.4g}",
+        low=f"{item.low:+.4g}",
+        high=f"{item.high:+.4g}",
+    )

@@ -1,8 +1,10 @@
 """The gate's table: checks with their figures, and whether a challenger passes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
+
+from foretouch.training.gate.words import COLUMNS, NAMES, chinese
 
 NO_LOG: Final = "no_log"
 LOG: Final = "log"
@@ -98,12 +100,31 @@ class Gate:
             names = list(self.fairness[0])
             lines += ["", "## Fairness, top fifth selected", "", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
             lines += [f"| {' | '.join(_cell(line[name]) for name in names)} |" for line in self.fairness]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *self._chinese()]) + "\n"
+
+    def _chinese(self) -> list[str]:
+        """The same tables for Chinese readers."""
+        heads = ("check", "what", "passed", "figure", "bound", "why")
+        lines = ["", "## 中文", "", _row(COLUMNS[name] for name in heads), "|---" * len(heads) + "|"]
+        for row in self.rows:
+            passed = "–" if row.passed is None else "是" if row.passed else "否"
+            texts = (chinese(text) for text in (row.figure, row.bound, row.why))
+            lines.append(_row((NAMES.get(row.check, row.check), chinese(row.what), passed, *texts)))
+        if self.fairness:
+            names = list(self.fairness[0])
+            lines += ["", "### 公平性（评分最高的五分之一入选）", ""]
+            lines += [_row(COLUMNS.get(name, name) for name in names), "|---" * len(names) + "|"]
+            lines += [_row(_cell(line[name]) for name in names) for line in self.fairness]
+        return lines
 
 
 def told(passed: bool | None) -> str:
     """``yes``, ``NO`` or ``–``."""
     return "–" if passed is None else "yes" if passed else "NO"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(value: Any) -> str:
