@@ -15,10 +15,14 @@ from foretouch.core.workspace import Workspace
 from foretouch.features.build import build_history
 from foretouch.features.store import apply
 from foretouch.training.drift.check import Column, alarms_of, check_model, level_of
-from foretouch.training.drift.decay import decay_of
+from foretouch.training.drift.decay import Decay, decay_of, effect_decay
+from foretouch.training.drift.hours import described
+from foretouch.training.drift.sentences import alarm_text
 from foretouch.training.drift.stability import category_stability, number_stability
 from foretouch.training.pipeline import train, training_run
 from foretouch.training.promotion import promote
+from foretouch.training.send_time import Hours
+from tests.training.logged_world import set_section
 from tests.training.test_pipeline import START, make_workspace
 
 pytestmark = [
@@ -107,18 +111,21 @@ def test_alarms_name_predictions_first_then_scores_then_inputs_by_weight() -> No
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A churn champion made on day 150; then eighty days in which two customers of three stay away from day 165 on."""
+    """Champions made on day 150; from day 165 on two customers of three stay away, and the others buy at night."""
     root = tmp_path_factory.mktemp("shop")
     make_workspace(root)
     _at(root, 150)
-    workspace = Workspace.open(root)
+    workspace = set_section(Workspace.open(root), "goals.send_time", ['engagement_event = "purchase"'])
     build_history(workspace)
     apply(workspace)
     train(training_run(workspace, trials=0), "churn")
     promote(workspace, "churn", force=True)
+    train(training_run(workspace, trials=0), "send-time")
+    promote(workspace, "send-time", force=True)
     events = pd.read_parquet(root / "data" / "events.parquet")
     late = events["occurred_at"] >= pd.Timestamp(START + timedelta(days=165))
     gone = events["customer_id"].str[1:].astype(int) % 3 != 0
+    events.loc[late, "occurred_at"] = events.loc[late, "occurred_at"].dt.floor("D") + timedelta(hours=3)
     events[~(late & gone)].to_parquet(root / "data" / "events.parquet")
     _at(root, 230)
     moved = Workspace.open(root)
@@ -163,3 +170,43 @@ def test_a_model_without_a_champion_or_of_another_kind_says_so(shop: Workspace) 
     other = CliRunner().invoke(build_app(), ["drift", "weather", "--workspace", str(shop.root)])
     assert other.exit_code == 2
     assert "weather" in other.output
+
+
+def test_hours_that_moved_are_seen_in_activity_and_in_predictions(shop: Workspace) -> None:
+    """Since day 165 everybody buys at three in the morning; before, at any hour."""
+    health = check_model(shop, "send-time")
+    assert "busiest_hour" in [alarm.feature for alarm in health.alarms]
+    text = next(alarm_text(item, health, shop.config, "zh") for item in health.alarms if item.feature == "busiest_hour")
+    assert "活跃度最高的当地钟点" in text
+    assert health.decay is not None
+    assert health.decay.low > 1.25  # what happened at night was not foretold
+    assert health.decay.customers < 100  # and yet so few customers that nothing is claimed
+    assert "too_few_matured" in health.notes
+
+
+def test_a_week_in_numbers_by_hand() -> None:
+    own = np.zeros((1, 168))
+    own[0, [9, 24 + 9, 5 * 24 + 20]] = 1.0, 2.0, 1.0  # Monday and Tuesday at nine, Saturday at eight in the evening
+    part = Hours(own=own, later=np.zeros((1, 168)), frame=pd.DataFrame({"customer_id": ["a"]}))
+    (row,) = described(part).to_dict("records")
+    assert row == {"customer_id": "a", "busiest_hour": 9.0, "share_on_weekends": 0.25, "active_hours": 3.0}
+
+
+def test_an_effect_that_halved_is_an_alarm_and_one_that_held_is_none() -> None:
+    rng = np.random.default_rng(6)
+    n = 24_000
+    foretold = rng.uniform(0.05, 0.25, n)
+    treated = rng.random(n) < 0.5
+    customer = np.array([f"c{index // 4}" for index in range(n)], dtype=object)
+
+    def found(factor: float) -> Decay:
+        happened = (rng.random(n) < 0.1 + treated * factor * foretold).astype(float)
+        return effect_decay(foretold, happened, customer, treated=treated, count=np.ones(n), seed=1)
+
+    held, halved = found(1.0), found(0.5)
+    assert held.low < 1.0 < held.high
+    assert alarms_of([], None, held, BOUNDS) == []
+    (alarm,) = alarms_of([], None, halved, BOUNDS)
+    assert alarm.figure == pytest.approx(0.5, abs=0.08)
+    nobody = effect_decay(-foretold, np.zeros(n), customer, treated=treated, count=np.ones(n), seed=1)
+    assert not nobody.enough

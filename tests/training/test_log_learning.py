@@ -29,6 +29,7 @@ from foretouch.features.initialise import initialise
 from foretouch.features.simulation import Simulation
 from foretouch.features.store import apply
 from foretouch.serving.runtime.dataplane import Dataplane
+from foretouch.training.drift.check import check_model
 from foretouch.training.log.contacts import LOG, SOURCE, read_contacts
 from foretouch.training.log.rows import LoggedRows, logged_rows
 from foretouch.training.log.skew import Skew, measure_skew
@@ -382,3 +383,16 @@ def test_send_times_are_learned_from_the_kinds_of_the_table(shop: Workspace) -> 
     kept = set(of_used_kinds(shop, pd.DataFrame({"touch_id": [*made, "an-ingested-one"]}))["touch_id"])
     assert kept == (used & set(made)) | {"an-ingested-one"}
     assert 1 < len(kept) < len(made)
+
+
+def test_an_offer_models_contacts_are_watched(shop: Workspace) -> None:
+    """Past touches are what it may have learnt from; the log's contacts came after it and have closed."""
+    card = read_bundle(shop.bundles, "offer", "v1").card
+    sends = read_contacts(training_run(shop, trials=0)).sends
+    later = sends[sends["as_of"] >= card.trained_through]
+    health = check_model(shop, "offer")
+    assert health.decay is not None
+    assert (health.current_rows, health.decay.rows) == (len(later), len(later))
+    assert health.decay.observed == pytest.approx(later["label"].mean())
+    assert health.reference_rows == int((sends["closes_at"] <= card.trained_through).sum())
+    assert {column.feature for column in health.columns} <= {item.name for item in card.inputs}

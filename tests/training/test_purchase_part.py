@@ -17,7 +17,7 @@ from foretouch.serving.models.scorers import BlendScorer
 from foretouch.training.booster import predict_text
 from foretouch.training.card import make_card
 from foretouch.training.data import encode
-from foretouch.training.drift.check import drifting
+from foretouch.training.drift.evidence import drifting
 from foretouch.training.gate.scoring import score_part
 from foretouch.training.lifetime import BetaGeometric, GammaGamma, PurchaseHistory
 from foretouch.training.metrics import MAE

@@ -1,6 +1,7 @@
 """Uplift from a log of real decisions: trained, judged beside the truth, promoted, served, refused where it must."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from foretouch.features.simulation import Simulation
 from foretouch.features.simulation_replies import Replies
 from foretouch.serving.runtime.dataplane import Dataplane
 from foretouch.training.booster import fit_booster, golden_rows, model_text
+from foretouch.training.drift.check import check_model
 from foretouch.training.gate.scoring import fitted_of, score_part
 from foretouch.training.pipeline import Trained, train, training_run
 from foretouch.training.promotion import promote, rollback
 from foretouch.training.task import Split
 from foretouch.training.uplift.identification import NotIdentifiedError
-from foretouch.training.uplift.logged import COUNT, RANDOMISED, TREATED
+from foretouch.training.uplift.logged import COUNT, RANDOMISED, TREATED, read_population
 from foretouch.training.uplift.task import TASK
 from tests.training.logged_world import Campaign, set_section
 
@@ -228,3 +230,30 @@ def test_a_log_of_targeted_contacts_claims_nothing(world: Workspace) -> None:
     assert evaluation.comparisons == ()
     assert any("No effect is claimed" in note for note in evaluation.notes)
     assert not any("raises the chance" in note for note in evaluation.notes)
+
+
+def trained_frame(world: Workspace, trained: Trained) -> pd.DataFrame:
+    """Rows later than the model's data, with their labels."""
+    population = read_population(training_run(world, trials=0))
+    frame = population.frame.assign(label=population.label)
+    return frame[frame["as_of"] >= trained.card.trained_through]
+
+
+def test_foretold_effects_are_held_against_later_contacts_and_controls(
+    world: Workspace, trained: Trained, tmp_path: Path
+) -> None:
+    shutil.copytree(world.root, tmp_path / "w")
+    mine = Workspace.open(tmp_path / "w")
+    write_aliases(mine.bundles, "uplift", {"champion": trained.card.version})
+    health = check_model(mine, "uplift")
+    assert health.decay is not None
+    assert min(health.reference_rows, health.current_rows) > 200
+    assert health.decay.metrics["contacts"] + health.decay.metrics["controls"] == health.current_rows
+    frame = trained_frame(mine, trained)
+    sides = [frame[frame[TREATED] == arm] for arm in (1.0, 0.0)]
+    rates = [np.average(side["label"], weights=side[COUNT]) for side in sides]
+    assert health.decay.observed == pytest.approx(rates[0] - rates[1])
+    assert not health.decay.enough  # too few goals without a contact
+    assert "too_few_matured" in health.notes
+    assert "calibration" not in {alarm.kind for alarm in health.alarms}
+    assert health.score is not None

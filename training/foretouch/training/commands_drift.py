@@ -8,7 +8,9 @@ import typer
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.core.models import ModelName
 
-CHECKED: tuple[ModelName, ...] = ("lead", "churn", "value")
+CHECKED: tuple[ModelName, ...] = ("lead", "churn", "value", "offer", "send-time", "uplift")
+WHERE_SERVED = frozenset({"send-time", "uplift"})
+"""Without a champion there is nothing to say of them, unless they are asked for."""
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def drift(
     models: Annotated[
-        list[str] | None, typer.Argument(help=f"Which models: {', '.join(CHECKED)}; all of them if none is named.")
+        list[str] | None, typer.Argument(help=f"Which models: {', '.join(CHECKED)}; all that serve if none is named.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; the workspace's reports/ if absent.")] = None,
     fail_on_alarm: Annotated[
@@ -28,6 +30,7 @@ def drift(
     json: JsonOption = False,
 ) -> None:
     """Champions beside today's customers: moved inputs, moved scores, predictions that no longer hold."""
+    from foretouch.core.bundle import read_aliases
     from foretouch.core.terminal import print_json
     from foretouch.core.workspace import Workspace
     from foretouch.training.drift.check import check_model
@@ -40,7 +43,8 @@ def drift(
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: must be among {', '.join(CHECKED)}", param_hint="MODELS")
     opened = Workspace.open(workspace)
-    wanted = [name for name in CHECKED if not models or name in models]
+    served = {name for name in WHERE_SERVED if "champion" in read_aliases(opened.bundles, name)}
+    wanted = [name for name in CHECKED if (name in models if models else name in served or name not in WHERE_SERVED)]
     with steps() as say:
         say(f"{', '.join(wanted)}: then and now")
         found, refused = for_each(wanted, lambda name: check_model(opened, name))

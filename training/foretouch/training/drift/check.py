@@ -1,27 +1,22 @@
 """One champion's health: its inputs, its scores and its predictions, judged by the bounds of the configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import lightgbm as lgb
-import numpy as np
 import pandas as pd
 
 from foretouch.core import columns as c
-from foretouch.core.bundle import ModelCard, ModelInput, read_aliases, read_bundle
+from foretouch.core.bundle import ModelInput, read_aliases, read_bundle
 from foretouch.core.config import DriftSection
 from foretouch.core.errors import NotReadyError
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
-from foretouch.serving.models.bundles import load_scorer
-from foretouch.serving.models.purchase_blend import PURCHASE_MODEL
-from foretouch.training.data import encode, score_frame
-from foretouch.training.drift.decay import Decay, decay_of
+from foretouch.training.data import encode
+from foretouch.training.drift.decay import Decay
+from foretouch.training.drift.evidence import CONTACT_MODELS, Evidence, read_evidence
 from foretouch.training.drift.stability import Stability, category_stability, number_stability
-from foretouch.training.drift.windows import current_rows, matured_since, reference_rows
-from foretouch.training.purchase_part import UNSEEN
 
 Level = Literal["ok", "watch", "alarm"]
 AlarmKind = Literal["feature", "missing", "score", "calibration"]
@@ -104,10 +99,11 @@ class Health:
 
 
 def check_model(workspace: Workspace, model: ModelName) -> Health:
-    """Looks after the champion of ``lead``, ``churn`` or ``value``.
+    """Looks after the champion of a model.
 
     Raises:
         NotReadyError: There is no champion, or no feature history.
+        DataError: There are no contacts, or too few to tell an effect.
         BundleError: Its bundle is damaged.
     """
     version = read_aliases(workspace.bundles, model).get("champion")
@@ -115,34 +111,25 @@ def check_model(workspace: Workspace, model: ModelName) -> Health:
         raise NotReadyError(
             f"model {model} has no champion", hint=f"foretouch train {model} && foretouch promote {model}"
         )
-    bundle, scorer = read_bundle(workspace.bundles, model, version), load_scorer(workspace.bundles, model, version)
+    bundle = read_bundle(workspace.bundles, model, version)
     card, bounds = bundle.card, workspace.config.drift
-    before, now = reference_rows(workspace, card), current_rows(workspace, card)
+    found = read_evidence(workspace, bundle)
+    before, now, decay = found.before, found.now, found.decay
+    contacts = model in CONTACT_MODELS
     notes: list[str] = []
     columns: tuple[Column, ...] = ()
     score: Stability | None = None
     means: tuple[float, float] | None = None
-    if before.empty or now.empty:
-        notes.append("nothing_to_compare")
+    if found.scores is None:
+        notes.append("no_contacts" if contacts else "nothing_to_compare")
     else:
-        columns = compare_inputs(card, bundle.model_text, before, now, bounds)
-        scores = [score_frame(scorer, rows) for rows in (before, now)]
-        score = number_stability(scores[0], scores[1], units=_units(before, now))
-        means = float(scores[0].mean()), float(scores[1].mean())
-    matured = matured_since(workspace, card)
-    decay = None
-    if matured is None or not len(matured):
-        notes.append("nothing_matured")
-    else:
-        decay = decay_of(
-            score_frame(scorer, matured.frame),
-            matured.label,
-            matured.customer_id,
-            target="amount" if card.target == "amount" else "probability",
-            seed=workspace.config.training.seed,
-        )
-        if not decay.enough:
-            notes.append("too_few_matured")
+        columns = compare_inputs(found, bounds)
+        score = number_stability(*found.scores, units=_units(before, now))
+        means = float(found.scores[0].mean()), float(found.scores[1].mean())
+    if decay is None:
+        notes.append("no_contacts_matured" if contacts else "nothing_matured")
+    elif not decay.enough:
+        notes.append("too_few_matured")
     return Health(
         model=model,
         version=version,
@@ -159,41 +146,21 @@ def check_model(workspace: Workspace, model: ModelName) -> Health:
     )
 
 
-def compare_inputs(
-    card: ModelCard, model_text: str, before: pd.DataFrame, now: pd.DataFrame, bounds: DriftSection
-) -> tuple[Column, ...]:
-    """Every input of a model, then and now; those whose movement weighs most in the model come first.
-
-    Args:
-        card: The model's.
-        model_text: LightGBM's, for the importance of each input.
-        before: Rows that it may have learnt from, with every input by name.
-        now: Rows of now.
-        bounds: Of the configuration.
-    """
-    units, importance = _units(before, now), importances(card.inputs, model_text)
+def compare_inputs(found: Evidence, bounds: DriftSection) -> tuple[Column, ...]:
+    """Every input of a model, then and now; those whose movement weighs most in the model come first."""
+    units = _units(found.before, found.now)
     columns = []
-    for item in drifting(card):
-        moved = _stability(item, before, now, units)
+    for item in found.inputs:
+        moved = _stability(item, found.before, found.now, units)
         columns.append(
             Column(
                 feature=item.name,
                 stability=moved,
-                importance=importance.get(item.name, 0.0),
+                importance=found.importance.get(item.name, 0.0),
                 level=level_of(moved, bounds),
             )
         )
     return tuple(sorted(columns, key=lambda column: (-column.stability.psi * column.importance, column.feature)))
-
-
-def drifting(card: ModelCard) -> list[ModelInput]:
-    """Inputs whose movement says something: not those ages and totals that only a purchase model reads.
-
-    They grow with the calendar by themselves, and the purchase model knows of time.
-    """
-    stored = card.extras.get(PURCHASE_MODEL)
-    beside = set(stored.get(UNSEEN, ())) if isinstance(stored, Mapping) else set()
-    return [item for item in card.inputs if item.name not in beside]
 
 
 def level_of(moved: Stability, bounds: DriftSection) -> Level:
@@ -237,17 +204,6 @@ def _moved(kind: AlarmKind, feature: str, moved: Stability, bounds: DriftSection
         bound=bounds.psi_alarm,
         change=(bin_.label, bin_.reference, bin_.current),
     )
-
-
-def importances(inputs: Sequence[ModelInput], model_text: str) -> dict[str, float]:
-    """Each input's share of the gain of all splits, by name; empty for a model without trees."""
-    if not model_text:
-        return {}
-    gain = np.asarray(lgb.Booster(model_str=model_text).feature_importance("gain"), dtype=np.float64)
-    total = float(gain.sum())
-    if total <= 0.0 or len(gain) != len(inputs):
-        return {}
-    return {item.name: float(value) / total for item, value in zip(inputs, gain, strict=True)}
 
 
 def _stability(item: ModelInput, before: pd.DataFrame, now: pd.DataFrame, units: tuple[int, int]) -> Stability:

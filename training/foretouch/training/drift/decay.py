@@ -81,6 +81,52 @@ def decay_of(
     )
 
 
+def effect_decay(
+    predicted: FloatArray,
+    observed: FloatArray,
+    customer: NDArray[np.object_],
+    *,
+    treated: NDArray[np.bool_],
+    count: FloatArray,
+    seed: int,
+) -> Decay:
+    """Compares foretold effects with the difference between contacts and controls.
+
+    Args:
+        predicted: Uplift as the service would say it, shape (n,), n > 0.
+        observed: 0/1, shape (n,).
+        customer: Whose, shape (n,): whole customers are drawn.
+        treated: Who was contacted, shape (n,).
+        count: Weight on which contact or none is as good as tossed, shape (n,).
+        seed: Of the draws.
+    """
+    sides = [count * side for side in (treated, ~treated)]
+    terms = np.column_stack([count * predicted, count, *(part for side in sides for part in (side * observed, side))])
+
+    def figures(weight: FloatArray) -> tuple[float, float]:
+        score, rows, *arms = weight @ terms
+        rates = [arms[at] / arms[at + 1] if arms[at + 1] > 0.0 else np.nan for at in (0, 2)]
+        return float(score / rows), float(rates[0] - rates[1])
+
+    foretold, happened = figures(np.ones(len(predicted)))
+    drawn = [figures(weight) for weight in cluster_weights(customer, draws=DRAWS, seed=seed)]
+    known = [effect / mean for mean, effect in drawn if mean > 0.0 and np.isfinite(effect)] or [np.nan]
+    low, high = np.percentile(known, [50.0 * (1.0 - LEVEL), 50.0 * (1.0 + LEVEL)])
+    customers = len(set(customer.tolist()))
+    goals = min(int(observed[side].sum()) for side in (treated, ~treated))
+    return Decay(
+        rows=len(predicted),
+        customers=customers,
+        predicted=foretold,
+        observed=happened,
+        ratio=happened / foretold if foretold > 0.0 else float("nan"),
+        low=float(low),
+        high=float(high),
+        metrics={"contacts": float(treated.sum()), "controls": float((~treated).sum())},
+        enough=foretold > 0.0 and customers >= MIN_CUSTOMERS and goals >= MIN_EVENTS,
+    )
+
+
 def _metrics(predicted: FloatArray, observed: FloatArray, target: str) -> dict[str, float]:
     if target == "amount":
         return {"mean_absolute_error": float(np.abs(predicted - observed).mean())}

@@ -10,9 +10,9 @@ import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foretouch.core.config import Config
-from foretouch.serving.words.reasons import feature_text
 from foretouch.training.drift.check import Health
-from foretouch.training.drift.sentences import LEVELS, NOTES, alarm_text, bin_text, word
+from foretouch.training.drift.evidence import CONTACT_MODELS
+from foretouch.training.drift.sentences import LEVELS, NOTES, alarm_text, bin_text, input_text, word
 from foretouch.training.each import Refused
 
 LANGUAGES = ("en", "zh")
@@ -86,7 +86,8 @@ def render(found: Sequence[Health], refused: Sequence[Refused], config: Config, 
         notes={code: texts[language] for code, texts in NOTES.items()},
         say=partial(word, language=language),
         bin_text=partial(bin_text, language=language),
-        feature_text=lambda name: feature_text(name, config, language),
+        feature_text=lambda name: input_text(name, config, language),
+        contacts=CONTACT_MODELS,
         alarm_text=lambda alarm, health: alarm_text(alarm, health, config, language),
         amount=lambda health, value: f"{value:,.2f}" if health.model == "value" else f"{value:.1%}",
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from foretouch.core.config import Config
 from foretouch.serving.words.reasons import feature_text
 from foretouch.training.drift.check import Alarm, Health
+from foretouch.training.drift.evidence import CONTACT_MODELS
 
 LEVELS: Mapping[str, Mapping[str, str]] = {
     "ok": {"en": "healthy", "zh": "正常"},
@@ -19,6 +20,15 @@ NOTES: Mapping[str, Mapping[str, str]] = {
     "nothing_matured": {
         "en": "Whether its predictions come true is not known yet: no outcome window has closed since it was made.",
         "zh": "尚不知道预测是否应验：模型生成以来还没有结果窗口到期。",
+    },
+    "no_contacts": {
+        "en": "There is nothing to compare: no contact since the model's data is known to its end, or none of before is"
+        " kept.",
+        "zh": "没有可比较的数据：模型数据之后还没有已到期的触达，或之前的触达已不存在。",
+    },
+    "no_contacts_matured": {
+        "en": "Whether its predictions come true is not known yet: no contact since its data has closed.",
+        "zh": "尚不知道预测是否应验：模型数据之后的触达还没有到期。",
     },
     "too_few_matured": {
         "en": "Too few outcomes are known for an alarm about its predictions.",
@@ -60,24 +70,28 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "zh": "PSI：群体稳定性指数；低于 {watch:g} 无需处理，达到 {alarm:g} 且超出偶然波动即为警报。",
     },
     "not_checked": {"en": "Not checked", "zh": "未检查"},
+    "compared_contacts": {
+        "en": "{before:,} contacts that it may have learnt from, {now:,} since",
+        "zh": "对比：训练时期 {before:,} 次触达，此后 {now:,} 次",
+    },
+    "scores_hours": {"en": "Best hour of the day, then and now", "zh": "最佳发送钟点：当时与现在"},
     "other": {"en": "other levels", "zh": "其他取值"},
     "missing_bin": {"en": "missing", "zh": "缺失"},
 }
 _ALARMS: Mapping[str, Mapping[str, str]] = {
     "feature": {
-        "en": "{feature}: “{bin}” held {before} of customers when the model learnt, and {now} now"
+        "en": "{feature}: “{bin}” held {before} of {who} when the model learnt, and {now} now"
         " (PSI {figure:.2f}, bound {bound:g}).",
-        "zh": "{feature}：“{bin}”的客户占比从训练时的 {before} 变为现在的 {now}（PSI {figure:.2f}，界限 {bound:g}）。",
+        "zh": "{feature}：“{bin}”的{who}占比从训练时的 {before} 变为现在的 {now}（PSI {figure:.2f}，界限 {bound:g}）。",
     },
     "missing": {
-        "en": "{feature} is missing for {now} of customers, {before} when the model learnt"
+        "en": "{feature} is missing for {now} of {who}, {before} when the model learnt"
         " (bound: a change of {bound:.0%}).",
         "zh": "{feature}：缺失比例从训练时的 {before} 变为现在的 {now}（界限：变化 {bound:.0%}）。",
     },
     "score": {
-        "en": "Scores have moved: “{bin}” held {before} of customers, and {now} now (PSI {figure:.2f},"
-        " bound {bound:g}).",
-        "zh": "评分发生变化：“{bin}”的客户占比从 {before} 变为 {now}（PSI {figure:.2f}，界限 {bound:g}）。",
+        "en": "Scores have moved: “{bin}” held {before} of {who}, and {now} now (PSI {figure:.2f}, bound {bound:g}).",
+        "zh": "评分发生变化：“{bin}”的{who}占比从 {before} 变为 {now}（PSI {figure:.2f}，界限 {bound:g}）。",
     },
     "calibration": {
         "en": "Predictions no longer hold: foretold {before}, happened {now}, {figure:.2f} times as much"
@@ -85,6 +99,23 @@ _ALARMS: Mapping[str, Mapping[str, str]] = {
         "zh": "预测不再准确：预测 {before}，实际 {now}，为预测的 {figure:.2f} 倍（界限 {bound:.2f}）。",
     },
 }
+
+
+WHO: Mapping[bool, tuple[str, str]] = {False: ("customers", "客户"), True: ("contacts", "触达")}
+"""Whose shares an alarm speaks of: of everyone as of now, or of contacts."""
+_HOURS: Mapping[str, tuple[str, str]] = {
+    "busiest_hour": ("local hour with most activity", "活跃度最高的当地钟点"),
+    "share_on_weekends": ("share of activity on weekends", "周末活跃占比"),
+    "active_hours": ("different hours of the week with activity", "一周中有活跃的钟点数"),
+}
+"""Numbers of a customer's week that only the send-time model's page has."""
+
+
+def input_text(name: str, config: Config, language: str) -> str:
+    """An input for people."""
+    if name in _HOURS:
+        return _HOURS[name][language == "zh"]
+    return feature_text(name, config, language)
 
 
 def word(code: str, language: str, **values: object) -> str:
@@ -112,11 +143,13 @@ def alarm_text(alarm: Alarm, health: Health, config: Config, language: str) -> s
         language: ``en`` or ``zh``.
     """
     label, before, now = alarm.change
+    contacts = health.model in CONTACT_MODELS
     amounts = alarm.kind == "calibration" and health.model == "value"
     shown = [f"{value:,.2f}" if amounts else f"{value:.1%}" for value in (before, now)]
     return _ALARMS[alarm.kind][language].format(
-        feature=f"{feature_text(alarm.feature, config, language)} ({alarm.feature})",
+        feature=f"{input_text(alarm.feature, config, language)} ({alarm.feature})",
         bin=bin_text(label, language),
+        who=WHO[contacts][language == "zh"],
         before=shown[0],
         now=shown[1],
         figure=alarm.figure,

@@ -66,7 +66,7 @@ def reference_rows(workspace: Workspace, card: ModelCard) -> pd.DataFrame:
     window = goal_of(workspace.config, card.model).window
     times = [time for time in history_times(workspace) if time + window <= card.trained_through]
     with closing(connect(workspace)) as connection:
-        rows = _thinned(spine(connection, times[-MOST_SNAPSHOTS:]))
+        rows = thinned(spine(connection, times[-MOST_SNAPSHOTS:]))
     if rows.empty:
         return rows
     return _in_scope(workspace, card.model, training_frame(workspace, card.model, rows))
@@ -76,7 +76,7 @@ def current_rows(workspace: Workspace, card: ModelCard) -> pd.DataFrame:
     """Everyone as of now, posted events included, as the model would score them."""
     now = workspace.clock.now()
     with closing(connect(workspace)) as connection:
-        rows = _thinned(spine(connection, [now]))
+        rows = thinned(spine(connection, [now]))
     return rows if rows.empty else _in_scope(workspace, card.model, build_features(workspace, rows))
 
 
@@ -92,7 +92,7 @@ def matured_since(workspace: Workspace, card: ModelCard) -> Dataset | None:
         times = [time for time in history_times(workspace) if _closed_since(time + goal.window, card.created_at, end)]
         if not times:
             return None
-        rows = goal.labeller(connection, _thinned(spine(connection, times)))
+        rows = goal.labeller(connection, thinned(spine(connection, times)))
     if rows.empty:
         return None
     frame = training_frame(workspace, card.model, rows)
@@ -109,7 +109,8 @@ def _in_scope(workspace: Workspace, model: str, frame: pd.DataFrame) -> pd.DataF
     return indexed.drop(index=outside.index).reset_index(drop=True)
 
 
-def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
+def thinned(rows: pd.DataFrame) -> pd.DataFrame:
+    """At most ``MOST_CUSTOMERS`` customers, chosen by a hash of the id."""
     customers = pd.unique(rows[c.CUSTOMER_ID])
     share = MOST_CUSTOMERS / max(len(customers), 1)
     if share >= 1.0:
