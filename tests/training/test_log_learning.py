@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from foretouch.training.drift.check import check_model
 from foretouch.training.log.contacts import LOG, SOURCE, read_contacts
 from foretouch.training.log.rows import LoggedRows, logged_rows
 from foretouch.training.log.skew import Skew, measure_skew
+from foretouch.training.log.skew_card import skew_of
 from foretouch.training.log.snapshots import with_logged
 from foretouch.training.offer import TASK
 from foretouch.training.pipeline import train, training_run
@@ -237,6 +239,12 @@ def test_skew_finds_what_is_planted_and_explains_the_rest(shop: Workspace, fresh
     line = by_feature(found)["frequency_90d"]
     assert line["different"] > 0.95
     assert line["max_difference"] >= 1.0
+    run = training_run(fresh, trials=0)
+    split = TASK.load(run)
+    kept, warned = skew_of(run, "offer", split)
+    assert "frequency_90d" in kept["skew"]["different"]
+    assert "frequency_90d" in warned[0]
+    assert skew_of(run, "offer", replace(split, description={"source": "touches"})) == ({}, ())
     told = CliRunner().invoke(build_app(), ["skew", "-w", str(fresh.root), "--most", "100", "--json"])
     assert told.exit_code == 1
     assert "frequency_90d" in json.loads(told.stdout)["different"]
@@ -284,6 +292,13 @@ def test_the_offer_model_learns_from_the_log_and_decides_again(fresh: Workspace)
     second = train(run, "offer")
     texts = [read_bundle(workspace.bundles, "offer", item.card.version) for item in (first, second)]
     assert texts[0].model_text == texts[1].model_text
+    skew = first.card.extras["skew"]
+    assert skew["measured"]
+    assert skew["decisions"] > 100
+    assert (skew["different"], second.card.extras["skew"]) == ([], skew)
+    page = (first.reports / "card.md").read_text(encoding="utf-8")
+    assert "## Skew: the log's features beside the history's" in page
+    assert "Without a cause: none." in page
     assert texts[0].members_text == texts[1].members_text
     assert first.card.data_sha256 == second.card.data_sha256
     split = first.card.extras["split"]

@@ -19,6 +19,7 @@ from foretouch.training.card import card_page, make_card
 from foretouch.training.data import encode
 from foretouch.training.gate.later import with_gate
 from foretouch.training.leaks import suspects, warning_of
+from foretouch.training.log.skew_card import skew_of
 from foretouch.training.refit import keep_judged, refit
 from foretouch.training.task import Comparison, Evaluation, Fitted, ModelTask, Split, TrainingRun
 
@@ -103,7 +104,9 @@ def train(run: TrainingRun, model: ModelName) -> Trained:
     evaluation = with_gate(run, task, split, fitted, task.evaluate(run, split, fitted))
     run.say(f"{model}: MLflow and bundle")
     served, newest = refit(run, task, split, fitted)
-    served = replace(served, notes=(*served.notes, leak)) if leak else served
+    skew, warned = skew_of(run, model, newest)
+    notes = (*served.notes, *((leak,) if leak else ()), *warned)
+    served = replace(served, notes=notes, extras={**served.extras, **skew})
     card, bundle, reports = _export(run, task, newest, served, _Judgement(split, fitted, evaluation))
     return Trained(
         card=card,
