@@ -144,7 +144,10 @@ def test_what_was_planted_is_found(world: Workspace, trained: Trained) -> None:
     assert {name for name in (column.name for column in card.inputs) if "send" in name or "response" in name} == set()
     page = (trained.reports / "card.md").read_text(encoding="utf-8")
     assert "A contact raises the chance of the goal by" in page
-    assert (trained.reports / "qini.png").is_file()
+    channels = card.extras["uplift_by_channel"]
+    assert set(channels["effective_rows"]) == {"email", "sms"}
+    assert (channels["per"], channels["identified"]) == ("offer", False)  # too few contacts whose channel was a draw
+    assert f"- Uplift is per offer, whatever the channel; per channel it is not identified: {channels['why']}." in page
 
 
 def test_training_again_gives_the_same_bytes(trained: Trained, again: Trained) -> None:

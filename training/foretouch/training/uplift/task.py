@@ -16,14 +16,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from foretouch.core.bundle import Calibration, ModelInput
+from foretouch.core.columns import CUSTOMER_ID
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
 from foretouch.serving.models.uplift_shifts import Shifts
 from foretouch.training.booster import golden_rows, predict_text
 from foretouch.training.data import dataset_hash
 from foretouch.training.task import Evaluation, Fitted, Split, TrainingRun
+from foretouch.training.uplift.channels import Channels, by_channel, chance_of_channel
 from foretouch.training.uplift.identification import identify
 from foretouch.training.uplift.judge import BEST_SHARE, judge, net_score
 from foretouch.training.uplift.learners import FOLDS, ArmUplift, Settings, fit_uplift
@@ -97,6 +100,7 @@ class UpliftTask:
         text = distil(trial.matrix, own, trial.counts, inputs=inputs, seed=run.seed, threads=threads)
         base = predict_text(text, trial.matrix)
         shifts = _shifts(trial, arm, split)
+        channels = _channels(trial, arm, split)
         return Fitted(
             target="difference",
             inputs=inputs,
@@ -116,6 +120,7 @@ class UpliftTask:
                 "uplift_reason": found.reason or None,
                 "identification": dict(found.figures),
                 "shifts": shifts.extras(),
+                "uplift_by_channel": channels.extras(),
                 BEST_SHARE: _best_share(split, trial, arm),
                 "learner": arm.learner,
                 "dr_loss_less_constant": dict(arm.losses),
@@ -123,7 +128,12 @@ class UpliftTask:
                 "hidden_sd": arm.hidden_sd,
                 "served_share_of_variance": explained(own, base),
             },
-            notes=(*found.notes, *NOTES, f"Learner {arm.learner}: lowest DR loss on customers left out."),
+            notes=(
+                *found.notes,
+                *NOTES,
+                channels.note,
+                f"Learner {arm.learner}: lowest DR loss on customers left out.",
+            ),
         )
 
     def evaluate(self, run: TrainingRun, split: Split, fitted: Fitted) -> Evaluation:
@@ -147,6 +157,19 @@ def _shifts(trial: Trial, arm: ArmUplift, split: Split) -> Shifts:
         offer=offer,
         category=category,
         channel=channel,
+    )
+
+
+def _channels(trial: Trial, arm: ArmUplift, split: Split) -> Channels:
+    """What the log says of channels beside each other."""
+    treated = trial.arm == 1
+    frame = pd.concat([part.frame for part in (split.fit, split.calibrate)], ignore_index=True)[treated]
+    return by_channel(
+        (trial.outcome - arm.expected_treated)[treated],
+        trial.counts[treated],
+        channel=frame[CHANNEL].astype(object).fillna("").to_numpy(dtype=object),
+        chance=chance_of_channel(frame),
+        cluster=frame[CUSTOMER_ID].to_numpy(dtype=object),
     )
 
 
