@@ -6,7 +6,8 @@ length is people × days / snapshot days rows per view.
 
     python benchmarks/train_scale.py --customers 1000000 --days 730 --snapshot-days 91
 
-is the whole. What a run did is in its result, with its size: a smaller one says so.
+is the whole. What a run did is in its result, with its size: a smaller one says so. The result is written after every
+step, so that a run that is stopped leaves what it measured.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -114,30 +116,62 @@ def size_of(workspace: Path) -> dict[str, Any]:
     return {**found, "workspace_mib": sum(path.stat().st_size for path in files) / 2**20}
 
 
-def measure(workspace: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every step in turn; one that fails is in the result, and the others go on where they can."""
+def measure(
+    workspace: Path, arguments: argparse.Namespace, *, keep: Callable[[dict[str, Any]], None] = lambda _: None
+) -> dict[str, Any]:
+    """Every step in turn; one that fails is in the result, and the others go on where they can.
+
+    Args:
+        workspace: Where to work.
+        arguments: Sizes, seed and models.
+        keep: Receives the figures so far after every step: a run that is stopped leaves what it measured.
+    """
     root = str(workspace)
     log = workspace.with_name(f"{workspace.name}.log")
     people = ["--customers", str(arguments.customers), "--days", str(arguments.days), "--seed", str(arguments.seed)]
-    steps = [run_step("simulate and ingest", "simulate", "-w", root, *people, log=log)]
-    if steps[0].exit_code == 0:
-        set_snapshots(workspace, arguments.snapshot_days)
-        steps.append(run_step("features build", "features", "build", "-w", root, log=log))
-        steps.append(run_step("features apply", "features", "apply", "-w", root, log=log))
-        for model in arguments.models:
-            trained = run_step(f"train {model}", "train", model, "--trials", "0", "-w", root, log=log)
-            steps.append(trained)
-            print(
-                f"{trained.name}: {trained.seconds:.0f} s, {trained.peak_mib:.0f} MiB, exit {trained.exit_code}",
-                file=sys.stderr,
-            )
-    whole = (arguments.customers, arguments.days) == WHOLE
+    wanted = {
+        "simulate and ingest": ["simulate", "-w", root, *people],
+        "features build": ["features", "build", "-w", root],
+        "features apply": ["features", "apply", "-w", root],
+        **{f"train {model}": ["train", model, "--trials", "0", "-w", root] for model in arguments.models},
+    }
+    steps: list[Step] = []
+    figures: dict[str, Any] = {}
+    for name, command in wanted.items():
+        steps.append(run_step(name, *command, log=log))
+        done = steps[-1]
+        print(
+            f"{name}: {done.seconds:.0f} s, CPU {done.cpu_seconds:.0f} s, {done.peak_mib:.0f} MiB,"
+            f" exit {done.exit_code}",
+            file=sys.stderr,
+            flush=True,
+        )
+        if len(steps) == 1 and done.exit_code == 0:
+            set_snapshots(workspace, arguments.snapshot_days)
+        figures = told(workspace, arguments, steps, whole=len(steps) == len(wanted))
+        keep(figures)
+        if steps[0].exit_code != 0:
+            break
+    return figures
+
+
+def told(workspace: Path, arguments: argparse.Namespace, steps: list[Step], *, whole: bool) -> dict[str, Any]:
+    """The result so far.
+
+    Args:
+        workspace: What was simulated in it.
+        arguments: What was asked.
+        steps: Those that are done.
+        whole: Whether none is left.
+    """
+    full = (arguments.customers, arguments.days) == WHOLE
     return {
         "asked": {"customers": arguments.customers, "days": arguments.days, "snapshot_days": arguments.snapshot_days},
-        "whole": whole,
-        "note": "" if whole else f"smaller than the whole of {WHOLE[0]:,} customers × {WHOLE[1]} days",
+        "whole": full,
+        "note": "" if full else f"smaller than the whole of {WHOLE[0]:,} customers × {WHOLE[1]} days",
         "size": size_of(workspace) if steps[0].exit_code == 0 else {},
-        "finished": all(step.exit_code == 0 for step in steps),
+        "finished": whole and all(step.exit_code == 0 for step in steps),
+        "cpu_seconds": sum(step.cpu_seconds for step in steps),
         "peak_mib": max(step.peak_mib for step in steps),
         "peak_step": max(steps, key=lambda step: step.peak_mib).name,
         "steps": [asdict(step) for step in steps],
@@ -156,13 +190,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "docs" / "results")
     given = parser.parse_args()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="train-scale-") as folder:
-        figures = measure(given.workspace or Path(folder) / "w", given)
     command = (
         f"python benchmarks/train_scale.py --customers {given.customers} --days {given.days}"
         f" --snapshot-days {given.snapshot_days:g}"
     )
-    path = write(given.out, "train-scale", command=command, seconds=time.monotonic() - started, figures=figures)
+
+    def keep(figures: dict[str, Any]) -> None:
+        write(given.out, "train-scale", command=command, seconds=time.monotonic() - started, figures=figures)
+
+    with tempfile.TemporaryDirectory(prefix="train-scale-") as folder:
+        figures = measure(given.workspace or Path(folder) / "w", given, keep=keep)
+    path = given.out / "train-scale.json"
     print(json.dumps({"finished": figures["finished"], "peak_mib": round(figures["peak_mib"]), "result": str(path)}))
     if not figures["finished"]:
         raise SystemExit(1)

@@ -3,6 +3,7 @@
 import argparse
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.test_scripts import load
 
@@ -10,7 +11,11 @@ from tests.benchmarks.test_scripts import load
 def test_a_small_run_says_its_size_and_what_failed(tmp_path: Path) -> None:
     script = load("train_scale")
     given = argparse.Namespace(customers=60, days=30, snapshot_days=10.0, seed=3, models=["value"])
-    found = script.measure(tmp_path / "w", given)
+    kept: list[dict[str, Any]] = []
+    found = script.measure(tmp_path / "w", given, keep=kept.append)
+    assert [len(figures["steps"]) for figures in kept] == [1, 2, 3, 4]
+    assert not any(figures["finished"] for figures in kept)
+    assert kept[-1] == found
     assert not found["whole"]
     assert "smaller than the whole of 1,000,000 customers" in found["note"]
     assert found["size"]["customers"] == 60
