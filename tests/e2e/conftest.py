@@ -1,5 +1,7 @@
-"""Shared by the end-to-end tests: they run in one worker, on one workspace."""
+"""Shared by the end-to-end tests: the sample is trained once for all workers, and each works on a copy of its own."""
 
+import fcntl
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +13,17 @@ from tests.e2e.sample import SampleService, build_sample, serving
 @pytest.fixture(scope="session")
 def sample_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Complete Journey, ingested, trained, promoted."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if own.name.startswith("popen-") else own) / "sample"
+    shared.mkdir(exist_ok=True)
+    built = shared / "built"
+    with (shared / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not built.exists():
+            build_sample(shared / "complete-journey")
+            built.touch()
     workspace = tmp_path_factory.mktemp("sample") / "complete-journey"
-    build_sample(workspace)
+    shutil.copytree(shared / "complete-journey", workspace)
     return workspace
 
 

@@ -30,8 +30,10 @@ def answering(parts: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
     counted = [0]
     started = threading.Event()
     found: dict[str, Any] = {}
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -57,7 +59,9 @@ def answering(parts: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
         until = monotonic() + 5.0
         while len(asyncio.all_tasks()) > 1 and monotonic() < until:  # the callers hung up: each handler ends
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.01)  # a closed transport lets go of its socket in the loop's next round
+        for writer in writers:
+            writer.transport.abort()  # one that still has bytes to send would wait for a caller who is gone
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -233,6 +234,24 @@ def test_a_model_worse_than_its_baseline_is_refused(
     forced = promote(workspace, "lead", force=True)
     assert forced.forced
     assert read_aliases(workspace.bundles, "lead")["champion"] == worse.card.version
+
+
+def test_a_process_started_later_does_not_take_one_workspaces_store_for_a_server(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    other = Workspace(tmp_path)
+    for each in (workspace, other, workspace):
+        registry.connect(each)
+        assert mlflow.get_tracking_uri().endswith(str(each.mlflow_folder / "mlflow.db"))
+        assert [os.environ.get(name) for name in names] == [None, None]
+    named = f"sqlite:///{tmp_path / 'named.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
+    registry.connect(workspace)
+    assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == named
+    assert "MLFLOW_REGISTRY_URI" not in os.environ
 
 
 def test_what_mlflow_logged_predicts_like_the_bundle(workspace: Workspace, trained: Trained) -> None:

@@ -32,8 +32,7 @@ from foretouch.training.task import Fitted, Split
 
 EXAMPLE_ROWS = 5
 PARAMETER_LENGTH = 500
-TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
-_OWN_URIS: set[str] = set()
+TRACKING_VARIABLE, REGISTRY_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,11 @@ def registered_name(model: str) -> str:
 
 
 def connect(workspace: Workspace) -> MlflowClient:
-    """A client of the workspace's tracking store and registry; makes them at first use."""
+    """A client of the workspace's tracking store and registry; makes them at first use.
+
+    MLflow writes what it is told into the environment, where every process that is started later would take one
+    workspace's store for a server that somebody named: the environment is left as it was.
+    """
     os.environ.update(QUIET_LIBRARIES)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -60,16 +63,20 @@ def connect(workspace: Workspace) -> MlflowClient:
     if uri is None:
         workspace.mlflow_folder.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{workspace.mlflow_folder / 'mlflow.db'}"
-        _OWN_URIS.add(uri)
+    before = {name: os.environ.get(name) for name in (TRACKING_VARIABLE, REGISTRY_VARIABLE)}
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def _given_uri() -> str | None:
-    """The tracking server that the environment names; MLflow itself writes there what it was told by us."""
-    uri = os.environ.get(TRACKING_VARIABLE)
-    return uri if uri and uri not in _OWN_URIS else None
+    """The tracking server that the environment names."""
+    return os.environ.get(TRACKING_VARIABLE) or None
 
 
 @contextmanager
