@@ -1,5 +1,6 @@
 """One running service with pages for all tests of this folder's modules that only read, and a browser's side of it."""
 
+import fcntl
 import http.client
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from foretouch.core.workspace import Workspace
-from tests.serving.service.world import Service, build_world, make_key, serving
+from tests.serving.service.world import Service, build_world, copy_world, make_key, serving
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +108,23 @@ def signed_in(service: Service, *scopes: str) -> Client:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Sixty simulated people; a row was refused, a policy was written beside the one in force."""
-    workspace = build_world(tmp_path_factory.mktemp("site") / "w")
+    """Sixty simulated people; a row was refused, a policy was written beside the one in force.
+
+    Built once for all workers; each works on a copy of its own.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if own.name.startswith("popen-") else own) / "site"
+    shared.mkdir(exist_ok=True)
+    built = shared / "built"
+    with (shared / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not built.exists():
+            _furnished(build_world(shared / "w"))
+            built.touch()
+    return copy_world(Workspace(shared / "w"), tmp_path_factory.mktemp("site") / "w")
+
+
+def _furnished(workspace: Workspace) -> None:
     workspace.quarantine.mkdir(parents=True, exist_ok=True)
     refused = {
         "content": {"customer_id": "<b>{{7*7}}</b>", "age": "=cmd()"},
@@ -120,7 +136,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     bold = (workspace.root / "policy.toml").read_text(encoding="utf-8").replace("temperature = 0.15", "temperature = 1")
     (workspace.root / "policies").mkdir(exist_ok=True)
     (workspace.root / "policies" / "bold.toml").write_text(bold, encoding="utf-8")
-    return workspace
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,22 @@ class Visitor(Browser):
         """Sends a form by its button, and waits for the page that comes."""
         self.call("Runtime.evaluate", expression=f"document.querySelector({selector!r}).click()")
         self.loaded()
+
+    def press(self, key: str) -> None:
+        """Presses and lets go of a key: ``Tab``, ``Enter`` or ``Space``."""
+        code = {"Tab": 9, "Enter": 13, "Space": 32}[key]
+        text = {"Enter": "\r", "Space": " "}.get(key, "")
+        known = {"key": " " if key == "Space" else key, "code": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **known)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **known)
+
+    def wait_for(self, condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
+        """Lets the browser tell what it has to tell until a condition holds."""
+        until = time.monotonic() + seconds
+        while not condition() and time.monotonic() < until:
+            self.evaluate("1")
+            time.sleep(0.02)
+        assert condition()
 
     def fill(self, selector: str, value: str) -> None:
         """Puts a value into a field."""

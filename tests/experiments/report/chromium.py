@@ -143,7 +143,7 @@ def overflowing(browser: Browser) -> Sequence[str]:
           const page = document.documentElement;
           if (page.scrollWidth > page.clientWidth) out.push(`page ${page.scrollWidth} > ${page.clientWidth}`);
           for (const e of document.querySelectorAll('body *')) {
-            if (e.closest('svg') || e.closest('caption, .hidden') || !e.getClientRects().length) continue;
+            if (e.closest('svg') || e.closest('caption, .hidden, .unseen') || !e.getClientRects().length) continue;
             if (getComputedStyle(e).display === 'inline') continue;
             if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
               out.push(`${e.tagName}.${e.className} ${e.scrollWidth} > ${e.clientWidth}: `
