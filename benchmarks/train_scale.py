@@ -7,7 +7,9 @@ length is people × days / snapshot days rows per view.
     python benchmarks/train_scale.py --customers 1000000 --days 730 --snapshot-days 91
 
 is the whole. What a run did is in its result, with its size: a smaller one says so. The result is written after every
-step, so that a run that is stopped leaves what it measured.
+step, so that a run that is stopped leaves what it measured, and `--resume` goes on from there.
+
+People are not handed to the service's state (`simulate --no-register`): no model reads that.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -117,27 +119,36 @@ def size_of(workspace: Path) -> dict[str, Any]:
 
 
 def measure(
-    workspace: Path, arguments: argparse.Namespace, *, keep: Callable[[dict[str, Any]], None] = lambda _: None
+    workspace: Path,
+    arguments: argparse.Namespace,
+    *,
+    done_before: Sequence[Step] = (),
+    keep: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Every step in turn; one that fails is in the result, and the others go on where they can.
 
     Args:
         workspace: Where to work.
         arguments: Sizes, seed and models.
+        done_before: Steps of an earlier run in the same workspace; they are not run again.
         keep: Receives the figures so far after every step: a run that is stopped leaves what it measured.
     """
     root = str(workspace)
     log = workspace.with_name(f"{workspace.name}.log")
     people = ["--customers", str(arguments.customers), "--days", str(arguments.days), "--seed", str(arguments.seed)]
     wanted = {
-        "simulate and ingest": ["simulate", "-w", root, *people],
+        "simulate": ["simulate", "-w", root, *people, "--jobs", "2", "--no-register"],
         "features build": ["features", "build", "-w", root],
         "features apply": ["features", "apply", "-w", root],
         **{f"train {model}": ["train", model, "--trials", "0", "-w", root] for model in arguments.models},
     }
     steps: list[Step] = []
     figures: dict[str, Any] = {}
+    before = {step.name: step for step in done_before}
     for name, command in wanted.items():
+        if name in before:
+            steps.append(before[name])
+            continue
         steps.append(run_step(name, *command, log=log))
         done = steps[-1]
         print(
@@ -155,6 +166,21 @@ def measure(
     return figures
 
 
+def finished_steps(path: Path, arguments: argparse.Namespace) -> list[Step]:
+    """Steps of an earlier run of the same sizes that went well, from its result."""
+    if not path.is_file():
+        return []
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if result.get("asked") != asked(arguments):
+        return []
+    return [step for step in (Step(**line) for line in result["steps"]) if step.exit_code == 0]
+
+
+def asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The sizes of a run."""
+    return {"customers": arguments.customers, "days": arguments.days, "snapshot_days": arguments.snapshot_days}
+
+
 def told(workspace: Path, arguments: argparse.Namespace, steps: list[Step], *, whole: bool) -> dict[str, Any]:
     """The result so far.
 
@@ -166,7 +192,7 @@ def told(workspace: Path, arguments: argparse.Namespace, steps: list[Step], *, w
     """
     full = (arguments.customers, arguments.days) == WHOLE
     return {
-        "asked": {"customers": arguments.customers, "days": arguments.days, "snapshot_days": arguments.snapshot_days},
+        "asked": asked(arguments),
         "whole": full,
         "note": "" if full else f"smaller than the whole of {WHOLE[0]:,} customers × {WHOLE[1]} days",
         "size": size_of(workspace) if steps[0].exit_code == 0 else {},
@@ -187,19 +213,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--workspace", type=Path, help="kept; default: a temporary folder")
+    parser.add_argument("--resume", action="store_true", help="keep the steps that the result in --out has already")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "docs" / "results")
     given = parser.parse_args()
-    started = time.monotonic()
+    if given.resume and given.workspace is None:
+        parser.error("--resume goes on in a workspace that was kept: name it with --workspace")
+    before = finished_steps(given.out / "train-scale.json", given) if given.resume else []
     command = (
         f"python benchmarks/train_scale.py --customers {given.customers} --days {given.days}"
         f" --snapshot-days {given.snapshot_days:g}"
     )
 
     def keep(figures: dict[str, Any]) -> None:
-        write(given.out, "train-scale", command=command, seconds=time.monotonic() - started, figures=figures)
+        seconds = sum(step["seconds"] for step in figures["steps"])
+        write(given.out, "train-scale", command=command, seconds=seconds, figures=figures)
 
     with tempfile.TemporaryDirectory(prefix="train-scale-") as folder:
-        figures = measure(given.workspace or Path(folder) / "w", given, keep=keep)
+        figures = measure(given.workspace or Path(folder) / "w", given, done_before=before, keep=keep)
     path = given.out / "train-scale.json"
     print(json.dumps({"finished": figures["finished"], "peak_mib": round(figures["peak_mib"]), "result": str(path)}))
     if not figures["finished"]:

@@ -22,7 +22,7 @@ def test_a_small_run_says_its_size_and_what_failed(tmp_path: Path) -> None:
     assert found["size"]["history_rows_per_view"] > 60
     assert tomllib.loads((tmp_path / "w" / "foretouch.toml").read_text("utf-8"))["features"]["snapshot_days"] == 10
     steps = {step["name"]: step for step in found["steps"]}
-    assert [steps[name]["exit_code"] for name in ("simulate and ingest", "features build", "features apply")] == [0] * 3
+    assert [steps[name]["exit_code"] for name in ("simulate", "features build", "features apply")] == [0] * 3
     assert all(step["peak_mib"] > 20.0 and step["seconds"] > 0.0 for step in found["steps"])
     short = steps["train value"]  # thirty days are too few for a window of 28: refused, and said
     assert (short["exit_code"], found["finished"]) == (1, False)

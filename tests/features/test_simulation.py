@@ -10,8 +10,9 @@ from foretouch.core.errors import ConfigError
 from foretouch.features.initialise import initialise
 from foretouch.features.offers import load_catalogue
 from foretouch.features.simulation import SIMULATED_TABLES, Simulation, data_end, simulate_tables
+from foretouch.features.simulation_clock import zone_clock
 from foretouch.features.simulation_replies import Contact, Replies
-from foretouch.features.simulation_world import BLOCK, People, draw_people
+from foretouch.features.simulation_world import BLOCK, ZONES, People, draw_people
 
 DAYS = 56
 
@@ -173,6 +174,27 @@ def test_replies_draw_from_the_truth_and_agree_with_themselves(world: Path) -> N
     assert replies.day_of(data_end(day)) == day
     dues = [name for offset in range(7) for name in replies.due(day + offset)]
     assert sorted(dues) == sorted(people.customer_id)
+
+
+def test_two_processes_draw_the_same_world(tmp_path: Path) -> None:
+    made = [simulate_tables(tmp_path / str(jobs), customers=1_050, days=14, seed=3, jobs=jobs) for jobs in (1, 2)]
+    for name in SIMULATED_TABLES:
+        one, two = (pd.read_parquet(written[name]) for written in made)
+        pd.testing.assert_frame_equal(one, two)
+
+
+def test_local_times_become_utc_as_pandas_has_it() -> None:
+    rng = np.random.default_rng(4)
+    for name in ZONES:
+        clock = zone_clock(name)
+        local = rng.integers(1_500_000_000_000_000, 2_500_000_000_000_000, 2_000)
+        for change, before, after in zip(clock.changes, clock.offsets[:-1], clock.offsets[1:], strict=True):
+            around = rng.integers(-7_200_000_000, 7_200_000_000, 40)
+            local = np.concatenate([local, change + before + around, change + np.array([before, after])])
+        times, first = pd.DatetimeIndex(local.view("datetime64[us]")), np.ones(len(local), dtype=bool)
+        theirs = times.tz_localize(name, ambiguous=first, nonexistent="shift_forward").tz_convert("UTC")
+        assert (clock.to_utc(local) == theirs.tz_localize(None).as_unit("us").asi8).all()
+    assert len(zone_clock("Europe/Berlin").changes) == 34
 
 
 def test_a_simulated_workspace_says_so(tmp_path: Path) -> None:

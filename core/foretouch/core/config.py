@@ -145,6 +145,11 @@ class FeaturesSection(Contract):
     """Attribute columns of ``customers`` that become features ``attribute_<name>``, as categories."""
     snapshot_days: Days = 7.0
     """Distance between the as-of times at which history is built."""
+    history_rows: int = Field(default=2_000_000, ge=1_000)
+    """Snapshots that the history holds at most; above it the past is built for a sample of customers by a hash of the
+    id, and for a quarter as many sends. Everyone's newest snapshot is in it."""
+    memory_gib: float = Field(default=4.0, gt=0.25)
+    """Memory that DuckDB may take while features are built and training rows are read; what needs more goes to disk."""
     max_age_hours: Hours = Field(default=72.0, gt=0)
     """Online values older than this are stale: used, and the decision is marked degraded."""
 

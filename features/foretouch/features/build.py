@@ -1,7 +1,6 @@
 # ruff: noqa: S608 - every name and literal in these statements is quoted or comes from this package
 """Building features: one definition over a spine of ``(customer_id, as_of)`` rows, for history and for now."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -22,12 +21,17 @@ from foretouch.core.workspace import Workspace
 from foretouch.features import definitions_sql as sql
 from foretouch.features.catalogue import HOURS, RHYTHM, VIEWS, FeatureSpec, features_of, view_features
 from foretouch.features.clusters import add_cluster
+from foretouch.features.growing import GrowingFiles
+from foretouch.features.history_sample import HistorySample, keep_sample, plan_sample, sampled
 from foretouch.features.posted import take_over_customers
 from foretouch.features.schemas import literal, quoted
-from foretouch.features.tables import connect, first_row
+from foretouch.features.tables import connect, first_row, spill
 
 EVENT_TIMESTAMP, BUILT_AT = "event_timestamp", "built_at"
 """Feast's two times of a row: when its values were true, and when they were computed."""
+
+CHUNK_ROWS = 100_000
+"""Rows of the history that are computed at a time: with the hours of the week, 1.3 kB each beside their events."""
 
 Say = Callable[[str], None]
 
@@ -191,47 +195,82 @@ def build_history(workspace: Workspace, *, say: Say = lambda _: None) -> dict[st
     take_over_customers(workspace)
     times = snapshot_times(workspace)
     with closing(connect(workspace)) as connection:
-        _history_spine(connection, times)
-        rows: int = first_row(connection, "SELECT count(*) FROM spine")[0]
+        spill(connection, workspace)
+        sample = _history_spine(connection, workspace, times)
+        rows: int = first_row(connection, "SELECT count(*) FROM history")[0]
         if rows == 0:
             raise NotReadyError(
                 "there are no customers to build features for", hint="foretouch ingest --customers FILE"
             )
         say(f"{rows:,} snapshots at {len(times)} times")
-        compute(connection, workspace.config, clusters=read_clusters(workspace.segments_folder))
+        if sample != HistorySample():
+            say(f"the past of {sample.snapshots:.1%} of the customers (sends: {sample.sends:.1%}), the present of all")
+        chunks = _chunks(connection)
+        if len(chunks) > 1:
+            connection.execute("CREATE OR REPLACE VIEW spine AS SELECT * FROM history")
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE all_cuts AS {sql.cuts(workspace.config)}")
+            connection.execute("DROP VIEW spine")
         built = literal(times[-1].isoformat())
-        for view in VIEWS:
-            _write_view(connection, workspace, view, built)
-            say(f"{view} written")
+        with GrowingFiles({view: offline_file(workspace, view) for view in VIEWS}) as files:
+            for index, (first, last) in enumerate(chunks):
+                connection.execute(
+                    f"CREATE OR REPLACE TEMP TABLE spine AS SELECT * REPLACE (row_id - {first} AS row_id) FROM history"
+                    f" WHERE row_id BETWEEN {first} AND {last}"
+                )
+                _write_chunk(connection, workspace, files, built, cuts="all_cuts" if len(chunks) > 1 else None)
+                say(f"part {index + 1} of {len(chunks)} written")
+        keep_sample(workspace, sample)
     return dict.fromkeys(VIEWS, rows)
 
 
-def _history_spine(connection: duckdb.DuckDBPyConnection, times: Sequence[datetime]) -> None:
+def _history_spine(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, times: Sequence[datetime]
+) -> HistorySample:
+    """Makes the table ``history``: every row that is to be built, by customer and time."""
     moments = pa.table({"as_of": pa.array(times, type=pa.timestamp("us", tz="UTC"))})
     connection.register("moments", moments)
-    now = literal(times[-1].isoformat())
+    now = f"{literal(times[-1].isoformat())}::TIMESTAMPTZ"
+    pairs = "customers JOIN moments ON created_at <= as_of"
+    touched, before_now = "touches JOIN customers USING (customer_id)", f"sent_at <= {now}"
+    sample = plan_sample(
+        snapshots=first_row(connection, f"SELECT count(*) FROM {pairs}")[0],
+        sends=first_row(connection, f"SELECT count(*) FROM {touched} WHERE {before_now}")[0],
+        most=workspace.config.features.history_rows,
+    )
+    past, sent = (sampled(connection, f"kept_{name}", getattr(sample, name)) for name in ("snapshots", "sends"))
     connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE spine AS
+        CREATE OR REPLACE TEMP TABLE history AS
         SELECT row_number() OVER (ORDER BY customer_id, as_of) - 1 AS row_id, customer_id, as_of,
                epoch_us(as_of) AS as_of_us
-        FROM (SELECT customer_id, as_of FROM customers JOIN moments ON created_at <= as_of
-              UNION SELECT DISTINCT customer_id, sent_at FROM touches JOIN customers USING (customer_id)
-              WHERE sent_at <= {now}::TIMESTAMPTZ)""")
+        FROM (SELECT customer_id, as_of FROM {pairs} SEMI JOIN {past} USING (customer_id)
+              UNION SELECT customer_id, {now} FROM customers WHERE created_at <= {now}
+              UNION SELECT customer_id, sent_at FROM {touched} SEMI JOIN {sent} USING (customer_id) WHERE {before_now})
+        """)
     connection.unregister("moments")
+    return sample
 
 
-def _write_view(connection: duckdb.DuckDBPyConnection, workspace: Workspace, view: str, built: str) -> None:
-    """Writes one view's history whole or not at all."""
-    path = offline_file(workspace, view)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{view}.{os.getpid()}.tmp")
-    columns = ", ".join(stored_column(spec) for spec in view_features(workspace.config, view))
-    connection.execute(
-        f"COPY (SELECT customer_id, as_of AS {EVENT_TIMESTAMP}, {built}::TIMESTAMPTZ AS {BUILT_AT}, {columns}"
-        f" FROM spine JOIN f_{view} USING (row_id) ORDER BY row_id)"
-        f" TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
-    )
-    draft.replace(path)
+def _chunks(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    """First and last row of each part: about ``CHUNK_ROWS`` rows, no customer in two of them."""
+    found = connection.execute(f"""
+        SELECT min(first), max(last) FROM (
+            SELECT min(row_id) AS first, max(row_id) AS last FROM history GROUP BY customer_id)
+        GROUP BY first // {CHUNK_ROWS} ORDER BY 1""").fetchall()
+    return [(int(first), int(last)) for first, last in found]
+
+
+def _write_chunk(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, files: GrowingFiles, built: str, *, cuts: str | None
+) -> None:
+    """Computes the rows of ``spine`` and appends them to the file of each view."""
+    compute(connection, workspace.config, cuts=cuts, clusters=read_clusters(workspace.segments_folder))
+    for view in VIEWS:
+        columns = ", ".join(stored_column(spec) for spec in view_features(workspace.config, view))
+        query = (
+            f"SELECT customer_id, as_of AS {EVENT_TIMESTAMP}, {built}::TIMESTAMPTZ AS {BUILT_AT}, {columns}"
+            f" FROM spine JOIN f_{view} USING (row_id) ORDER BY row_id"
+        )
+        files.add(view, cast("pa.Table", connection.sql(query).to_arrow_table()))
 
 
 def stored_column(spec: FeatureSpec) -> str:

@@ -22,6 +22,11 @@ def simulate(
     customers: Annotated[int, typer.Option(min=1, help="How many people.")] = 3_000,
     days: Annotated[int, typer.Option(min=14, help="Days of history.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 7,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that draw people; the world is the same.")] = 1,
+    register: Annotated[
+        bool,
+        typer.Option(help="Hand people, consents and earlier sends to the service; training alone needs none of it."),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate customers, events, offers and sends with a known truth. Nobody in it is real."""
@@ -44,11 +49,11 @@ def simulate(
 
         if workspace is not None:
             folder = workspace
-            world = Simulation(customers=customers, days=days, seed=seed)
+            world = Simulation(customers=customers, days=days, seed=seed, jobs=jobs, register=register)
             initialise(workspace, "simulated", simulation=world, progress=advance)
         elif out is not None:
             folder = out
-            simulate_tables(out, customers=customers, days=days, seed=seed, progress=advance)
+            simulate_tables(out, customers=customers, days=days, seed=seed, jobs=jobs, progress=advance)
     result = {
         "folder": str(folder),
         "customers": customers,

@@ -1,14 +1,18 @@
 """Hands what the service must know of people to the state: customers, consents, earlier contacts, suppressions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
+from functools import partial
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import duckdb
 
 from foretouch.core import columns as c
 from foretouch.core.events import Consent
+from foretouch.core.state.connection import Connection
 from foretouch.core.state.contacts import Contact, add_contacts
+from foretouch.core.state.db import State
 from foretouch.core.state.opening import open_state
 from foretouch.core.state.people import Person, add_consents, upsert_customers
 from foretouch.core.state.suppressions import take_over_suppressions
@@ -16,6 +20,10 @@ from foretouch.core.workspace import Workspace
 from foretouch.features.schemas import COLUMNS
 from foretouch.features.suppressed import listed_suppressions
 from foretouch.features.tables import connect
+
+PART: Final = 20_000
+"""Rows of one transaction."""
+Row = TypeVar("Row")
 
 
 def register_people(workspace: Workspace) -> dict[str, int]:
@@ -28,29 +36,40 @@ def register_people(workspace: Workspace) -> dict[str, int]:
         Rows handed over, by table.
     """
     with closing(connect(workspace, customers=())) as tables, open_state(workspace) as state:
-        people = list(_people(tables))
-        consents = list(_consents(tables))
-        contacts = list(_contacts(tables))
+        people = _hand_over(state, _people(tables), upsert_customers)
+        consents = _hand_over(state, _consents(tables), add_consents)
+        contacts = _hand_over(state, _contacts(tables), add_contacts)
         suppressions = listed_suppressions(tables)
-        state.write(lambda connection: upsert_customers(connection, people))
-        state.write(lambda connection: add_consents(connection, consents))
-        state.write(lambda connection: add_contacts(connection, contacts))
         if suppressions:
             now = workspace.clock.now()
             state.write(lambda connection: take_over_suppressions(connection, suppressions, now))
     return {
-        c.CUSTOMERS: len(people),
-        c.CONSENTS: len(consents),
-        c.TOUCHES: len(contacts),
+        c.CUSTOMERS: people,
+        c.CONSENTS: consents,
+        c.TOUCHES: contacts,
         c.SUPPRESSIONS: len(suppressions),
     }
+
+
+def _hand_over(state: State, rows: Iterator[Row], write: Callable[[Connection, list[Row]], object]) -> int:
+    """Writes rows in parts, each one transaction, so that millions never lie in memory; returns how many."""
+    count = 0
+    while part := list(islice(rows, PART)):
+        state.write(partial(_write, write, part))
+        count += len(part)
+    return count
+
+
+def _write(write: Callable[[Connection, list[Row]], object], part: list[Row], connection: Connection) -> None:
+    write(connection, part)
 
 
 def _rows(tables: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:
     cursor = tables.execute(query)
     names = [column[0] for column in cursor.description or []]
-    for row in cursor.fetchall():
-        yield dict(zip(names, row, strict=True))
+    while rows := cursor.fetchmany(PART):
+        for row in rows:
+            yield dict(zip(names, row, strict=True))
 
 
 def _people(tables: duckdb.DuckDBPyConnection) -> Iterator[Person]:

@@ -9,11 +9,15 @@
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +27,10 @@ import pyarrow.parquet as pq
 from foretouch.core import columns as c
 from foretouch.core.errors import ConfigError
 from foretouch.core.workspace import Workspace
+from foretouch.features.growing import GrowingFiles
 from foretouch.features.people import register_people
-from foretouch.features.simulation_history import History, draw_history, to_utc
+from foretouch.features.simulation_events import to_utc
+from foretouch.features.simulation_history import History, draw_history
 from foretouch.features.simulation_setup import setup_files
 from foretouch.features.simulation_world import (
     AGES,
@@ -57,8 +63,34 @@ def data_end(days: int) -> datetime:
     return START + timedelta(days=days, hours=NIGHT_HOURS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """Which world.
+
+    Attributes:
+        customers: How many people.
+        days: Days of history.
+        seed: Of every draw.
+        jobs: Processes that draw people, a thousand at a time; the world is the same with any number.
+        register: Whether people, consents and earlier sends go into the service's state; training needs none of it.
+    """
+
+    customers: int = 3_000
+    days: int = 120
+    seed: int = 7
+    jobs: int = 1
+    register: bool = True
+
+
 def simulate_tables(
-    target: Path, *, customers: int, days: int, seed: int, truth: Path | None = None, progress: Progress | None = None
+    target: Path,
+    *,
+    customers: int,
+    days: int,
+    seed: int,
+    jobs: int = 1,
+    truth: Path | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Writes a world's canonical tables and its truth.
 
@@ -67,6 +99,7 @@ def simulate_tables(
         customers: How many people, at least 1.
         days: Days of history, at least 14.
         seed: Of every draw.
+        jobs: Processes that draw people, at least 1.
         truth: Folder for the truth; ``target/truth`` if absent.
         progress: Called with (people done, people in all).
 
@@ -74,7 +107,7 @@ def simulate_tables(
         The written file of each table, in the order of ingest.
 
     Raises:
-        ConfigError: ``customers`` or ``days`` is too small.
+        ConfigError: ``customers``, ``days`` or ``jobs`` is too small.
     """
     if customers < 1:
         raise ConfigError(f"customers == {customers}, must be at least 1")
@@ -83,12 +116,15 @@ def simulate_tables(
     truth = truth or target / TRUTH
     target.mkdir(parents=True, exist_ok=True)
     truth.mkdir(parents=True, exist_ok=True)
+    if jobs < 1:
+        raise ConfigError(f"jobs == {jobs}, must be at least 1")
     offers = draw_offers(days, seed)
+    world = Simulation(customers=customers, days=days, seed=seed, jobs=jobs)
     written = {name: target / f"{name}.parquet" for name in SIMULATED_TABLES}
     write_frame(_offers_table(offers), written[c.OFFERS])
     write_frame(_treatments_table(offers), written[c.TREATMENTS])
     _write_offers_truth(offers, truth)
-    parts = _Parts(
+    parts = GrowingFiles(
         {
             c.CUSTOMERS: written[c.CUSTOMERS],
             c.CONSENTS: written[c.CONSENTS],
@@ -100,34 +136,22 @@ def simulate_tables(
         }
     )
     with parts:
-        for people, history in _blocks(customers, days, seed, offers):
-            parts.add(c.CUSTOMERS, _customers_table(people))
-            parts.add(c.CONSENTS, _consents_table(people, history))
-            parts.add(c.EVENTS, history.events)
-            parts.add(c.TOUCHES, history.touches.assign(immature=history.touches["responded"].isna()))
-            parts.add("people", _people_truth(people, days))
-            parts.add("responses", _responses_truth(people, offers, days))
-            parts.add("sends", history.truth)
+        for people, history in _blocks(world, offers):
+            for name, frame in {
+                c.CUSTOMERS: _customers_table(people),
+                c.CONSENTS: _consents_table(people, history),
+                c.EVENTS: history.events,
+                c.TOUCHES: history.touches.assign(immature=history.touches["responded"].isna()),
+                "people": _people_truth(people, days),
+                "responses": _responses_truth(people, offers, days),
+                "sends": history.truth,
+            }.items():
+                parts.add(name, _as_table(frame))
             if progress is not None:
                 progress(min(int(people.number[-1]) + 1, customers), customers)
-    world = {"schema_version": 1, "seed": seed, "days": days, "customers": customers, "start": START.isoformat()}
-    (truth / "world.json").write_text(json.dumps(world, indent=1) + "\n", encoding="utf-8")
+    about = {"schema_version": 1, "seed": seed, "days": days, "customers": customers, "start": START.isoformat()}
+    (truth / "world.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     return written
-
-
-@dataclass(frozen=True, kw_only=True)
-class Simulation:
-    """Which world.
-
-    Attributes:
-        customers: How many people.
-        days: Days of history.
-        seed: Of every draw.
-    """
-
-    customers: int = 3_000
-    days: int = 120
-    seed: int = 7
 
 
 def simulation_files(simulation: Simulation) -> dict[str, str]:
@@ -153,47 +177,42 @@ def load_simulated(workspace: Workspace, simulation: Simulation, *, progress: Pr
         customers=simulation.customers,
         days=simulation.days,
         seed=simulation.seed,
+        jobs=simulation.jobs,
         truth=workspace.root / TRUTH,
         progress=progress,
     )
-    register_people(workspace)
+    if simulation.register:
+        register_people(workspace)
     return {name: pq.read_metadata(path).num_rows for name, path in written.items()}
 
 
-def _blocks(customers: int, days: int, seed: int, offers: tuple[WorldOffer, ...]) -> Iterator[tuple[People, History]]:
-    for block in range(-(-customers // BLOCK)):
-        whole = draw_people(days, seed, block=block)
-        history = draw_history(whole, offers, days, seed, block=block).until(data_end(days))
-        people = whole.take(slice(0, min(BLOCK, customers - block * BLOCK)))
-        yield people, history if len(people) == BLOCK else history.cut(people.customer_id)
+def _blocks(simulation: Simulation, offers: tuple[WorldOffer, ...]) -> Iterator[tuple[People, History]]:
+    """The world's blocks in their order, drawn by as many processes as were asked for."""
+    blocks = range(-(-simulation.customers // BLOCK))
+    draw = partial(_block, simulation, offers)
+    jobs = min(simulation.jobs, len(blocks))
+    if jobs == 1:
+        yield from map(draw, blocks)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = deque(pool.submit(draw, block) for block in blocks[: 2 * jobs])
+        upcoming = iter(blocks[2 * jobs :])
+        while waiting:
+            yield waiting.popleft().result()
+            if (block := next(upcoming, None)) is not None:
+                waiting.append(pool.submit(draw, block))
 
 
-class _Parts:
-    """Parquet files that grow by row groups, so that a large world never lies in memory whole."""
+def _block(simulation: Simulation, offers: tuple[WorldOffer, ...], block: int) -> tuple[People, History]:
+    days, seed = simulation.days, simulation.seed
+    whole = draw_people(days, seed, block=block)
+    history = draw_history(whole, offers, days, seed, block=block).until(data_end(days))
+    people = whole.take(slice(0, min(BLOCK, simulation.customers - block * BLOCK)))
+    return people, history if len(people) == BLOCK else history.cut(people.customer_id)
 
-    def __init__(self, paths: dict[str, Path]) -> None:
-        self.paths = paths
-        self.writers: dict[str, pq.ParquetWriter] = {}
 
-    def add(self, name: str, frame: pd.DataFrame) -> None:
-        writer = self.writers.get(name)
-        table = pa.Table.from_pandas(frame, preserve_index=False, schema=_arrow_schema(frame))
-        if writer is None:
-            draft = self.paths[name].with_suffix(".tmp")
-            writer = self.writers[name] = pq.ParquetWriter(draft, table.schema, compression="zstd")
-        writer.write_table(table)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        for name, writer in self.writers.items():
-            writer.close()
-            draft = self.paths[name].with_suffix(".tmp")
-            if failure is None:
-                draft.replace(self.paths[name])
-            else:
-                draft.unlink()
+def _as_table(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False, schema=_arrow_schema(frame))
 
 
 def _arrow_schema(frame: pd.DataFrame) -> pa.Schema:
@@ -214,7 +233,7 @@ def _arrow_schema(frame: pd.DataFrame) -> pa.Schema:
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """One small table as Parquet."""
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False, schema=_arrow_schema(frame)), path)
+    pq.write_table(_as_table(frame), path)
 
 
 def _customers_table(people: People) -> pd.DataFrame:

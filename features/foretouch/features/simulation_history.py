@@ -5,21 +5,20 @@ uniformly among running offers and channels with consent, at a uniform local hou
 logged with every send, so that anything learnt from the log can be corrected for it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretouch.features.simulation_events import Drawn, draw_events, events_table, organic_events, to_utc
 from foretouch.features.simulation_world import (
-    CATEGORIES,
     CHANNEL_STRENGTH,
     CHANNELS,
     RESPONSE_DAYS,
-    START,
     WEEK,
-    ZONES,
     FloatArray,
     IntArray,
     People,
@@ -34,8 +33,6 @@ MACHINE_OPENS = 0.05
 UNSUBSCRIBES, UNSUBSCRIBES_ANNOYED = 0.002, 0.02
 DELAY_DAYS = 0.9
 """Mean days between an occasion and its conversion; longer ones are cut at ``RESPONSE_DAYS``."""
-VIEW_FACTOR, FORM_RATE, FORM_FACTOR = 4.0, 0.008, 12.0
-BOT_VIEWS = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,125 +70,21 @@ class History:
         )
 
 
-def to_utc(local_days: FloatArray, zone: IntArray) -> "pd.Series[pd.Timestamp]":
-    """Days of local time since day 0 (fractions are hours) as UTC times; a skipped hour moves forward."""
-    micros = np.round(np.asarray(local_days, dtype=np.float64) * 86_400_000_000).astype("timedelta64[us]")
-    naive = pd.Series(np.datetime64(START.replace(tzinfo=None), "us") + micros)
-    result = pd.Series(pd.NaT, index=naive.index, dtype="datetime64[us, UTC]")
-    for index, name in enumerate(ZONES):
-        rows = np.asarray(zone) == index
-        if rows.any():
-            first = np.ones(int(rows.sum()), dtype=bool)
-            local = naive[rows].dt.tz_localize(name, ambiguous=first, nonexistent="shift_forward")
-            result[rows] = local.dt.tz_convert("UTC")
-    return result
-
-
-def draw_hours(rng: np.random.Generator, shapes: FloatArray) -> FloatArray:
-    """One time of day each, in days (0 to 1), from hourly shares of shape (m, 24)."""
-    ends = np.cumsum(shapes, axis=1)
-    hour = (rng.random(len(shapes))[:, None] > ends).sum(axis=1).clip(0, 23)
-    times: FloatArray = (hour + rng.random(len(shapes))) / 24
-    return times
-
-
-def order_properties(rng: np.random.Generator, people: People, rows: IntArray, values: FloatArray) -> list[str]:
-    """JSON properties of orders: what of which category, and at which discount (in currency)."""
-    main = (rng.random(len(rows))[:, None] > np.cumsum(people.affinity[rows], axis=1)).sum(axis=1).clip(0, 3)
-    other = (rng.random(len(rows))[:, None] > np.cumsum(people.affinity[rows], axis=1)).sum(axis=1).clip(0, 3)
-    bargain = rng.random(len(rows)) < people.discount_love[rows]
-    result = []
-    for first, second, value, cheap in zip(main, other, values, bargain, strict=True):
-        part = round(float(value) * 0.7, 2)
-        shares = {CATEGORIES[first]: part}
-        shares[CATEGORIES[second]] = round(shares.get(CATEGORIES[second], 0.0) + float(value) - part, 2)
-        body = ",".join(f'"{name}":{amount}' for name, amount in shares.items())
-        discount = round(0.15 * float(value), 2) if cheap else 0.0
-        result.append(f'{{"categories":{{{body}}},"retail_disc":{discount},"coupon_disc":0.0,"coupon_match_disc":0.0}}')
-    return result
-
-
-def organic_day_counts(
-    rng: np.random.Generator, people: People, days: IntArray
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """How many page views, forms and purchases each person has on each day: three arrays of shape (n, days)."""
-    grid = np.asarray(days)[None, :]
-    column = People(**{name: getattr(people, name)[:, None] for name in People.__dataclass_fields__})
-    alive, intent = column.alive(grid), column.intent(grid)
-    week = people.day_weights()[:, np.asarray(days) % WEEK] * alive
-    views = rng.poisson(people.view_rate[:, None] * week * np.where(intent, VIEW_FACTOR, 1.0))
-    forms = rng.poisson(FORM_RATE * week * np.where(intent, FORM_FACTOR, 1.0))
-    orders = rng.poisson(people.purchase_rate[:, None] * week)
-    return views, forms, orders
-
-
-def organic_events(rng: np.random.Generator, people: People, days: IntArray, *, prefix: str) -> pd.DataFrame:
-    """Everything people do by themselves on some days.
-
-    Args:
-        rng: Source of the draws.
-        people: Who.
-        days: Local days, from day 0 of the world.
-        prefix: Start of the event ids.
-
-    Returns:
-        Rows of the table ``events``.
-    """
-    shapes = people.hour_shape()
-    parts = []
-    for kind, counts in zip(
-        ("page_view", "form_submit", "purchase"), organic_day_counts(rng, people, days), strict=True
-    ):
-        person, day = np.nonzero(counts)
-        times = counts[person, day]
-        rows, local_day = np.repeat(person, times), np.repeat(np.asarray(days)[day], times)
-        at = to_utc(local_day + draw_hours(rng, shapes[rows]), people.zone[rows])
-        parts.append(_events(rng, people, rows, kind, at))
-    events = pd.concat(parts, ignore_index=True)
-    events.insert(0, "event_id", [f"{prefix}{index}" for index in range(len(events))])
-    return events
-
-
-def _events(
-    rng: np.random.Generator, people: People, rows: IntArray, kind: str, at: "pd.Series[pd.Timestamp]"
-) -> pd.DataFrame:
-    values = np.full(len(rows), np.nan)
-    properties: list[str] = ["{}"] * len(rows)
-    bots = np.zeros(len(rows), dtype=bool)
-    if kind == "purchase":
-        values = np.round(people.order_value[rows] * rng.gamma(4.0, 0.25, len(rows)), 2)
-        properties = order_properties(rng, people, rows, values)
-    if kind == "page_view":
-        bots = rng.random(len(rows)) < BOT_VIEWS
-    return pd.DataFrame(
-        {
-            "customer_id": people.customer_id[rows],
-            "event": kind,
-            "occurred_at": at.array,
-            "received_at": (at + pd.to_timedelta(rng.exponential(30.0, len(rows)).round(3), unit="s")).array,
-            "channel": "email" if kind in {"open", "click"} else "web",
-            "value": values,
-            "currency": "USD" if kind == "purchase" else None,
-            "is_bot": bots,
-            "properties": properties,
-        }
-    )
-
-
 def draw_history(people: People, offers: tuple[WorldOffer, ...], days: int, seed: int, *, block: int) -> History:
     """The events, sends and withdrawals of one block of people over days 0…days-1.
 
     ``people`` must be the whole block: ``cut`` makes it smaller afterwards, so that no draw depends on a world's size.
     """
     rng = np.random.default_rng([seed, block, 1])
-    parts = [organic_events(rng, people, np.arange(days), prefix=f"e{block}-")]
+    organic = organic_events(rng, people, np.arange(days), prefix=f"e{block}-")
     consents = {name: people.consents(name).copy() for name in CHANNELS}
-    touches: list[pd.DataFrame] = []
-    withdrawals: list[pd.DataFrame] = []
-    truths: list[pd.DataFrame] = []
+    world = _Offers.of(offers)
+    replies: list[Drawn] = []
+    sends: list[_Sent] = []
+    left: list[tuple[str, IntArray, FloatArray]] = []
     for week in range(-(-days // WEEK)):
         day = week * WEEK + people.weekday
-        send = _occasions(rng, people, offers, day, consents)
+        send = _occasions(rng, people, world, day, consents)
         happens = (day < days) & (day >= people.created_day)
         contacted = send.contacted & happens
         at_local = day + np.where(contacted, send.hour, 12) / 24
@@ -205,45 +98,118 @@ def draw_history(people: People, offers: tuple[WorldOffer, ...], days: int, seed
         clicks = opens & (rng.random(len(people)) < CLICKS_OF_OPENS)
         machine = delivered & (rng.random(len(people)) < MACHINE_OPENS)
         leaves = delivered & (rng.random(len(people)) < np.where(people.stays < 1, UNSUBSCRIBES_ANNOYED, UNSUBSCRIBES))
-        prefix = f"w{block}-{week}-"
-        parts += _replies(
-            rng, people, prefix, at_local, delay, converts=converts, opens=opens, clicks=clicks, machine=machine
+        replies += _replies(
+            rng,
+            people,
+            f"w{block}-{week}-",
+            at_local,
+            delay,
+            converts=converts,
+            opens=opens,
+            clicks=clicks,
+            machine=machine,
         )
         rows = np.flatnonzero(contacted)
-        ids = np.array([f"t{people.number[row]}-{week}" for row in rows], dtype=object)
-        sent = to_utc(at_local[rows], people.zone[rows])
-        mature = day[rows] + RESPONSE_DAYS < days
-        touches.append(
-            pd.DataFrame(
-                {
-                    "touch_id": ids,
-                    "customer_id": people.customer_id[rows],
-                    "offer_id": np.array([offers[index].offer_id for index in send.offer[rows]], dtype=object),
-                    "channel": np.asarray(CHANNELS, dtype=object)[send.channel[rows]],
-                    "sent_at": sent.array,
-                    "selection_probability": send.probability[rows],
-                    "responded": pd.Series(converts[rows], dtype="boolean").mask(~mature),
-                    "responded_at": to_utc(at_local[rows] + delay[rows], people.zone[rows])
-                    .where(converts[rows] & mature)
-                    .array,
-                }
+        sends.append(
+            _Sent(
+                touch_id=[f"t{number}-{week}" for number in people.number[rows]],
+                rows=rows,
+                offer=send.offer[rows],
+                channel=send.channel[rows],
+                sent=at_local[rows],
+                delay=delay[rows],
+                probability=send.probability[rows],
+                converts=converts[rows],
+                mature=day[rows] + RESPONSE_DAYS < days,
+                untreated=p0[rows],
+                treated=p1[rows],
             )
         )
-        truths.append(pd.DataFrame({"touch_id": ids, "untreated": p0[rows], "treated": p1[rows]}))
         for index, name in enumerate(CHANNELS):
             gone = leaves & (send.channel == index)
             consents[name] &= ~gone
             which = np.flatnonzero(gone)
-            when = to_utc(at_local[which] + 0.05, people.zone[which])
-            withdrawals.append(
-                pd.DataFrame({"customer_id": people.customer_id[which], "channel": name, "at": when.array})
-            )
+            left.append((name, which, at_local[which] + 0.05))
+    answered = events_table(people, replies)
+    answered.insert(0, "event_id", list(chain.from_iterable(part.event_id for part in replies)))
+    sent = _Sent.joined(sends)
+    gone_rows = np.concatenate([rows for _, rows, _ in left])
     return History(
-        events=pd.concat([part for part in parts if len(part)], ignore_index=True),
-        touches=pd.concat(touches, ignore_index=True),
-        withdrawals=pd.concat(withdrawals, ignore_index=True),
-        truth=pd.concat(truths, ignore_index=True),
+        events=pd.concat([organic, answered], ignore_index=True),
+        touches=_touches_table(people, offers, sent),
+        withdrawals=pd.DataFrame(
+            {
+                "customer_id": people.customer_id[gone_rows],
+                "channel": np.repeat(
+                    np.array([name for name, _, _ in left], dtype=object), [len(rows) for _, rows, _ in left]
+                ),
+                "at": to_utc(np.concatenate([at for _, _, at in left]), people.zone[gone_rows]).array,
+            }
+        ),
+        truth=pd.DataFrame({"touch_id": sent.touch_id, "untreated": sent.untreated, "treated": sent.treated}),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sent:
+    """The sends of one occasion, or of many; every array has one element per send."""
+
+    touch_id: list[str]
+    rows: IntArray
+    offer: IntArray
+    channel: IntArray
+    sent: FloatArray
+    delay: FloatArray
+    probability: FloatArray
+    converts: NDArray[np.bool_]
+    mature: NDArray[np.bool_]
+    untreated: FloatArray
+    treated: FloatArray
+
+    @classmethod
+    def joined(cls, parts: "list[_Sent]") -> "_Sent":
+        """Several one after the other."""
+        names = [field.name for field in fields(cls) if field.name != "touch_id"]
+        return cls(
+            touch_id=list(chain.from_iterable(part.touch_id for part in parts)),
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
+        )
+
+
+def _touches_table(people: People, offers: tuple[WorldOffer, ...], sent: _Sent) -> pd.DataFrame:
+    zone = people.zone[sent.rows]
+    return pd.DataFrame(
+        {
+            "touch_id": np.array(sent.touch_id, dtype=object),
+            "customer_id": people.customer_id[sent.rows],
+            "offer_id": np.array([offer.offer_id for offer in offers], dtype=object)[sent.offer],
+            "channel": np.asarray(CHANNELS, dtype=object)[sent.channel],
+            "sent_at": to_utc(sent.sent, zone).array,
+            "selection_probability": sent.probability,
+            "responded": pd.Series(sent.converts, dtype="boolean").mask(~sent.mature),
+            "responded_at": to_utc(sent.sent + sent.delay, zone).where(sent.converts & sent.mature).array,
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Offers:
+    """The world's offers as arrays, shape (offers,)."""
+
+    starts: IntArray
+    ends: IntArray
+    category: IntArray
+    pull: FloatArray
+
+    @classmethod
+    def of(cls, offers: tuple[WorldOffer, ...]) -> "_Offers":
+        """From the offers themselves."""
+        return cls(
+            starts=np.array([offer.start_day for offer in offers]),
+            ends=np.array([offer.end_day for offer in offers]),
+            category=np.array([offer.category for offer in offers]),
+            pull=np.array([offer.pull for offer in offers]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,15 +227,13 @@ class _Sends:
 def _occasions(
     rng: np.random.Generator,
     people: People,
-    offers: tuple[WorldOffer, ...],
+    offers: _Offers,
     day: IntArray,
     consents: dict[str, NDArray[np.bool_]],
 ) -> _Sends:
     """What the random past policy did at one occasion of everybody."""
     n = len(people)
-    starts = np.array([offer.start_day for offer in offers])
-    ends = np.array([offer.end_day for offer in offers])
-    runs = (starts[None, :] <= day[:, None]) & (day[:, None] < ends[None, :])
+    runs = (offers.starts[None, :] <= day[:, None]) & (day[:, None] < offers.ends[None, :])
     allowed = np.column_stack([consents[name] for name in CHANNELS])
     options = runs.sum(axis=1) * allowed.sum(axis=1)
     contacted = (rng.random(n) >= NO_CONTACT_SHARE) & (options > 0)
@@ -278,8 +242,8 @@ def _occasions(
     return _Sends(
         contacted=contacted,
         offer=offer,
-        category=np.array([item.category for item in offers])[offer],
-        pull=np.array([item.pull for item in offers])[offer],
+        category=offers.category[offer],
+        pull=offers.pull[offer],
         channel=channel,
         strength=np.array([CHANNEL_STRENGTH[name] for name in CHANNELS])[channel],
         hour=rng.integers(FIRST_HOUR, LAST_HOUR + 1, n),
@@ -299,7 +263,7 @@ def _replies(
     at_local: FloatArray,
     delay: FloatArray,
     **answers: NDArray[np.bool_],
-) -> list[pd.DataFrame]:
+) -> list[Drawn]:
     """The events of one occasion; a conversion comes with an order at the same time."""
     parts = []
     plan = (
@@ -311,10 +275,8 @@ def _replies(
     )
     for name, kind, wait in plan:
         rows = np.flatnonzero(answers[name])
-        at = to_utc(at_local[rows] + wait[rows], people.zone[rows])
-        events = _events(rng, people, rows, kind, at)
-        if name == "machine":
-            events["is_bot"] = True
-        events.insert(0, "event_id", [f"{prefix}{name[:2]}{kind[0]}{people.number[row]}" for row in rows])
-        parts.append(events)
+        ids = [f"{prefix}{name[:2]}{kind[0]}{number}" for number in people.number[rows]]
+        parts.append(
+            draw_events(rng, people, rows, kind, at_local[rows] + wait[rows], event_id=ids, is_bot=name == "machine")
+        )
     return parts

@@ -16,6 +16,7 @@ import pandas as pd
 
 from foretouch.core.errors import NotFoundError
 from foretouch.core.rng import derive_seed
+from foretouch.features.simulation_events import organic_events
 from foretouch.features.simulation_history import (
     CLICKS_OF_OPENS,
     DELAY_DAYS,
@@ -23,7 +24,6 @@ from foretouch.features.simulation_history import (
     UNSUBSCRIBES,
     UNSUBSCRIBES_ANNOYED,
     open_probability,
-    organic_events,
 )
 from foretouch.features.simulation_world import (
     CATEGORIES,

@@ -23,6 +23,7 @@ What a model may see of this is only what the tables say: events, touches, attri
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -131,7 +132,7 @@ class People:
     def __len__(self) -> int:
         return len(self.number)
 
-    @property
+    @cached_property
     def customer_id(self) -> "NDArray[np.object_]":
         """Ids such as ``S0000001``."""
         return np.array([f"S{number:07d}" for number in self.number], dtype=object)
@@ -192,6 +193,10 @@ class People:
 
     def hour_shape(self) -> FloatArray:
         """Share of a day's activity by local hour, shape (n, 24)."""
+        return self._hour_shape
+
+    @cached_property
+    def _hour_shape(self) -> FloatArray:
         bump = _bump(self.peak_hour[:, None], self.concentration[:, None])
         shape: FloatArray = 0.75 * bump / bump.sum(axis=1, keepdims=True) + 0.25 * EVERYONE
         return shape

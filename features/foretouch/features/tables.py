@@ -39,6 +39,14 @@ def open_duckdb(*, threads: int = 2) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def spill(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Bounds a connection's memory: what needs more goes to disk, under the workspace's ``features`` folder."""
+    folder = workspace.features_folder / ".spill"
+    connection.execute(f"SET temp_directory = {literal(str(folder))}")
+    connection.execute(f"SET memory_limit = '{workspace.config.features.memory_gib:g}GiB'")
+    connection.execute("SET preserve_insertion_order = false")
+
+
 def stored_files(workspace: Workspace, name: str) -> str | None:
     """The pattern of a table's Parquet files, one file or a folder of parts; ``None`` where there is none."""
     path = workspace.table(name)

@@ -32,6 +32,7 @@ def associations(
 
     from foretouch.core.terminal import print_json, waiting
     from foretouch.core.workspace import Workspace
+    from foretouch.features.history_sample import read_sample
     from foretouch.features.offers import load_catalogue
     from foretouch.features.tables import connect
     from foretouch.training.associations import associate
@@ -48,7 +49,8 @@ def associations(
     catalogue = load_catalogue(opened)
     with waiting("sends and what became of them"):
         with closing(connect(opened)) as connection:
-            sends = read_sends(connection, catalogue, opened.config.goals.offer)
+            kept = read_sample(opened).sends
+            sends = read_sends(connection, catalogue, opened.config.goals.offer, kept=kept)
         found = associate(sends, min_both_sent=min_both)
     if out is not None and page:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from foretouch.core.bundle import read_bundle
 from foretouch.core.errors import BundleError, ConfigError, DataError, ForetouchError
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
+from foretouch.features.history_sample import read_sample
 from foretouch.features.offers import load_catalogue
 from foretouch.features.tables import connect
 from foretouch.training import registry
@@ -167,7 +168,8 @@ def _contacts(workspace: Workspace, model: ModelName, since: datetime | None) ->
     if model == "offer" and section.source != "log":
         with closing(connect(workspace)) as tables:
             try:
-                sends = read_sends(tables, load_catalogue(workspace), workspace.config.goals.offer)
+                kept = read_sample(workspace).sends
+                sends = read_sends(tables, load_catalogue(workspace), workspace.config.goals.offer, kept=kept)
             except DataError:
                 return total
         total += len(sends) if since is None else int((sends[CLOSES_AT] > since).sum())

@@ -25,6 +25,7 @@ from foretouch.core.state.contacts import reservation_id
 from foretouch.core.state.log import read_decision
 from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
+from foretouch.features.history_sample import read_sample, sampled
 from foretouch.features.offers import load_catalogue
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
@@ -59,7 +60,7 @@ def read_hours(workspace: Workspace, *, since: datetime | None = None, until: da
     """
     catalogue = load_catalogue(workspace)
     with closing(connect(workspace)) as connection:
-        touches = _touches(connection, workspace.config.workspace.time_zone)
+        touches = _touches(connection, workspace.config.workspace.time_zone, kept=read_sample(workspace).sends)
         sends = _closed(connection, touches, catalogue, workspace.config.goals.offer)
     if since is not None:
         sends = sends[sends[AS_OF] >= since]
@@ -117,16 +118,17 @@ def logged_slots(workspace: Workspace, contacts: list[str]) -> dict[str, float]:
     return found
 
 
-def _touches(connection: duckdb.DuckDBPyConnection, time_zone: str) -> pd.DataFrame:
+def _touches(connection: duckdb.DuckDBPyConnection, time_zone: str, *, kept: float) -> pd.DataFrame:
     columns = {str(row[0]) for row in connection.execute("DESCRIBE touches").fetchall()}
     own = "touch_id NOT IN (SELECT touch_id FROM raw_touches)"  # the service's: their label comes from events alone
     slot = f"try_cast({SLOT} AS DOUBLE)" if SLOT in columns else "NULL::DOUBLE"
+    thin = f"SEMI JOIN {sampled(connection, 'kept_sends', kept)} USING (customer_id)" if kept < 1.0 else ""
     return connection.execute(
         f"""
         WITH zones AS (SELECT customer_id, any_value(time_zone) AS zone FROM customers GROUP BY customer_id),
         local AS (
             SELECT t.*, timezone(coalesce(z.zone, $zone), t.sent_at) AS wall
-            FROM touches t LEFT JOIN zones z USING (customer_id)
+            FROM touches t {thin} LEFT JOIN zones z USING (customer_id)
         )
         SELECT touch_id, customer_id, offer_id, channel, sent_at,
                CASE WHEN {own} THEN NULL ELSE responded END AS responded,

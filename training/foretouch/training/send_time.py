@@ -26,6 +26,7 @@ from foretouch.core.errors import ConfigError, DataError
 from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
+from foretouch.features.history_sample import read_sample
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
 from foretouch.serving.models.rhythm import HOURS, Rhythm, back_off, cell_inputs, cells, read_counts, refined_shares
@@ -113,7 +114,7 @@ class SendTimeTask:
         with closing(connect(workspace)) as connection:
             span = data_span(connection, event, workspace.clock.now())
             plan = plan_times(history_times(workspace), start=span.start + WARM_UP, end=span.end)
-            rows = spine(connection, [*plan.fit, *plan.calibrate, *plan.test])
+            rows = spine(connection, [*plan.fit, *plan.calibrate, *plan.test], kept=read_sample(workspace).snapshots)
             share = MAX_ROWS / max(len(rows), 1)
             if share < 1.0:
                 kept = [bucket("training-rows", str(customer)) < share for customer in rows[CUSTOMER_ID]]

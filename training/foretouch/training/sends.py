@@ -7,6 +7,7 @@ is still open when the data end, or that were made before the data begin, are le
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -17,7 +18,9 @@ from foretouch.core.errors import DataError
 from foretouch.core.goals import OfferGoal
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.rng import bucket
-from foretouch.features.crosses import pair_row
+from foretouch.features.crosses import CATEGORY_FEATURES, CROSS_FEATURES, CUSTOMER_SHARE, OFFER_FEATURES
+from foretouch.features.history_sample import sampled
+from foretouch.features.pair_table import FIXED, MOVING, PairTable
 from foretouch.training.task import FloatArray
 
 CLOSES_AT = "closes_at"
@@ -29,15 +32,25 @@ CALIBRATE_SHARES = (0.15, 0.35)
 """Least and most share of all closed sends that a part may hold."""
 MIN_SENDS, MIN_ACCEPTED = 50, 10
 """Each part needs this many sends, and this many accepted and not accepted."""
+RESPONSES = frozenset({"responses_365d", "sends_365d"})
+"""Customer features that an offer's cross features are made of, beside the shares of spend."""
 _MAX_CUTS = 400
 
 
-def read_sends(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, goal: OfferGoal) -> pd.DataFrame:
+def read_sends(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, goal: OfferGoal, *, kept: float = 1.0
+) -> pd.DataFrame:
     """Closed sends with their labels, sorted by time, customer and offer.
 
     A touch that says whether it was responded to is believed. For one that does not, acceptance is the event that the
     goal names for the offer's category, by that customer, from the send until the label closes; an event that names an
     offer (``properties.offer_id``) counts for that offer only.
+
+    Args:
+        connection: With the views ``touches``, ``events`` and ``customers``.
+        catalogue: The offers.
+        goal: What acceptance is.
+        kept: Share of customers whose sends are read (``history_sample.read_sample``): those in the history.
 
     Returns:
         ``customer_id``, ``offer_id``, ``as_of`` (when it was sent), ``closes_at``, ``label`` (0 or 1), ``randomised``
@@ -47,10 +60,11 @@ def read_sends(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, goal
         DataError: There is no send, or none whose label is closed.
     """
     offers = {offer.offer_id: offer for offer in catalogue.offers}
+    thin = f" SEMI JOIN {sampled(connection, 'kept_sends', kept)} USING (customer_id)" if kept < 1.0 else ""
     sends = connection.execute(
-        "SELECT customer_id, offer_id, sent_at, responded, coalesce(immature, false) AS immature,"
-        " selection_probability IS NOT NULL AS randomised"
-        " FROM touches ORDER BY sent_at, customer_id, offer_id, touch_id"
+        "SELECT customer_id, offer_id, sent_at, responded, coalesce(immature, false) AS immature,"  # noqa: S608 - ours
+        f" selection_probability IS NOT NULL AS randomised FROM touches{thin}"
+        " ORDER BY sent_at, customer_id, offer_id, touch_id"
     ).df()
     span = connection.execute(
         "SELECT epoch_us(min(occurred_at)), epoch_us(max(occurred_at)) FROM events WHERE NOT is_bot"
@@ -70,8 +84,8 @@ def read_sends(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, goal
     sends = sends[closed].reset_index(drop=True)
     share = MAX_SENDS / len(sends)
     if share < 1.0:
-        kept = [bucket("training-rows", str(customer)) < share for customer in sends[CUSTOMER_ID]]
-        sends = sends[kept].reset_index(drop=True)
+        mine = [bucket("training-rows", str(customer)) < share for customer in sends[CUSTOMER_ID]]
+        sends = sends[mine].reset_index(drop=True)
     accepted = sends["responded"].astype("boolean").fillna(accepted_by_event(connection, sends, offers, goal))
     sends[LABEL] = accepted.to_numpy(dtype=np.float64)
     return sends[[CUSTOMER_ID, OFFER_ID, AS_OF, CLOSES_AT, LABEL, "randomised"]]
@@ -183,20 +197,30 @@ def pair_rows(sends: pd.DataFrame, customers: pd.DataFrame, catalogue: Catalogue
         catalogue: The offers.
 
     Returns:
-        One row per send, in the order of ``sends``, built by the same ``pair_row`` that the service calls.
+        One row per send, in the order of ``sends``: bit by bit what ``pair_row`` gives for each of them.
     """
-    offers = {offer.offer_id: offer for offer in catalogue.offers}
     known = customers.assign(**{AS_OF: pd.to_datetime(customers[AS_OF], utc=True)})
     names = [name for name in known.columns if name not in {CUSTOMER_ID, AS_OF}]
     index = pd.MultiIndex.from_frame(known[[CUSTOMER_ID, AS_OF]].astype({CUSTOMER_ID: str}))
     at = index.get_indexer(pd.MultiIndex.from_frame(sends[[CUSTOMER_ID, AS_OF]].astype({CUSTOMER_ID: str})))
-    values = known[names].astype(object).where(known[names].notna(), None).to_numpy()
-    rows = []
-    for place, customer_id, offer_id, as_of in zip(at, sends[CUSTOMER_ID], sends[OFFER_ID], sends[AS_OF], strict=True):
-        customer = dict(zip(names, values[place], strict=True)) if place >= 0 else dict.fromkeys(names)
-        row = pair_row(customer, offers[offer_id], as_of.to_pydatetime())
-        rows.append({CUSTOMER_ID: customer_id, AS_OF: as_of, OFFER_ID: offer_id, **row})
-    return pd.DataFrame(rows)
+    own = known[names].reset_index(drop=True).reindex(at).reset_index(drop=True)
+    table = PairTable(catalogue.offers)
+    row_of = {offer.offer_id: row for row, offer in enumerate(table.offers)}
+    rows = np.array([row_of[offer_id] for offer_id in sends[OFFER_ID]], dtype=np.int64)
+    crossed = [name for name in names if name.startswith(CUSTOMER_SHARE) or name in RESPONSES]
+    values = own[crossed].astype(object).where(own[crossed].notna(), None)
+    people: list[dict[str, Any]] = [dict(zip(crossed, line, strict=True)) for line in values.itertuples(index=False)]
+    moving = table.moving(people, sends[AS_OF].tolist(), np.arange(len(sends)), rows, frozenset(MOVING))
+    categories = np.array([offer.category or None for offer in table.offers], dtype=object)
+    parts = {
+        **dict.fromkeys(CATEGORY_FEATURES, categories[rows]),
+        **{name: table.fixed(name)[rows] for name in FIXED},
+        **moving,
+    }
+    kept = own.drop(columns=[name for name in names if name in parts])
+    keys = sends[[CUSTOMER_ID, AS_OF, OFFER_ID]].reset_index(drop=True)
+    pairs = pd.DataFrame({name: parts[name] for name in (*OFFER_FEATURES, *CROSS_FEATURES)})
+    return pd.concat([keys, kept, pairs], axis=1)
 
 
 def category_rates(categories: "pd.Series[str]", label: FloatArray) -> dict[str, float]:

@@ -17,6 +17,7 @@ from foretouch.core.errors import DataError
 from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.features.catalogue import FeatureSpec, model_features
+from foretouch.features.history_sample import read_sample
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
 from foretouch.training.booster import fit_booster
@@ -64,7 +65,8 @@ def load_split(run: TrainingRun, model: ModelName, *, event: str, window_days: f
         span = data_span(connection, event, workspace.clock.now())
         times = mature_times(history_times(workspace), start=span.start, end=span.end, window=window)
         plan = plan_split(times, window)
-        rows = labeller(connection, spine(connection, [*plan.fit, *plan.calibrate, *plan.test]))
+        kept = read_sample(workspace).snapshots
+        rows = labeller(connection, spine(connection, [*plan.fit, *plan.calibrate, *plan.test], kept=kept))
     rows["part"] = assign_parts(rows, plan)
     rows = rows[rows["part"] != ""].reset_index(drop=True)
     check_size(rows, amount=model == "value")

@@ -51,8 +51,13 @@ def _time(micros: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(micros))
 
 
-def spine(connection: duckdb.DuckDBPyConnection, times: Sequence[datetime]) -> pd.DataFrame:
+def spine(connection: duckdb.DuckDBPyConnection, times: Sequence[datetime], *, kept: float = 1.0) -> pd.DataFrame:
     """Every known customer at every as-of time, thinned by customer above ``MAX_ROWS``.
+
+    Args:
+        connection: With the view ``customers``.
+        times: As-of times.
+        kept: Share of customers whose past the history holds (``history_sample.read_sample``).
 
     Returns:
         Columns ``customer_id`` and ``as_of`` (UTC), sorted by both.
@@ -61,7 +66,7 @@ def spine(connection: duckdb.DuckDBPyConnection, times: Sequence[datetime]) -> p
         "SELECT customer_id, min(created_at) AS since FROM customers GROUP BY customer_id ORDER BY customer_id"
     ).df()
     known["since"] = pd.to_datetime(known["since"], utc=True)
-    share = MAX_ROWS / max(len(known) * max(len(times), 1), 1)
+    share = min(kept, MAX_ROWS / max(len(known) * max(len(times), 1), 1))
     if share < 1.0:
         known = known[[bucket("training-rows", customer) < share for customer in known["customer_id"]]]
     moments = pd.DataFrame({"as_of": pd.to_datetime(list(times), utc=True)})

@@ -10,6 +10,7 @@ import pandas as pd
 from foretouch.core.bundle import Bundle, ModelInput
 from foretouch.core.columns import CUSTOMER_ID
 from foretouch.features.build import build_features
+from foretouch.features.history_sample import read_sample
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
 from foretouch.serving.models.rhythm import HOURS, Rhythm, read_counts
@@ -68,7 +69,7 @@ def _decay(run: TrainingRun, bundle: Bundle, times: list[datetime], feature: str
         closed = [time for time in times if bundle.card.created_at < time + WINDOW <= end][-MOST_SNAPSHOTS:]
         if not closed:
             return None
-        rows = thinned(spine(connection, closed))
+        rows = thinned(spine(connection, closed, kept=read_sample(workspace).snapshots))
         zone = workspace.config.workspace.time_zone
         later = later_hours(connection, rows, event=event, window=WINDOW, time_zone=zone)
     rows[LATER] = list(later)
@@ -88,7 +89,8 @@ def _decay(run: TrainingRun, bundle: Bundle, times: list[datetime], feature: str
 
 def _rows(run: TrainingRun, times: list[datetime], *, current: bool = False) -> pd.DataFrame:
     with closing(connect(run.workspace)) as connection:
-        rows = thinned(spine(connection, times))
+        kept = 1.0 if current else read_sample(run.workspace).snapshots
+        rows = thinned(spine(connection, times, kept=kept))
     if rows.empty:
         return rows
     return build_features(run.workspace, rows) if current else training_frame(run.workspace, "send-time", rows)

@@ -17,6 +17,7 @@ from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import build_features
+from foretouch.features.history_sample import read_sample
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
 from foretouch.serving.jobs.scores import out_of_scope
@@ -66,7 +67,7 @@ def reference_rows(workspace: Workspace, card: ModelCard) -> pd.DataFrame:
     window = goal_of(workspace.config, card.model).window
     times = [time for time in history_times(workspace) if time + window <= card.trained_through]
     with closing(connect(workspace)) as connection:
-        rows = thinned(spine(connection, times[-MOST_SNAPSHOTS:]))
+        rows = thinned(spine(connection, times[-MOST_SNAPSHOTS:], kept=read_sample(workspace).snapshots))
     if rows.empty:
         return rows
     return _in_scope(workspace, card.model, training_frame(workspace, card.model, rows))
@@ -92,7 +93,7 @@ def matured_since(workspace: Workspace, card: ModelCard) -> Dataset | None:
         times = [time for time in history_times(workspace) if _closed_since(time + goal.window, card.created_at, end)]
         if not times:
             return None
-        rows = goal.labeller(connection, thinned(spine(connection, times)))
+        rows = goal.labeller(connection, thinned(spine(connection, times, kept=read_sample(workspace).snapshots)))
     if rows.empty:
         return None
     frame = training_frame(workspace, card.model, rows)

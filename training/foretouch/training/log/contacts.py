@@ -18,6 +18,7 @@ from foretouch.core.offers import Catalogue
 from foretouch.core.rng import bucket
 from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
+from foretouch.features.history_sample import read_sample
 from foretouch.features.offers import load_catalogue
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
@@ -101,7 +102,8 @@ def _touches(workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Past touches with the features that Feast joins at their time."""
     catalogue = load_catalogue(workspace)
     with closing(connect(workspace)) as connection:
-        sends = read_sends(connection, catalogue, workspace.config.goals.offer)
+        kept = read_sample(workspace).sends
+        sends = read_sends(connection, catalogue, workspace.config.goals.offer, kept=kept)
     spine = sends[[CUSTOMER_ID, AS_OF]].drop_duplicates(ignore_index=True)
     frame = pair_rows(sends, training_frame(workspace, "offer", spine), catalogue)
     frame[RANDOMISED], frame[SOURCE] = sends[RANDOMISED].to_numpy(), TOUCHES

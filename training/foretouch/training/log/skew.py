@@ -33,6 +33,7 @@ from foretouch.core.stored_record import read_fields, time_of
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import compute, set_spine, stored_column
 from foretouch.features.catalogue import FeatureSpec
+from foretouch.features.history_sample import SALT, read_sample
 from foretouch.features.store import training_frame
 from foretouch.features.tables import connect
 from foretouch.training.log.kinds import Learner
@@ -103,6 +104,9 @@ def measure_skew(
     """
     specs = feature_specs(workspace, learner)
     logged = _logged(workspace, specs, since=since, until=until, most=most)
+    kept = read_sample(workspace).snapshots
+    if kept < 1.0:  # of the others the history holds the newest snapshot alone
+        logged = logged[[bucket(SALT, str(who)) < kept for who in logged["customer_id"]]].reset_index(drop=True)
     if logged.empty:
         raise NotReadyError("no decision in the log holds features", hint="foretouch serve")
     spine = logged[["customer_id", "as_of"]].drop_duplicates(ignore_index=True)
