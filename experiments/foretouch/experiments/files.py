@@ -4,10 +4,8 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-import pandas as pd
 from pydantic import ValidationError
 
 from foretouch.core.canonical import content_hash, file_hash
@@ -15,24 +13,30 @@ from foretouch.core.config import load_toml
 from foretouch.core.errors import ConfigError, DataError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments.analysis.analyze import Context, analyze, analyze_source
-from foretouch.experiments.analysis.query import aggregates_of, by_query
+from foretouch.experiments.analysis.query import by_query
 from foretouch.experiments.analysis.summary import Aggregates, SummarySource, total_of
+from foretouch.experiments.parquet import aggregates_of_file
 from foretouch.experiments.results import Results
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def read_rows(path: Path) -> pd.DataFrame:
+
+def read_rows(path: Path) -> "pd.DataFrame":
     """A table of units from Parquet or CSV.
 
     Raises:
         DataError: The file is missing, empty of columns or unreadable.
     """
+    import pandas as pd  # noqa: PLC0415 - aggregates never need it
+
     if not path.is_file():
         raise DataError(f"{path} is not there", hint="--rows FILE.parquet or FILE.csv")
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
         return pd.read_csv(path)
-    except (OSError, ValueError, duckdb.Error) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a table: {error}", hint="Parquet (.parquet) or CSV") from error
 
 
@@ -74,18 +78,7 @@ def read_aggregates(rows: Sequence[Path], spec: ExperimentSpec) -> Aggregates | 
         raise DataError("only aggregates (.json) add up; give one table of rows", hint="--save-aggregates FILE.json")
     if rows[0].suffix != ".parquet" or not by_query(spec):
         return None
-    name = str(rows[0]).replace("'", "''")
-    try:
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-
-            def run(sql: str) -> tuple[list[str], list[Any]]:
-                cursor = connection.execute(sql)
-                return [item[0] for item in cursor.description or ()], cursor.fetchall()
-
-            return aggregates_of(run, spec, f"read_parquet('{name}')")
-    except duckdb.Error as error:
-        raise DataError(f"{rows[0]} cannot be read as a table: {error}", hint="Parquet (.parquet) or CSV") from error
+    return aggregates_of_file(rows[0], spec)
 
 
 def _json(path: Path) -> Any:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from foretouch.core.errors import DataError
 from foretouch.core.experiment import ExperimentSpec
+from foretouch.experiments import parquet
 from foretouch.experiments.analysis.analyze import Context, analyze, analyze_source
 from foretouch.experiments.analysis.query import Run, aggregates_of
 from foretouch.experiments.analysis.summary import Aggregates, SummarySource, total_of
@@ -172,4 +173,19 @@ def test_the_statistics_are_imported_without_what_only_some_need() -> None:
     told = "import sys, foretouch.experiments.analysis.analyze; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
     assert "foretouch.experiments.analysis.effects" in loaded
-    assert not {"scipy.stats", "scipy.interpolate", "lightgbm", "mlflow"} & set(loaded)
+    assert not {"pandas", "duckdb", "scipy.stats", "scipy.optimize", "scipy.interpolate", "lightgbm", "mlflow"} & set(
+        loaded
+    )
+
+
+@pytest.mark.parametrize("part", [20_000_000, 300])
+def test_a_unit_that_comes_twice_is_seen_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(parquet, "PART", part)
+    rows = ROWS.assign(customer_id=ROWS["customer_id"].map("person {}".format))
+    for name, table_of in (("once", rows), ("twice", pd.concat([rows, rows.iloc[[7]]]))):
+        table_of.to_parquet(tmp_path / f"{name}.parquet", index=False)
+        found = parquet.aggregates_of_file(tmp_path / f"{name}.parquet", SPEC)
+        assert (found.repeated, found.without_arm) == (int(name == "twice"), 0)
+    nameless = rows.assign(customer_id=rows["customer_id"].where(rows.index != 3))
+    nameless.to_parquet(tmp_path / "nameless.parquet", index=False)
+    assert parquet.aggregates_of_file(tmp_path / "nameless.parquet", SPEC).without_arm == 1

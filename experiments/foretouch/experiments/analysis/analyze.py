@@ -1,9 +1,9 @@
 """The analysis of one experiment: a table of units and its spec in, results out. Pure."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from foretouch.core.canonical import content_hash
 from foretouch.core.experiment import Arm, ExperimentSpec, Metric
@@ -24,6 +24,9 @@ from foretouch.experiments.report import verdict
 from foretouch.experiments.report.names import named
 from foretouch.experiments.results import Check, Enrolment, MetricResult, Refusal, Results, Split
 from foretouch.experiments.uplift.contract import UpliftResults
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ class Context:
     data_hash: str = ""
 
 
-def analyze(rows: pd.DataFrame, spec: ExperimentSpec, context: Context | None = None) -> Results:
+def analyze(rows: "pd.DataFrame", spec: ExperimentSpec, context: Context | None = None) -> Results:
     """Analyses one row per unit.
 
     Args:
@@ -252,6 +255,8 @@ def _split_text(observed: dict[str, int], expected: dict[str, float]) -> str:
     return ", ".join(f"{arm} {observed[arm]:,} / {expected[arm]:,.0f}" for arm in observed)
 
 
-def _hash(rows: pd.DataFrame) -> str:
+def _hash(rows: "pd.DataFrame") -> str:
+    import pandas as pd  # noqa: PLC0415 - whoever has rows has it already
+
     digest = pd.util.hash_pandas_object(rows, index=False).to_numpy()
     return content_hash([list(map(str, rows.columns)), f"{int(np.add.reduce(digest)):x}"])

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from foretouch.core.errors import DataError
 from foretouch.experiments.analysis.power import shift_needed
@@ -95,6 +95,8 @@ def inflation(
     times: Sequence[float], *, alpha: float = 0.05, power: float = 0.8, spending: Spending = "obrien-fleming"
 ) -> float:
     """What the looks cost: the largest number of units, over that of one test at the end with the same power."""
+    from scipy import optimize  # noqa: PLC0415 - a third of a second that only planned looks need
+
     limits = bounds(times, alpha=alpha, spending=spending)
     fixed = shift_needed(power=power, alpha=alpha)
     needed: float = optimize.brentq(
@@ -156,6 +158,8 @@ def _legendre() -> tuple[FloatArray, FloatArray]:
 def _solve(chance: Callable[[float], float], wanted: float) -> float:
     if wanted <= chance(FARTHEST):
         return FARTHEST
+    from scipy import optimize  # noqa: PLC0415 - a third of a second that only planned looks need
+
     found: float = optimize.brentq(lambda bound: chance(bound) - wanted, 0.0, FARTHEST, xtol=1e-10)
     return found
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.experiment_options import SpendingKind
@@ -180,6 +180,8 @@ def prices_of(
 
 
 def _price(way: str, times: tuple[float, ...], limits: tuple[float, ...], *, alpha: float, power: float) -> Price:
+    from scipy import optimize  # noqa: PLC0415 - a third of a second that only planned looks need
+
     fixed = shift_needed(power=power, alpha=alpha)
 
     def found(drift: float) -> float:

@@ -2,7 +2,11 @@
 
 import math
 
-from scipy import optimize, special
+from scipy import special
+
+FARTHEST = 50.0
+"""Standard errors; no power is asked for that needs more."""
+HALVINGS = 64
 
 
 def power_of(*, difference: float, variance_of_difference: float, alpha: float) -> float:
@@ -20,14 +24,14 @@ def power_of(*, difference: float, variance_of_difference: float, alpha: float) 
 
 def shift_needed(*, power: float, alpha: float) -> float:
     """The true difference, in standard errors, that is found with the given chance."""
-    found: float = optimize.brentq(
-        lambda shift: power_of(difference=shift, variance_of_difference=1.0, alpha=alpha) - power,
-        0.0,
-        50.0,
-        xtol=1e-12,
-        rtol=1e-14,
-    )
-    return found
+    low, high = 0.0, FARTHEST
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2.0
+        if power_of(difference=middle, variance_of_difference=1.0, alpha=alpha) < power:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def units_needed(

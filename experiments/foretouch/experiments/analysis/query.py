@@ -8,7 +8,7 @@ set it to UTC. A second statement counts units with more than one row, which no 
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -124,26 +124,33 @@ def _sql(  # noqa: PLR0917 - the parts of one statement, in its order
     grouped = ", ".join(
         "(" + ", ".join(["arm", *(f"g{number[name]}" for name in names)]) + ")" for names in sets.values()
     )
-    told = f"{_quoted(spec.unit)} IS NOT NULL AND {_quoted(spec.arm)} IS NOT NULL"
+    _, told = told_of(spec)
     return (
         f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {relation} WHERE {told}) AS units "  # noqa: S608
         f"GROUP BY GROUPING SETS ({grouped})"
     )
 
 
-def identity_sql(spec: ExperimentSpec, relation: str) -> tuple[str, str]:
-    """Statements that count units with more than one row and in more than one arm, and rows that name neither."""
+def told_of(spec: ExperimentSpec) -> tuple[str, str]:
+    """The unit's column, quoted, and what is true of rows that name unit and arm."""
     unit, arm = _quoted(spec.unit), _quoted(spec.arm)
-    told = f"{unit} IS NOT NULL AND {arm} IS NOT NULL"
-    repeated = (
+    return unit, f"{unit} IS NOT NULL AND {arm} IS NOT NULL"
+
+
+def repeated_sql(spec: ExperimentSpec, relation: str) -> str:
+    """A statement that counts units with more than one row, and in more than one arm."""
+    unit, told = told_of(spec)
+    arm = _quoted(spec.arm)
+    return (
         f"SELECT count(*), coalesce(sum(CASE WHEN low <> high THEN 1 ELSE 0 END), 0) FROM (SELECT {unit} AS unit, "  # noqa: S608
         f"min({arm}) AS low, max({arm}) AS high FROM {relation} WHERE {told} GROUP BY {unit} "
         "HAVING count(*) > 1) AS twice"
     )
-    return repeated, f"SELECT count(*) FROM {relation} WHERE NOT ({told})"  # noqa: S608
 
 
-def aggregates_of(run: Run, spec: ExperimentSpec, relation: str, *, quote: str = '"') -> Aggregates:
+def aggregates_of(
+    run: Run, spec: ExperimentSpec, relation: str, *, quote: str = '"', alone: Callable[[int], bool] | None = None
+) -> Aggregates:
     """Asks an engine for the sufficient statistics of an experiment.
 
     Args:
@@ -151,6 +158,8 @@ def aggregates_of(run: Run, spec: ExperimentSpec, relation: str, *, quote: str =
         spec: The experiment.
         relation: A table's name, or anything that may stand after FROM.
         quote: What the engine puts around names: a double quote by the standard, a backtick for Spark.
+        alone: Given the number of rows with unit and arm, whether surely no unit has two of them, where an engine knows
+            it more cheaply than by grouping.
 
     Raises:
         DataError: The unit or arm column is not in the relation.
@@ -165,13 +174,17 @@ def aggregates_of(run: Run, spec: ExperimentSpec, relation: str, *, quote: str =
             )
     query = query_of(spec, relation, there)
     heads, rows = run(query.sql.replace('"', quote))
-    repeated, without = (statement.replace('"', quote) for statement in identity_sql(spec, relation))
-    (twice,) = run(repeated)[1]
-    ((unnamed,),) = run(without)[1]
-    return _read(query, heads, rows, repeated=int(twice[0]), in_two_arms=int(twice[1]), without_arm=int(unnamed))
+    found = _read(query, heads, rows)
+    named = sum(part.n for (grouping, _, _), part in found.cells.items() if grouping == WHOLE)
+    ((everybody,),) = run(f"SELECT count(*) FROM {relation}")[1]  # noqa: S608
+    found = replace(found, without_arm=int(everybody) - named)
+    if alone is not None and alone(named):
+        return found
+    ((repeated, in_two_arms),) = run(repeated_sql(spec, relation).replace('"', quote))[1]
+    return replace(found, repeated=int(repeated), in_two_arms=int(in_two_arms))
 
 
-def _read(query: Query, heads: Sequence[str], rows: Sequence[Sequence[Any]], **others: int) -> Aggregates:
+def _read(query: Query, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Aggregates:
     lowered = [head.lower() for head in heads]
     cells: dict[Key, Moments] = {}
     raw: dict[str, set[Any]] = {name: set() for name in query.sets}
@@ -199,7 +212,7 @@ def _read(query: Query, heads: Sequence[str], rows: Sequence[Sequence[Any]], **o
         grouping: tuple(dict.fromkeys(_told(grouping, value) for value in sorted(values, key=_sortable)))
         for grouping, values in raw.items()
     }
-    return Aggregates(columns=query.columns, cells=cells, order=order, missing=missing, not_binary=odd, **others)
+    return Aggregates(columns=query.columns, cells=cells, order=order, missing=missing, not_binary=odd)
 
 
 def _moments(query: Query, row: Mapping[str, Any]) -> Moments:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
 from foretouch.core.experiment import ExperimentSpec, Metric
 from foretouch.experiments.analysis.aggregates import Codes, Floats, Moments
@@ -20,6 +19,9 @@ from foretouch.experiments.analysis.contrasts import (
 from foretouch.experiments.analysis.effects import Effect
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.table import MetricRows, Units, metric_rows
+
+NUMERIC = "biuf"
+"""Kinds of columns whose values count as they are: flags, whole numbers, floats."""
 
 
 class Source(Protocol):
@@ -201,11 +203,13 @@ def entry_days(units: Units) -> tuple[list[str], Codes] | None:
     series = units.rows[name]
     if series.isna().any():
         return None
-    if pd.api.types.is_numeric_dtype(series):
-        codes, days = pd.factorize(series, sort=True)
+    if series.dtype.kind in NUMERIC:
+        codes, days = series.factorize(sort=True)
         return [f"{day:g}" for day in days], codes.astype(np.int64)
+    import pandas as pd  # noqa: PLC0415 - whoever has rows has it already
+
     times = pd.to_datetime(series, utc=True, errors="coerce")
     if times.isna().any():
         return None
-    codes, days = pd.factorize(times.dt.floor("D"), sort=True)
-    return [pd.Timestamp(day).date().isoformat() for day in days], codes.astype(np.int64)
+    codes, days = times.dt.floor("D").factorize(sort=True)
+    return [day.date().isoformat() for day in days], codes.astype(np.int64)

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from foretouch.core.errors import DataError
 from foretouch.core.experiment import ExperimentSpec, Metric
 from foretouch.experiments.analysis.aggregates import Codes, Floats
 from foretouch.experiments.analysis.refusals import Refused
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_LEVELS = 60
 MOST_STRATA = 500
@@ -28,7 +31,7 @@ class Units:
         refused: What is wrong with the rows as a whole.
     """
 
-    rows: pd.DataFrame
+    rows: "pd.DataFrame"
     spec: ExperimentSpec
     arms: tuple[str, ...]
     codes: Codes
@@ -38,7 +41,7 @@ class Units:
     _strata: dict[tuple[str, ...], tuple[int, Codes]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, spec: ExperimentSpec) -> "Units":
+    def of(cls, rows: "pd.DataFrame", spec: ExperimentSpec) -> "Units":
         """Checks units and arms; rows of other arms are counted and left out.
 
         Raises:
@@ -62,7 +65,8 @@ class Units:
             both = int((arms_of > 1).sum())
             refused.append(Refused("unit_in_two_arms", value=both) if both else _twice(rows, spec))
         arms = (spec.control, *(name for name in spec.weights if name != spec.control))
-        codes = pd.Categorical(arm, categories=list(arms)).codes.astype(np.int64)
+        place = {name: index for index, name in enumerate(arms)}
+        codes: Codes = arm.map(place).fillna(-1).to_numpy().astype(np.int64)
         strange = codes < 0
         if strange.any():
             names = ", ".join(sorted(arm[strange].unique())[:5])
@@ -112,7 +116,7 @@ class Units:
             raise Refused("missing_column", value=name)
         if self._clusters:
             return self._clusters[0]
-        codes = pd.factorize(self.rows[name])[0].astype(np.int64)
+        codes = self.rows[name].factorize()[0].astype(np.int64)
         if (codes < 0).any():
             raise Refused("missing_values", value=int((codes < 0).sum()), column=name)
         self._clusters.append(codes)
@@ -129,8 +133,8 @@ class Units:
             for name in names:
                 if name not in self.rows.columns:
                     raise Refused("missing_column", value=name)
-                own, uniques = pd.factorize(self.rows[name], sort=True, use_na_sentinel=False)
-                codes, crossed = pd.factorize(codes * len(uniques) + own)
+                own, uniques = self.rows[name].factorize(sort=True, use_na_sentinel=False)
+                crossed, codes = np.unique(codes * len(uniques) + own, return_inverse=True)
                 if len(crossed) > MOST_STRATA:
                     raise Refused("too_many_strata", column=", ".join(names), value=len(crossed))
             self._strata[names] = (int(codes.max(initial=0)) + 1, codes.astype(np.int64))
@@ -144,7 +148,7 @@ class Units:
         """
         if name not in self.rows.columns:
             raise Refused("missing_column", value=name)
-        codes, uniques = pd.factorize(self.rows[name], sort=True, use_na_sentinel=True)
+        codes, uniques = self.rows[name].factorize(sort=True, use_na_sentinel=True)
         levels = [str(item) for item in uniques]
         if len(levels) > MOST_LEVELS:
             raise Refused("too_many_levels", column=name, value=len(levels))
@@ -155,14 +159,14 @@ class Units:
         return levels, codes
 
 
-def _names(arm: pd.Series) -> pd.Series:
+def _names(arm: "pd.Series") -> "pd.Series":
     """Arms as text; 0.0 and 1.0, as a table with gaps holds them, are the arms 0 and 1."""
-    if pd.api.types.is_float_dtype(arm) and (arm % 1 == 0).all():
+    if arm.dtype.kind == "f" and (arm % 1 == 0).all():
         return arm.astype("int64").astype(str)
     return arm.astype(str)
 
 
-def _twice(rows: pd.DataFrame, spec: ExperimentSpec) -> Refused:
+def _twice(rows: "pd.DataFrame", spec: ExperimentSpec) -> Refused:
     return Refused("duplicate_units", value=int(rows.loc[rows[spec.unit].duplicated(), spec.unit].nunique()))
 
 

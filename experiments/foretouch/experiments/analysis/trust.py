@@ -1,9 +1,9 @@
 """Trust checks that need columns: the split within segments, bots, when units entered, when messages arrived."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
@@ -12,11 +12,14 @@ from foretouch.experiments.analysis.checks import ALARM
 from foretouch.experiments.analysis.multiplicity import holm
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.sequential import sequential_split_p
-from foretouch.experiments.analysis.source import Source
+from foretouch.experiments.analysis.source import NUMERIC, Source
 from foretouch.experiments.analysis.table import Units
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.texts import Phrase, say
 from foretouch.experiments.results import Check, SegmentSplit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANY_BOTS = 0.05
 """Share of bots from which a light turns amber even if the arms have equally many."""
@@ -126,7 +129,7 @@ def _entry(units: Units) -> tuple[Check, ...]:
     times = _times(units, units.spec.time)
     if times is None:
         return ()
-    days, _ = pd.factorize(times.dt.floor("D") if isinstance(times.dtype, pd.DatetimeTZDtype) else times, sort=True)
+    days, _ = (times.dt.floor("D") if times.dtype.kind == "M" else times).factorize(sort=True)
     bad = contingency_p(_pooled(days.astype(np.int64), units.codes), units.codes) < ALARM
     code = "entry_uneven" if bad else "entry_ok"
     return (Check(code=code, light="amber" if bad else "green", **say(code)),)
@@ -138,7 +141,7 @@ def _delivery(units: Units, titles: Mapping[str, Phrase]) -> tuple[Check, ...]:
         return ()
     if name not in units.rows.columns:
         return (_missing(Refused("missing_column", value=name), name),)
-    sent = pd.to_datetime(units.rows[name], utc=True, errors="coerce")
+    sent = _utc(units.rows[name])
     delivered = sent.notna().to_numpy()
     contacted = [arm for arm in range(len(units.arms)) if delivered[units.codes == arm].any()]
     among = np.isin(units.codes, contacted)
@@ -153,7 +156,7 @@ def _delivery(units: Units, titles: Mapping[str, Phrase]) -> tuple[Check, ...]:
     code = "weekend_uneven" if uneven else "weekend_ok"
     lights.append(_light(code, uneven, by_arm=_by_arm(shares, titles)))
     entered = _times(units, units.spec.time)
-    if entered is not None and isinstance(entered.dtype, pd.DatetimeTZDtype):
+    if entered is not None and entered.dtype.kind == "M":
         hours = (sent - entered).dt.total_seconds().to_numpy(dtype=float) / 3600.0
         means = {units.arms[arm]: float(hours[delivered & (units.codes == arm)].mean()) for arm in contacted}
         spread = max(means.values()) - min(means.values()) if means else 0.0
@@ -164,14 +167,20 @@ def _delivery(units: Units, titles: Mapping[str, Phrase]) -> tuple[Check, ...]:
     return tuple(lights)
 
 
-def _times(units: Units, name: str | None) -> pd.Series | None:
+def _times(units: Units, name: str | None) -> "pd.Series | None":
     """Entry times as UTC, or a number per unit; ``None`` without a usable column."""
     if name is None or name not in units.rows.columns or len(units.rows) == 0 or units.rows[name].isna().any():
         return None
-    if pd.api.types.is_numeric_dtype(units.rows[name]):
+    if units.rows[name].dtype.kind in NUMERIC:
         return units.rows[name]
-    times = pd.to_datetime(units.rows[name], utc=True, errors="coerce")
+    times = _utc(units.rows[name])
     return None if times.isna().any() else times
+
+
+def _utc(times: "pd.Series") -> "pd.Series":
+    import pandas as pd  # noqa: PLC0415 - whoever has rows has it already
+
+    return pd.to_datetime(times, utc=True, errors="coerce")
 
 
 def _pooled(days: Codes, arms: Codes) -> Codes:

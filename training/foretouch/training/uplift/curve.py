@@ -22,7 +22,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from foretouch.core.errors import DataError
 from foretouch.core.rng import derive_seed
@@ -120,17 +120,17 @@ class Randomised:
         for name, values in (("score", score), ("treatment", treatment), ("outcome", outcome)):
             if not np.isfinite(values).all():
                 raise DataError(f"{name} holds {int((~np.isfinite(values)).sum())} missing or infinite values")
-        if not np.isin(treatment, (0.0, 1.0)).all():
+        if not ((treatment == 0.0) | (treatment == 1.0)).all():
             raise DataError("treatment must hold 0 and 1")
         if count is not None and (len(count) != len(score) or not (np.isfinite(count) & (count > 0.0)).all()):
             raise DataError("counts must be one finite number above 0 per row")
         for name, arm in (("control (treatment 0)", 0.0), ("treated (treatment 1)", 1.0)):
             if not (treatment == arm).any():
                 raise DataError(f"no row is {name}; a comparison needs both")
-        self.order = order = np.argsort(-score, kind="stable")
+        self.order = order = descending(score)
         ranked = score[order]
         self._count = None if count is None else count[order]
-        self.ends: NDArray[np.intp] = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+        self.ends: NDArray[np.intp] = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
         self.treated = treatment[order]
         self.outcome = outcome[order]
 
@@ -142,11 +142,36 @@ class Randomised:
         if self._count is not None:
             weight = self._count if weight is None else self._count * weight
         one = self.treated if weight is None else self.treated * weight
-        rows = np.arange(1.0, len(self) + 1.0) if weight is None else np.cumsum(weight)
         all_outcome = self.outcome if weight is None else self.outcome * weight
-        columns = [rows, np.cumsum(one), np.cumsum(one * self.outcome), np.cumsum(all_outcome)]
-        taken, n_t, y_t, y = (np.append(0.0, column[self.ends]) for column in columns)
-        return Curve(targeted=taken, treated=n_t, treated_outcome=y_t, control=taken - n_t, control_outcome=y - y_t)
+        taken = np.append(0.0, self.ends + 1.0) if weight is None else self._through(weight)
+        n_t, y_t, y = (self._through(column) for column in (one, one * self.outcome, all_outcome))
+        n_c, y_c = taken - n_t, np.subtract(y, y_t, out=y)
+        return Curve(targeted=taken, treated=n_t, treated_outcome=y_t, control=n_c, control_outcome=y_c)
+
+    def _through(self, column: FloatArray) -> FloatArray:
+        """Sums of a column through the end of each tie block, the first of nothing."""
+        sums = np.empty(len(column) + 1)
+        sums[0] = 0.0
+        np.cumsum(column, out=sums[1:])
+        return sums if len(self.ends) == len(column) else sums[np.append(0, self.ends + 1)]
+
+
+def descending(score: FloatArray) -> NDArray[np.intp]:
+    """The rows from the highest score down, equal scores in the order given: a stable sort at an unstable one's price.
+
+    Args:
+        score: Finite, shape (n,).
+    """
+    order = np.argsort(-score)
+    ranked = score[order]
+    new = ranked[1:] != ranked[:-1]
+    if new.all():
+        return order
+    block = np.append(0, np.cumsum(new)) * len(score)
+    order += block  # blocks do not overlap, so that sorting whole numbers sorts within each
+    order.sort()
+    order -= block
+    return order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +267,7 @@ def evaluate_uplift(
         figures[index, :2] = drawn.qini_coefficient, drawn.auuc
         figures[index, 2:] = drawn.uplift_at(cuts * (drawn.total / curve.total))
         bands[index] = np.interp(grid * drawn.total, drawn.targeted, drawn.qini) / drawn.total
-    z = float(norm.ppf((1.0 + level) / 2.0))
+    z = float(ndtri((1.0 + level) / 2.0))
     values = [curve.qini_coefficient, curve.auuc, *curve.uplift_at(cuts)]
     intervals = [_interval(float(value), figures[:, index], z) for index, value in enumerate(values)]
     at = np.interp(grid * curve.total, curve.targeted, curve.qini) / curve.total

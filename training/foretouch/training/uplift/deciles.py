@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from foretouch.training.task import FloatArray
 
@@ -58,7 +58,7 @@ def uplift_by_tenth(
     """
     weight = np.ones(len(score)) if count is None else count
     order = np.argsort(-score, kind="stable")
-    z = float(norm.ppf((1.0 + level) / 2.0))
+    z = float(ndtri((1.0 + level) / 2.0))
     share = (np.cumsum(weight[order]) - weight[order] / 2.0) / weight.sum()
     place = np.minimum((share * groups).astype(int), groups - 1)
     found = []

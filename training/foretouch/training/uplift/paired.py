@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from foretouch.training.task import FloatArray
 from foretouch.training.uplift.curve import Interval, Randomised, resample
@@ -46,5 +46,5 @@ def qini_difference(
         first, second = (rows.curve(drawn[rows.order]).qini_coefficient for rows in both)
         apart[index] = first - second
     value, se = here[0] - here[1], float(apart.std(ddof=1))
-    reach = float(norm.ppf((1.0 + level) / 2.0)) * se
+    reach = float(ndtri((1.0 + level) / 2.0)) * se
     return here[0], here[1], Interval(value=value, se=se, low=value - reach, high=value + reach)
