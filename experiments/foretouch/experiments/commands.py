@@ -8,7 +8,7 @@ import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.core.groups import command_group
-from foretouch.experiments import commands_insights, commands_log
+from foretouch.experiments import commands_bench, commands_insights, commands_log
 from foretouch.experiments.commands_policy_page import policy
 from foretouch.experiments.commands_uplift import uplift
 
@@ -34,8 +34,7 @@ def register(app: typer.Typer) -> None:
     commands_log.register(group)
     group.command("policy")(policy)
     commands_insights.register(app)
-    bench = command_group(app, "bench", "Benchmarks through the public door: any table of the shape.")
-    bench.command("experiment")(bench_experiment)
+    commands_bench.register(app)
 
 
 def analyze(
@@ -157,21 +156,3 @@ def design(
         typer.echo(json.dumps({**asdict(plan), "prices": prices}, ensure_ascii=False))
     else:
         print_plan(plan)
-
-
-def bench_experiment(
-    rows: Annotated[
-        list[Path],
-        typer.Option("--rows", help="One row per unit, Parquet or CSV; or aggregates (.json), which add up."),
-    ],
-    spec: Annotated[Path, typer.Option("--spec", help="The experiment's spec, TOML or JSON.")],
-    out: Annotated[Path, typer.Option("--out", help="Where the results JSON goes.")],
-    save_aggregates: Annotated[
-        Path | None, typer.Option("--save-aggregates", help="Where the sufficient statistics go, to be added up later.")
-    ] = None,
-) -> None:
-    """Analyse any table of units: the results JSON that a report is made of."""
-    from foretouch.experiments.files import analyze_files
-
-    results = analyze_files(rows, spec, out, save_aggregates=save_aggregates)
-    typer.echo(results.verdict.text_en, err=True)

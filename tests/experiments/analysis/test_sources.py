@@ -189,3 +189,25 @@ def test_a_unit_that_comes_twice_is_seen_in_a_file(tmp_path: Path, monkeypatch: 
     nameless = rows.assign(customer_id=rows["customer_id"].where(rows.index != 3))
     nameless.to_parquet(tmp_path / "nameless.parquet", index=False)
     assert parquet.aggregates_of_file(tmp_path / "nameless.parquet", SPEC).without_arm == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (bool, ("False", "True")),
+        (bool, ("false", "true")),
+        (bool, ("0", "1")),
+        (int, ("0", "1")),
+        (float, ("0", "1")),
+        (float, ("0.0", "1.0")),
+    ],
+)
+def test_flags_and_numbers_name_arms(kind: type, names: tuple[str, str]) -> None:
+    read = SPEC.replace(control=names[0], weights=dict.fromkeys(names, 0.5), segments=())
+    named = ROWS.assign(arm=ROWS["arm"].map({"A": names[0], "B": names[1]}))
+    plain = ROWS.assign(arm=(ROWS["arm"] == "B").astype(kind))
+    expected = analyze(named, read)
+    assert expected.metrics
+    for found in (analyze(plain, read), of(by_duckdb(read, plain), read)):
+        assert found.arms == expected.arms
+        assert found.metrics[0].p == pytest.approx(expected.metrics[0].p, rel=1e-9)

@@ -7,7 +7,7 @@ set it to UTC. A second statement counts units with more than one row, which no 
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ import numpy as np
 from foretouch.core.errors import DataError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments.analysis.aggregates import Moments
+from foretouch.experiments.analysis.arm_names import arm_named
 from foretouch.experiments.analysis.summary import DAYS, WHOLE, Aggregates, Key, columns_of, strata_name
 from foretouch.experiments.analysis.table import MISSING, column_of
 
@@ -174,7 +175,7 @@ def aggregates_of(
             )
     query = query_of(spec, relation, there)
     heads, rows = run(query.sql.replace('"', quote))
-    found = _read(query, heads, rows)
+    found = _read(query, heads, rows, spec.weights)
     named = sum(part.n for (grouping, _, _), part in found.cells.items() if grouping == WHOLE)
     ((everybody,),) = run(f"SELECT count(*) FROM {relation}")[1]  # noqa: S608
     found = replace(found, without_arm=int(everybody) - named)
@@ -184,7 +185,7 @@ def aggregates_of(
     return replace(found, repeated=int(repeated), in_two_arms=int(in_two_arms))
 
 
-def _read(query: Query, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Aggregates:
+def _read(query: Query, heads: Sequence[str], rows: Sequence[Sequence[Any]], arms: Collection[str]) -> Aggregates:
     lowered = [head.lower() for head in heads]
     cells: dict[Key, Moments] = {}
     raw: dict[str, set[Any]] = {name: set() for name in query.sets}
@@ -199,7 +200,7 @@ def _read(query: Query, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
                 continue
             value = tuple(at[name] for name in names)
             raw[grouping].add(value)
-            cells[grouping, _told(grouping, value), _arm(row["arm"])] = _moments(query, row)
+            cells[grouping, _told(grouping, value), arm_named(row["arm"], arms)] = _moments(query, row)
         if not used:
             for i, name in enumerate(query.columns):
                 missing[name] += int(row["n"]) - int(row[f"k{i}"])
@@ -237,11 +238,6 @@ def _told(grouping: str, value: tuple[Any, ...]) -> str:
 
 def _sortable(value: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
     return tuple((item is None, 0 if item is None else item) for item in value)
-
-
-def _arm(value: Any) -> str:
-    """Arms as text; 0.0 and 1.0 are the arms 0 and 1."""
-    return str(int(value)) if isinstance(value, (float, Decimal)) and value == int(value) else str(value)
 
 
 def _float(value: Any) -> float:

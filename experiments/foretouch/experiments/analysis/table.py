@@ -9,6 +9,7 @@ import numpy as np
 from foretouch.core.errors import DataError
 from foretouch.core.experiment import ExperimentSpec, Metric
 from foretouch.experiments.analysis.aggregates import Codes, Floats
+from foretouch.experiments.analysis.arm_names import arm_named
 from foretouch.experiments.analysis.refusals import Refused
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Units:
         if missing.any():
             refused.append(Refused("missing_arm", value=int(missing.sum())))
             rows = rows[~missing]
-        arm = _names(rows[spec.arm])
+        arm = _names(rows[spec.arm], spec)
         repeated = rows[spec.unit].duplicated(keep=False)
         if repeated.any():
             arms_of = arm[repeated].groupby(rows.loc[repeated, spec.unit]).nunique()
@@ -159,11 +160,8 @@ class Units:
         return levels, codes
 
 
-def _names(arm: "pd.Series") -> "pd.Series":
-    """Arms as text; 0.0 and 1.0, as a table with gaps holds them, are the arms 0 and 1."""
-    if arm.dtype.kind == "f" and (arm % 1 == 0).all():
-        return arm.astype("int64").astype(str)
-    return arm.astype(str)
+def _names(arm: "pd.Series", spec: ExperimentSpec) -> "pd.Series":
+    return arm.map({value: arm_named(value, spec.weights) for value in arm.unique()})
 
 
 def _twice(rows: "pd.DataFrame", spec: ExperimentSpec) -> Refused:
