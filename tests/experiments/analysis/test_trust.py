@@ -88,7 +88,11 @@ def test_a_column_that_is_not_there_is_said() -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_groups_that_were_not_drawn_by_lot_are_neither_praised_nor_blamed(language: str) -> None:
-    results = analyze(table(effect=3.0), spec({"covariates": ["x"]}, assignment="observational"))
+    worth = {"covariates": ["x"], "value_per_unit": 2.0}
+    results = analyze(table(effect=3.0), spec(worth, assignment="observational"))
+    assert results.metrics
+    assert all(row.money is None for row in results.metrics)
+    assert any(row.money is not None for row in analyze(table(effect=3.0), spec(worth)).metrics)
     assert [item.code for item in results.refusals] == ["not_randomised"]
     assert results.verdict.code == "unclear"
     reason = {"en": "not drawn by lot", "zh": "并非随机"}[language]

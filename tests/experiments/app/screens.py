@@ -16,6 +16,8 @@ PAGES = (
     "experiments",
     "insights",
     "what-if",
+    "uplift",
+    "policies",
     "policy",
     "rules",
     "decisions",

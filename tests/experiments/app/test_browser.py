@@ -13,8 +13,8 @@ from tests.serving.service.world import Service, make_key, treated
 pytestmark = pytest.mark.browser
 PROGRAM = find_chromium()
 PHONE = 390
-LISTED = ("experiments", "insights", "what-if?policy=bold&sample=200", "policy", "rules", "decisions")
-FIXED = ("models", "data", "history")
+LISTED = ("experiments", "insights", "what-if?policy=bold&sample=200", "uplift", "policies", "policy", "rules")
+FIXED = ("decisions", "models", "data", "history")
 
 
 @pytest.fixture(scope="module")

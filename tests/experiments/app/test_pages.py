@@ -1,5 +1,6 @@
 """What the pages say, and that nothing in the data is ever run; decisions go on while a page is worked out."""
 
+import csv
 import re
 import statistics
 import time
@@ -8,6 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from foretouch.experiments.app.tables import with_downloads
+from foretouch.serving.web.pages import HTML, PageAnswer
 from tests.experiments.app.conftest import Client, Page
 from tests.serving.service.world import Service, consenting, treated
 
@@ -168,3 +171,50 @@ def test_nothing_that_is_in_the_data_is_run(service: Service, reader: Client) ->
         assert page.status == 200
         assert "&lt;img src=x onerror=alert(1)&gt;{{7*7}}" in page.text
         assert "<img src=x" not in page.text
+
+
+def test_whom_to_contact_is_asked_with_prices_by_a_form_without_scripts(service: Service, reader: Client) -> None:
+    page = reader.get("/app/uplift?lang=en")
+    assert 'method="get"' in page.text
+    assert re.findall(r'name="(value|cost)"', page.text) == ["value", "cost"]
+    wrong = reader.get("/app/uplift?value=much&lang=en").text
+    assert "Value of one outcome: a number of 0 or more is needed." in wrong
+    few = settled(reader, "/app/uplift?experiment=portfolio&lang=en")  # sixty people cannot tell
+    assert "could not be worked out" in few.text
+    assert "100" in few.text
+
+
+def test_what_policies_are_worth_is_told_with_the_evidence_and_what_exploring_taught(
+    service: Service, reader: Client
+) -> None:
+    for customer in treated(service.workspace)[:3]:
+        service.decide(customer)
+    page = settled(reader, "/app/policies?policy=bold&sample=1000&lang=en")
+    assert "foretouch experiment arms --by offer" in page.text
+    assert ("Overlap" in page.text) or ("could not be worked out" in page.text)
+    for language, title in (("en", "What exploring has taught"), ("zh", "探索得到的结果")):
+        assert title in settled(reader, f"/app/policies?policy=bold&sample=1000&lang={language}").text
+
+
+def test_every_table_is_a_sheet_too(reader: Client) -> None:
+    page = reader.get("/app/data?lang=en")
+    tables = page.text.count("<table>")
+    assert tables > 0
+    assert page.text.count('<p class="download">') == tables
+    link = re.search(r'<p class="download"><a href="([^"]+)"', page.text)
+    assert link is not None
+    sheet = reader.get(f"/app/data{link.group(1).replace('&amp;', '&')}")
+    assert sheet.header("content-type") == "text/csv; charset=utf-8"
+    assert sheet.header("content-disposition") == 'attachment; filename="app-data-1.csv"'
+    rows = list(csv.reader(sheet.text.removeprefix("\ufeff").splitlines()))
+    assert rows[0][0] == "Table"
+    assert len(rows) == page.text.split("</table>")[0].count("<tr>")
+    assert reader.get("/app/data?table=99").header("content-type").startswith("text/html")
+
+
+def test_a_cell_that_a_sheet_would_run_is_text() -> None:
+    body = b"<main><table><tbody><tr><th>=cmd()</th><td>1 &lt; 2<br>x</td></tr></tbody></table></main>"
+    page = PageAnswer(body=body, content_type=HTML)
+    found = with_downloads(page, here="/app/x", query={"table": "1"}, word=str)
+    assert found.body.decode("utf-8-sig") == "'=cmd(),1 < 2x\r\n"
+    assert with_downloads(page, here="/app/x", query={}, word=str).body.count(b"?table=1") == 1

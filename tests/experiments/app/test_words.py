@@ -9,6 +9,7 @@ import pytest
 from foretouch.core.policy import Factors
 from foretouch.experiments.app import words
 from foretouch.experiments.app.aside import without_inline
+from foretouch.experiments.app.policies_page import REWARDS, WAYS
 from foretouch.experiments.app.settings_fields import (
     CONTACT_NUMBERS,
     CREDITS,
@@ -54,9 +55,12 @@ def used() -> set[str]:
         "verdict_": ("win", "harm", "unclear", "equivalent", "broken"),
         "status_": ("decided", "suppressed", "control", "degraded", "fallback"),
         "calendar_": ("day", "week", "month"),
+        "price_": ("value", "cost"),
+        "reward_": tuple(name or "own" for name in REWARDS),
+        "arm_": ("too_few_allowed", "too_few_chosen", "too_unevenly_dealt"),
         "service_": ("ready", "degraded", "not_ready"),
         "drift_": ("ok", "watch", "alarm"),
-        "": (*WHYS.values(), "caps", "cool_downs", "quiet_hours", "working_hours"),
+        "": (*WAYS, *WHYS.values(), "caps", "cool_downs", "quiet_hours", "working_hours"),
     }
     return found | {f"{family}{name}" for family, names in families.items() for name in names}
 

@@ -58,7 +58,9 @@ def metric_result(
         anytime_p=effect.anytime_p,
         decisive=decisive,
         non_inferiority=_non_inferiority(metric, effect, decisive.ci),
-        money=_money(metric, effect, decisive.ci, currency=currency, revenue=metric.name in revenue),
+        money=None
+        if spec.assignment == "observational"  # what was not caused earned nothing
+        else _money(metric, effect, decisive.ci, currency=currency, revenue=metric.name in revenue),
         bayesian=bayesian_views(contrast.pair, effect, prior=spec.prior, alpha=spec.alpha, up=metric.better == "up"),
         sample_left=_sample_left(metric, effect, spec),
         variance_explained=None if plain is None else 1.0 - effect.se**2 / plain.se**2,

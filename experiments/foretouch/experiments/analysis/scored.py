@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from foretouch.core.experiment import Metric
+from foretouch.experiments.analysis.aggregates import Floats
 from foretouch.experiments.analysis.refusals import Refused
-from foretouch.experiments.analysis.table import MetricRows, Units
+from foretouch.experiments.analysis.table import SERVED, MetricRows, Units
 from foretouch.experiments.uplift.contract import UpliftResults
 from foretouch.experiments.uplift.judge import Worth, judge_score
 
@@ -44,16 +45,17 @@ def judged_score(
         return {}, []
     metric, rows = first
     try:
-        score = units.column(spec.score)
+        score = _score(units, spec.score)
     except Refused as reason:
         return {}, [(reason, metric.name)]
+    told = np.isfinite(score)
     worth = None
     if metric.value_per_unit is not None or metric.name in revenue:
         value = 1.0 if metric.value_per_unit is None else metric.value_per_unit
         worth = Worth(value=value, cost=metric.cost_per_unit or 0.0, currency=currency)
     found = {}
     for arm, name in enumerate(units.arms):
-        taken = np.isin(units.codes, (0, arm))
+        taken = np.isin(units.codes, (0, arm)) & told
         treated = (units.codes[taken] == arm).astype(np.float64)
         if arm == 0 or spec.weights[name] == 0.0 or len(np.unique(treated)) < 2:
             continue
@@ -67,3 +69,10 @@ def judged_score(
             draws=DRAWS,
         )
     return found, []
+
+
+def _score(units: Units, name: str) -> Floats:
+    """The score; of the model in force, NaN where it has none."""
+    if name == SERVED and name in units.rows.columns:
+        return units.rows[name].to_numpy(dtype=np.float64)
+    return units.column(name)

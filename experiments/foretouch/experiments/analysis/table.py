@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_LEVELS = 60
 MOST_STRATA = 500
 MISSING = "(missing)"
+SERVED = "uplift_model"
+"""Column with the score of the uplift model in force; rows that it may have learnt from have none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,18 @@ def experiment(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
         }
         for item in planned
     ]
-    return {"results": results.model_dump(mode="json"), "plan": plan}
+    parts = _parts(workspace, key) if results.verdict.code != "broken" else None
+    return {"results": results.model_dump(mode="json"), "plan": plan, "parts": parts}
+
+
+def _parts(workspace: Workspace, key: str) -> Any:
+    """What each part of the decision earns, of the experiment whose arms stand for parts."""
+    from foretouch.experiments.log.decompose import decompose  # noqa: PLC0415
+    from foretouch.experiments.specs import spec_of  # noqa: PLC0415
+
+    if not spec_of(workspace, key).portfolio:
+        return None
+    return decompose(workspace, key, now=workspace.clock.now()).model_dump(mode="json")
 
 
 def report(_: Workspace, arguments: Mapping[str, Any]) -> Any:
@@ -100,12 +111,66 @@ def insights(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
     return inside(render(found_in(workspace, since, until), str(arguments["language"])))
 
 
+def uplift(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
+    """Whom to contact: a score on the rows of an experiment."""
+    from foretouch.experiments.uplift.judge import Worth  # noqa: PLC0415
+    from foretouch.experiments.uplift.of_experiment import judge_experiment  # noqa: PLC0415
+
+    worth = None
+    if arguments["value"] is not None:
+        currency = workspace.config.workspace.currency
+        worth = Worth(value=float(arguments["value"]), cost=float(arguments["cost"] or 0.0), currency=currency)
+    found = judge_experiment(
+        workspace, str(arguments["key"]), score=arguments["score"] or None, worth=worth, now=workspace.clock.now()
+    )
+    return found.model_dump(mode="json")
+
+
+def uplift_page(_: Workspace, arguments: Mapping[str, Any]) -> Any:
+    """The same as the inside of a page."""
+    from foretouch.experiments.uplift.contract import UpliftResults  # noqa: PLC0415
+    from foretouch.experiments.uplift.page import render_uplift  # noqa: PLC0415
+
+    found = UpliftResults.model_validate(arguments["results"])
+    return inside(render_uplift(found, str(arguments["language"]), scripts=False))
+
+
+def policies(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
+    """What policies would have earned on the log that others wrote, beside each other."""
+    from foretouch.experiments.policy.compare import compare_policies  # noqa: PLC0415
+    from foretouch.training.off_policy.candidate import read_candidate  # noqa: PLC0415
+
+    candidates = [read_candidate(workspace, str(name), tuned_through=None) for name in arguments["policies"]]
+    found = compare_policies(workspace, candidates, sample=int(arguments["sample"]), reward=arguments["reward"] or None)
+    return found.model_dump(mode="json")
+
+
+def policies_page(_: Workspace, arguments: Mapping[str, Any]) -> Any:
+    """The same as the inside of a page."""
+    from foretouch.experiments.policy.contract import PolicyResults  # noqa: PLC0415
+    from foretouch.experiments.policy.page import render_policies  # noqa: PLC0415
+
+    return inside(render_policies(PolicyResults.model_validate(arguments["results"]), str(arguments["language"])))
+
+
+def arms(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
+    """What each offer earned where the policy explored."""
+    from foretouch.experiments.log.arms import arms as read_arms  # noqa: PLC0415
+
+    return read_arms(workspace, by=arguments["by"], now=workspace.clock.now()).model_dump(mode="json")
+
+
 JOBS: Mapping[str, Callable[[Workspace, Mapping[str, Any]], Any]] = {
     "experiment": experiment,
     "report": report,
     "what_if": what_if,
     "valuation": valuation,
     "insights": insights,
+    "uplift": uplift,
+    "uplift_page": uplift_page,
+    "policies": policies,
+    "policies_page": policies_page,
+    "arms": arms,
 }
 
 

@@ -1,6 +1,5 @@
 """Experiments: which there are, how they stand, and the report of one."""
 
-import json
 from typing import Any
 
 from foretouch.core.canonical import content_hash
@@ -9,6 +8,7 @@ from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments.app.analyses import Found
 from foretouch.experiments.app.site import Site, redirect
 from foretouch.experiments.app.stamp import log_stamp
+from foretouch.experiments.app.tables import json_file
 from foretouch.experiments.app.visit import Visit
 from foretouch.experiments.specs import spec_of
 from foretouch.serving.web.pages import PageAnswer
@@ -65,6 +65,7 @@ def report(site: Site, visit: Visit) -> PageAnswer:
         title=facts["title"],
         facts=facts,
         html="" if shown is None else shown.value,
+        parts=None if found is None or found.value is None else found.value["parts"],
         failure=failure,
         pending=pending,
         refresh=COME_BACK if pending else 0,
@@ -81,10 +82,7 @@ def results_file(site: Site, visit: Visit) -> PageAnswer:
     found = _asked(site, spec, log_stamp(site.plane.state.read()), REPORT_SECONDS)
     if found is None or found.failure is not None:
         return redirect(f"/app/experiments/{visit.path['key']}")
-    body = json.dumps(found.value["results"], indent=2, ensure_ascii=False).encode()
-    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in spec.key)
-    disposition = ("content-disposition", f'attachment; filename="experiment-{name}.json"')
-    return PageAnswer(body=body, content_type="application/json", headers=(disposition,))
+    return json_file(found.value["results"], f"experiment-{spec.key}")
 
 
 def _asked(site: Site, spec: ExperimentSpec, stamp: str, wait: float) -> Found | None:
@@ -108,7 +106,7 @@ def _facts(site: Site, spec: ExperimentSpec, language: str) -> dict[str, Any]:
 def _told(found: Found | None, language: str) -> dict[str, Any]:
     """Of an experiment's results, what a list shows."""
     if found is None or found.value is None:
-        return {"verdict": None, "text": "", "entered": None, "counted": None, "needed": None, "smallest": None}
+        return {"verdict": None, "text": "", "entered": None, "counted": None, "left": None, "smallest": None}
     results, plan = found.value["results"], found.value["plan"]
     enrolment = results["enrolment"] or {}
     primary = next((item for item in results["metrics"] if item["role"] == "primary"), None)
@@ -118,9 +116,26 @@ def _told(found: Found | None, language: str) -> dict[str, Any]:
         "text": results["verdict"][f"text_{language}"],
         "entered": enrolment.get("entered"),
         "counted": enrolment.get("mature"),
-        "needed": None if planned is None else planned["units"].get(LIFT),
+        "left": _left(results["verdict"], primary, planned, enrolment.get("mature")),
         "smallest": None if planned is None else planned["detectable_lift"],
     }
+
+
+def _left(
+    verdict: dict[str, Any], primary: dict[str, Any] | None, planned: dict[str, Any] | None, counted: int | None
+) -> dict[str, Any] | None:
+    """Customers still needed: with the variance seen so far where there is one, else by the plan from past data."""
+    if verdict["code"] in {"win", "harm", "equivalent"}:
+        return {"kind": "decided"}
+    if primary is not None and primary["sample_left"] is not None:
+        seen = primary["sample_left"]
+        return {"kind": "now", "n": seen["units_left"], "lift": seen["smallest_lift"], "days": None}
+    if verdict["more_units"] is not None:
+        return {"kind": "verdict", "n": verdict["more_units"], "days": verdict["more_days"]}
+    needed = None if planned is None else planned["units"].get(LIFT)
+    if needed is None or counted is None:
+        return None
+    return {"kind": "plan", "n": max(needed - counted, 0)}
 
 
 def _planned(plan: list[dict[str, Any]], metric: str | None) -> dict[str, Any] | None:

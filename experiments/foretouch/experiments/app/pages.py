@@ -13,8 +13,10 @@ from foretouch.experiments.app import (
     history_page,
     insights_page,
     models_page,
+    policies_page,
     settings_page,
     sign_in,
+    uplift_page,
     what_if_page,
 )
 from foretouch.experiments.app.site import Site
@@ -69,6 +71,8 @@ PAGES: tuple[Page, ...] = (
     _page("experiments", "/app/experiments/{key}/results.json", experiments_page.results_file),
     _page("insights", "/app/insights", insights_page.show),
     _page("what_if", "/app/what-if", what_if_page.show),
+    _page("uplift", "/app/uplift", uplift_page.show),
+    _page("policies", "/app/policies", policies_page.show),
     _page("policy", "/app/policy", settings_page.policy),
     _page("rules", "/app/rules", settings_page.rules),
     _act("policy", "/app/policy/values", settings_page.change_policy),

@@ -20,6 +20,7 @@ from foretouch.experiments.app.security import (
     same_token,
 )
 from foretouch.experiments.app.static import FOLDER, FOR_GOOD, static_answer
+from foretouch.experiments.app.tables import with_downloads
 from foretouch.experiments.app.view import render
 from foretouch.experiments.app.visit import Visit, language_of
 from foretouch.experiments.app.words import say
@@ -126,6 +127,10 @@ class Site:
                 detail = say(visit.language, "problem_scope", scopes=scopes, needed=page.scope)
                 raise Problem(status=403, code="scope", detail=detail)
         answer = page.handler(self, visit)
+        if request.method == "GET":
+            answer = with_downloads(
+                answer, here=request.path, query=request.query, word=lambda _: say(visit.language, "download_table")
+            )
         return PageAnswer(**{**vars(answer), "template": page.template})
 
     def _failed(self, visit: Visit, error: Exception) -> PageAnswer:

@@ -22,6 +22,8 @@ NAV = (
     "experiments",
     "insights",
     "what_if",
+    "uplift",
+    "policies",
     "policy",
     "rules",
     "decisions",

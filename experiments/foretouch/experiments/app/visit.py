@@ -55,6 +55,10 @@ class Visit:
         """The address of this page in another language."""
         return f"?{urlencode({**self.request.query, 'lang': language})}"
 
+    def with_query(self, **values: str) -> str:
+        """The address of this page with something more asked for."""
+        return f"?{urlencode({**self.request.query, **values})}"
+
     @property
     def here(self) -> str:
         """The address of this page."""

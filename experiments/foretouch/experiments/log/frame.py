@@ -19,6 +19,7 @@ import pandas as pd
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.refusals import Refused
+from foretouch.experiments.analysis.table import SERVED
 from foretouch.experiments.log.exposed import exposed_shares
 from foretouch.experiments.log.exposures import Exposure, logged, read_exposures
 from foretouch.experiments.log.measures import (
@@ -29,6 +30,7 @@ from foretouch.experiments.log.measures import (
     named_measure,
     newest_event,
 )
+from foretouch.experiments.log.served_score import served_score
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.texts import say
 from foretouch.experiments.results import Check, Enrolment
@@ -104,6 +106,11 @@ def build_frame(
         kinds = sorted({wanted.event for wanted in measures.values()})
         newest = newest_event(connection, kinds, now)
     _known_before(rows, ready, mature)
+    if spec.score is None:
+        served = served_score(workspace, spec, mature)
+        if served is not None:
+            rows[SERVED] = served
+            ready = ready.replace(score=SERVED)
     enrolment = Enrolment(
         as_of=now,
         entered=len(exposures),

@@ -124,8 +124,11 @@ def _money(money: MoneyCurve, language: str, name: str) -> Block:
         )
         for narrow in (False, True)
     ]
-    shares = {key: whole(value, language) for key, value in zip(("low", "high"), best.flat, strict=True)}
-    shares |= {key: whole(value, language) for key, value in zip(("first", "last"), best.share_ci, strict=True)}
+    shares = {key: whole(value, language) for key, value in zip(("first", "last"), best.share_ci, strict=True)}
+    flat = {key: whole(value, language) for key, value in zip(("low", "high"), best.flat, strict=True)}
+    around = WORDS.text("money_sharp_sentence", language, **shares)
+    if best.flat[1] > best.flat[0]:
+        around = WORDS.text("money_flat_sentence", language, **flat, **shares)
     ends = {"low": told(best.ci[0]), "high": told(best.ci[1])}
     sentences = [
         WORDS.text(
@@ -136,7 +139,7 @@ def _money(money: MoneyCurve, language: str, name: str) -> Block:
             optimism=told(best.optimism, sign=False),
             **ends,
         ),
-        WORDS.text("money_flat_sentence", language, **shares),
+        around,
         WORDS.text("verdict_not_everyone" if best.beats_everyone else "verdict_everyone", language),
     ]
     rows = [

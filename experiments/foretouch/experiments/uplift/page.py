@@ -46,16 +46,17 @@ def write_uplift(found: UpliftResults, folder: Path, languages: Sequence[str]) -
     return {**written, "data": data}
 
 
-def render_uplift(found: UpliftResults, language: str, *, other: str | None = None) -> str:
+def render_uplift(found: UpliftResults, language: str, *, other: str | None = None, scripts: bool = True) -> str:
     """The page as text.
 
     Args:
         found: What to show.
         language: ``en`` or ``zh``.
         other: Where the other language's page is.
+        scripts: With prices to try on the page itself; a page that allows no script asks for them by a form of its own.
     """
     blocks = [
-        replace(block, extra=controls(found, language)) if block.name == "uplift-money" else block
+        replace(block, extra=controls(found, language)) if scripts and block.name == "uplift-money" else block
         for block in uplift_blocks(found, language)
     ]
     counts = {key: numbers.count(getattr(found, key)) for key in ("n", "treated", "control")}
@@ -78,6 +79,6 @@ def render_uplift(found: UpliftResults, language: str, *, other: str | None = No
             command=found.command,
             data=DATA,
             hashes={label("input_hash", language): found.inputs.get("rows_sha256", "–")},
-            script=script(found, language),
+            script=script(found, language) if scripts else "",
         )
     )
