@@ -1,6 +1,7 @@
 """Drift: the index by its definition and by chance; a planted change is named, none is made up."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,16 +10,19 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from foretouch.core.bundle import ModelInput
 from foretouch.core.cli import build_app
 from foretouch.core.config import DriftSection
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import build_history
 from foretouch.features.store import apply
-from foretouch.training.drift.check import Column, alarms_of, check_model, level_of
+from foretouch.training.drift.check import Column, alarms_of, check_model, compare_inputs, level_of
+from foretouch.training.drift.contacts import latest
 from foretouch.training.drift.decay import Decay, decay_of, effect_decay
+from foretouch.training.drift.evidence import Evidence
 from foretouch.training.drift.hours import described
 from foretouch.training.drift.sentences import alarm_text
-from foretouch.training.drift.stability import category_stability, number_stability
+from foretouch.training.drift.stability import beyond_chance, category_stability, number_stability
 from foretouch.training.pipeline import train, training_run
 from foretouch.training.promotion import promote
 from foretouch.training.send_time import Hours
@@ -73,7 +77,7 @@ def test_a_column_that_is_all_missing_or_new_is_no_error() -> None:
     nothing = np.full(50, np.nan)
     assert number_stability(nothing, nothing, units=(50, 50)).psi == 0.0
     arrived = number_stability(nothing, np.arange(50.0), units=(50, 50))
-    assert level_of(arrived, BOUNDS) == "alarm"
+    assert level_of(arrived, BOUNDS, beyond=arrived.p_value < 0.05) == "alarm"
     assert arrived.missing == (1.0, 0.0)
 
 
@@ -99,14 +103,79 @@ def test_alarms_name_predictions_first_then_scores_then_inputs_by_weight() -> No
     moved = number_stability(rng.normal(size=3_000), rng.normal(1.0, size=3_000), units=(3_000, 3_000))
     gone = number_stability(rng.normal(size=3_000), np.full(3_000, np.nan), units=(3_000, 3_000))
     columns = [
-        Column(feature=name, stability=item, importance=0.5, level=level_of(item, BOUNDS))
+        Column(feature=name, stability=item, importance=0.5, level=level_of(item, BOUNDS, beyond=True))
         for name, item in (("moved", moved), ("gone", gone))
     ]
-    assert [(alarm.kind, alarm.feature) for alarm in alarms_of(columns, moved, None, BOUNDS)] == [
+    assert [(alarm.kind, alarm.feature) for alarm in alarms_of(columns, moved, None, BOUNDS, score_beyond=True)] == [
         ("score", ""),
         ("feature", "moved"),
         ("missing", "gone"),
     ]
+
+
+def evidence(rng: np.random.Generator, *, customers: int, shift: float = 0.0) -> Evidence:
+    """Forty inputs and a score of four contacts a customer, then and now; one input and the score move by ``shift``."""
+    names = [f"x{index}" for index in range(40)]
+    sides = []
+    for moved in (0.0, shift):
+        own = rng.normal(size=(customers, len(names)))
+        rows = pd.DataFrame(np.repeat(own, 4, axis=0), columns=names)
+        rows["x7"] += moved
+        sides.append(rows.assign(customer_id=np.repeat(np.arange(customers).astype(str), 4)))
+    before, now = sides
+    return Evidence(
+        before=before,
+        now=now,
+        inputs=[ModelInput(name=name, view="v") for name in names],
+        importance={},
+        scores=(before["x7"].to_numpy() + before["x8"].to_numpy(), now["x7"].to_numpy() + now["x8"].to_numpy()),
+        decay=None,
+    )
+
+
+def alarmed(found: Evidence) -> list[str]:
+    assert found.scores is not None
+    customers = found.before["customer_id"].nunique()
+    score = number_stability(*found.scores, units=(customers, customers))
+    columns, beyond = compare_inputs(found, BOUNDS, score)
+    return [alarm.feature or "score" for alarm in alarms_of(columns, score, None, BOUNDS, score_beyond=beyond)]
+
+
+def test_without_drift_few_checks_alarm_and_planted_drift_is_named() -> None:
+    rng = np.random.default_rng(8)
+    false = sum(bool(alarmed(evidence(rng, customers=60))) for _ in range(60))
+    assert false <= 8  # 5 % of 60 are 3, and three standard errors; a PSI of 0.25 is nothing with 60 customers
+    alone = sum(  # asked of one input at a time, most checks of forty would find something
+        any(number_stability(*rng.normal(size=(2, 60)), units=(60, 60)).p_value < 0.05 for _ in range(40))
+        for _ in range(20)
+    )
+    assert alone > 12
+    found = [alarmed(evidence(rng, customers=300, shift=1.0)) for _ in range(10)]
+    assert all("x7" in names for names in found)
+    assert sum(len(names) > 2 for names in found) <= 2  # x7, the score that holds it, and hardly anything else
+
+
+def test_the_step_up_rule_by_hand() -> None:
+    assert beyond_chance([0.001, 0.04, 0.03, 0.2], 0.05) == [True, False, False, False]
+    assert beyond_chance([0.01, 0.02, 0.03, 0.04], 0.05) == [True] * 4
+    assert beyond_chance([], 0.05) == []
+
+
+def test_what_grows_with_young_data_is_watched_and_offers_are_counted_as_offers() -> None:
+    rng = np.random.default_rng(9)
+    moved = evidence(rng, customers=300, shift=1.0)
+    assert "x7" not in alarmed(replace(moved, filling=frozenset({"x7"})))
+    offers = [f"o{index % 5}" for index in range(len(moved.before))]
+    by_offer = replace(
+        moved,
+        before=moved.before.assign(offer_id=offers),
+        now=moved.now.assign(offer_id=offers),
+        units={"x7": "offer_id"},
+    )
+    assert "x7" not in alarmed(by_offer)  # five offers on either side tell nothing
+    at = pd.to_datetime(["2025-01-01", "2025-02-20", "2025-03-01", "2025-03-05", "2025-03-20"], utc=True)
+    learned, later = np.array([True, True, True, False, False]), np.array([False, False, False, True, True])
+    assert latest(pd.DataFrame({"as_of": at}), learned, later)[:3].tolist() == [False, True, True]
 
 
 @pytest.fixture(scope="module")

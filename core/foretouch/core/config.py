@@ -199,6 +199,10 @@ class DriftSection(Contract):
     """Population stability index from which it is an alarm."""
     missing_alarm: Share = 0.1
     """Change of the share of missing values from which it is an alarm."""
+    false_alarms: Share = 0.05
+    """Share of checks that may raise an alarm about inputs or scores although nothing has moved, all taken together."""
+    min_customers: int = Field(default=30, ge=1)
+    """Customers on either side below which inputs and scores are not compared."""
     calibration_ratio: float = Field(default=1.25, gt=1)
     """An alarm where the interval of observed over predicted lies wholly above this, or wholly below one over it."""
 

@@ -16,7 +16,7 @@ from foretouch.core.workspace import Workspace
 from foretouch.training.data import encode
 from foretouch.training.drift.decay import Decay
 from foretouch.training.drift.evidence import CONTACT_MODELS, Evidence, read_evidence
-from foretouch.training.drift.stability import Stability, category_stability, number_stability
+from foretouch.training.drift.stability import Stability, beyond_chance, category_stability, number_stability
 
 Level = Literal["ok", "watch", "alarm"]
 AlarmKind = Literal["feature", "missing", "score", "calibration"]
@@ -120,12 +120,17 @@ def check_model(workspace: Workspace, model: ModelName) -> Health:
     columns: tuple[Column, ...] = ()
     score: Stability | None = None
     means: tuple[float, float] | None = None
+    score_beyond = False
     if found.scores is None:
         notes.append("no_contacts" if contacts else "nothing_to_compare")
+    elif min(_units(before, now)) < bounds.min_customers:
+        notes.append("too_few_to_compare")
     else:
-        columns = compare_inputs(found, bounds)
         score = number_stability(*found.scores, units=_units(before, now))
+        columns, score_beyond = compare_inputs(found, bounds, score)
         means = float(found.scores[0].mean()), float(found.scores[1].mean())
+        if found.filling:
+            notes.append("still_filling")
     if decay is None:
         notes.append("no_contacts_matured" if contacts else "nothing_matured")
     elif not decay.enough:
@@ -141,41 +146,82 @@ def check_model(workspace: Workspace, model: ModelName) -> Health:
         score=score,
         score_means=means,
         decay=decay,
-        alarms=tuple(alarms_of(columns, score, decay, bounds)),
+        alarms=tuple(alarms_of(columns, score, decay, bounds, score_beyond=score_beyond)),
         notes=tuple(notes),
     )
 
 
-def compare_inputs(found: Evidence, bounds: DriftSection) -> tuple[Column, ...]:
-    """Every input of a model, then and now; those whose movement weighs most in the model come first."""
-    units = _units(found.before, found.now)
+def compare_inputs(found: Evidence, bounds: DriftSection, score: Stability) -> tuple[tuple[Column, ...], bool]:
+    """Every input of a model, then and now; those whose movement weighs most in the model come first.
+
+    Whether a movement is more than chance is asked of all inputs and the scores together.
+
+    Args:
+        found: Rows then and now.
+        bounds: Of the configuration.
+        score: How far the scores moved.
+
+    Returns:
+        The columns, and whether the scores moved by more than chance.
+    """
+    moved = {
+        item.name: _stability(
+            item, found.before, found.now, _units(found.before, found.now, found.units.get(item.name))
+        )
+        for item in found.inputs
+    }
+    asked = [name for name in moved if name not in found.filling]
+    beyond = beyond_chance([*(moved[name].p_value for name in asked), score.p_value], bounds.false_alarms)
+    beyond_of = {
+        **{name: moved[name].p_value <= bounds.false_alarms for name in found.filling if name in moved},
+        **dict(zip(asked, beyond, strict=False)),
+    }
     columns = []
-    for item in found.inputs:
-        moved = _stability(item, found.before, found.now, units)
+    for name, stability in moved.items():
+        level = level_of(stability, bounds, beyond=beyond_of[name])
         columns.append(
             Column(
-                feature=item.name,
-                stability=moved,
-                importance=found.importance.get(item.name, 0.0),
-                level=level_of(moved, bounds),
+                feature=name,
+                stability=stability,
+                importance=found.importance.get(name, 0.0),
+                level="watch" if level == "alarm" and name in found.filling else level,
             )
         )
-    return tuple(sorted(columns, key=lambda column: (-column.stability.psi * column.importance, column.feature)))
+    ordered = sorted(columns, key=lambda column: (-column.stability.psi * column.importance, column.feature))
+    return tuple(ordered), beyond[-1]
 
 
-def level_of(moved: Stability, bounds: DriftSection) -> Level:
-    """``alarm``, ``watch`` or ``ok``: over a bound, and by more than chance alone would move it."""
+def level_of(moved: Stability, bounds: DriftSection, *, beyond: bool) -> Level:
+    """``alarm``, ``watch`` or ``ok``: over a bound, and by more than chance alone would move it.
+
+    Args:
+        moved: How far.
+        bounds: Of the configuration.
+        beyond: Whether that is more than chance.
+    """
     change = abs(moved.missing[1] - moved.missing[0])
-    beyond_chance = moved.psi > moved.by_chance
-    if beyond_chance and (moved.psi >= bounds.psi_alarm or change >= bounds.missing_alarm):
+    if beyond and (moved.psi >= bounds.psi_alarm or change >= bounds.missing_alarm):
         return "alarm"
-    return "watch" if beyond_chance and moved.psi >= bounds.psi_watch else "ok"
+    return "watch" if beyond and moved.psi >= bounds.psi_watch else "ok"
 
 
 def alarms_of(
-    columns: Sequence[Column], score: Stability | None, decay: Decay | None, bounds: DriftSection
+    columns: Sequence[Column],
+    score: Stability | None,
+    decay: Decay | None,
+    bounds: DriftSection,
+    *,
+    score_beyond: bool = False,
 ) -> list[Alarm]:
-    """What passed a bound: predictions that no longer hold first, then scores, then inputs by their weight."""
+    """What passed a bound: predictions that no longer hold first, then scores, then inputs by their weight.
+
+    Args:
+        columns: Inputs with their levels.
+        score: How far the scores moved; None where they are not compared.
+        decay: Predictions beside outcomes.
+        bounds: Of the configuration.
+        score_beyond: Whether the scores moved by more than chance.
+    """
     alarms: list[Alarm] = []
     if decay is not None and decay.enough:
         most = bounds.calibration_ratio
@@ -183,7 +229,7 @@ def alarms_of(
             change = ("predicted and observed", decay.predicted, decay.observed)
             bound = most if decay.low > most else 1.0 / most
             alarms.append(Alarm(kind="calibration", feature="", figure=decay.ratio, bound=bound, change=change))
-    if score is not None and level_of(score, bounds) == "alarm":
+    if score is not None and level_of(score, bounds, beyond=score_beyond) == "alarm":
         alarms.append(_moved("score", "", score, bounds))
     alarms += [
         _moved("feature", column.feature, column.stability, bounds) for column in columns if column.level == "alarm"
@@ -214,5 +260,7 @@ def _stability(item: ModelInput, before: pd.DataFrame, now: pd.DataFrame, units:
     return number_stability(numbers[0], numbers[1], units=units)
 
 
-def _units(before: pd.DataFrame, now: pd.DataFrame) -> tuple[int, int]:
-    return before[c.CUSTOMER_ID].nunique(), now[c.CUSTOMER_ID].nunique()
+def _units(before: pd.DataFrame, now: pd.DataFrame, unit: str | None = None) -> tuple[int, int]:
+    """Independent units of both sides: customers, or what else a column belongs to."""
+    name = unit or c.CUSTOMER_ID
+    return before[name].nunique(), now[name].nunique()

@@ -1,7 +1,7 @@
 """What a champion is judged by: rows that it may have learnt from, rows of now, scores of both, outcomes since."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import lightgbm as lgb
@@ -34,6 +34,8 @@ class Evidence:
         importance: Each input's share of the gain of all the model's splits, by name.
         scores: What the model says of both; None where there is nothing to compare.
         decay: Predictions beside outcomes that it cannot have seen; None where none has closed.
+        units: By input, the column of what its values belong to, where that is not the customer.
+        filling: Inputs that look back further than the data reached: they grow with the data, and are watched at most.
     """
 
     before: pd.DataFrame
@@ -42,6 +44,8 @@ class Evidence:
     importance: Mapping[str, float]
     scores: tuple[FloatArray, FloatArray] | None
     decay: Decay | None
+    units: Mapping[str, str] = field(default_factory=dict)
+    filling: frozenset[str] = frozenset()
 
 
 def read_evidence(workspace: Workspace, bundle: Bundle) -> Evidence:

@@ -30,6 +30,15 @@ NOTES: Mapping[str, Mapping[str, str]] = {
         "en": "Whether its predictions come true is not known yet: no contact since its data has closed.",
         "zh": "尚不知道预测是否应验：模型数据之后的触达还没有到期。",
     },
+    "too_few_to_compare": {
+        "en": "Too few customers on one side to tell a movement from chance (drift.min_customers).",
+        "zh": "一侧客户太少，无法区分真实变化与偶然波动（drift.min_customers）。",
+    },
+    "still_filling": {
+        "en": "The data are young: inputs that look back further than they reached grow with them, are watched and"
+        " raise no alarm.",
+        "zh": "数据历史较短：回看期超过数据长度的特征会随数据增长，仅作观察，不触发警报。",
+    },
     "too_few_matured": {
         "en": "Too few outcomes are known for an alarm about its predictions.",
         "zh": "已知结果太少，不足以就预测发出警报。",
@@ -66,8 +75,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "psi_text": {
         "en": "PSI: population stability index; below {watch:g} nothing to do, from {alarm:g} an alarm, if more than"
-        " chance alone would give.",
-        "zh": "PSI：群体稳定性指数；低于 {watch:g} 无需处理，达到 {alarm:g} 且超出偶然波动即为警报。",
+        " chance alone would give, all inputs together.",
+        "zh": "PSI：群体稳定性指数；低于 {watch:g} 无需处理，达到 {alarm:g} 且（所有特征一并检验）"
+        "超出偶然波动即为警报。",
     },
     "not_checked": {"en": "Not checked", "zh": "未检查"},
     "compared_contacts": {

@@ -43,11 +43,14 @@ class Stability:
     Attributes:
         psi: The index; 0 where nothing moved.
         by_chance: Its 95th percentile if nothing had changed.
+        p_value: Of Pearson's test that both sides have the same shares, customers counted: unlike the index's own
+            distribution it holds its level with three customers a bin.
         bins: In order; missing values last.
     """
 
     psi: float
     by_chance: float
+    p_value: float
     bins: tuple[Bin, ...]
 
     @property
@@ -133,15 +136,42 @@ def _stability(
                 (count + _HALF) / (total + _HALF * used) for count, total in zip((before, now), whole, strict=True)
             ]
             index += _part(smooth[0], smooth[1])
-    chance = float(chi2.ppf(0.95, used - 1)) * (1 / max(units[0], 1) + 1 / max(units[1], 1)) if used > 1 else 0.0
+    scale = 1 / max(units[0], 1) + 1 / max(units[1], 1)
     return Stability(
         psi=index,
-        by_chance=chance,
+        by_chance=float(chi2.ppf(0.95, used - 1)) * scale if used > 1 else 0.0,
+        p_value=_pearson(reference, current, units),
         bins=tuple(
             Bin(label=label, reference=before / whole[0], current=now / whole[1])
             for label, before, now in zip(labels, reference, current, strict=True)
         ),
     )
+
+
+def _pearson(reference: Sequence[int], current: Sequence[int], units: tuple[int, int]) -> float:
+    shares = [np.asarray(side, dtype=np.float64) / max(sum(side), 1) for side in (reference, current)]
+    n, m = (max(count, 1) for count in units)
+    pooled = (n * shares[0] + m * shares[1]) / (n + m)
+    some = pooled > 0.0
+    if some.sum() < 2:
+        return 1.0
+    statistic = n * m / (n + m) * float((np.square(shares[0] - shares[1])[some] / pooled[some]).sum())
+    return float(chi2.sf(statistic, int(some.sum()) - 1))
+
+
+def beyond_chance(p_values: Sequence[float], share: float) -> list[bool]:
+    """Which of several columns moved by more than chance: Benjamini and Hochberg's step-up rule.
+
+    Where nothing has moved, any column is named in at most ``share`` of the cases, however many columns there are
+    (Benjamini and Hochberg 1995; also where they rise and fall together, Benjamini and Yekutieli 2001).
+
+    Args:
+        p_values: One per column.
+        share: False alarms that are borne, 0 to 1.
+    """
+    ranked = sorted(p_values)
+    passed = [value for place, value in enumerate(ranked, start=1) if value <= share * place / len(ranked)]
+    return [bool(passed) and value <= passed[-1] for value in p_values]
 
 
 def _part(before: float, now: float) -> float:
