@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from demo_service import Door, serving
-from demo_steps import BIN, REPOSITORY, Steps, alone, foretouch, foretouch_json, run
+from demo_steps import BIN, REPOSITORY, Steps, alone, code_key, foretouch, foretouch_json, run
 from demo_summary import summarise
 
 Json = Any
 CAMPAIGN_MODELS = ("offer", "send-time")
 FEATURES = ("core", "features")
 MODELLING = ("core", "features", "serving", "training")
+KEPT = "real-before-service"
 SERVING = ("core", "features", "serving", "examples")
 HOUSEHOLDS = ("13", "22", "67", "82", "165", "256", "371", "475", "512", "634", *map(str, range(100, 160)))
 """Asked in this order until there are three telling answers; others than those of the README, who stay free to ask."""
@@ -57,7 +58,7 @@ def demonstrate() -> None:
 
 
 def _everything(root: Path, given: argparse.Namespace, started: float) -> None:
-    steps = Steps(folder=root / ".steps", total=14)
+    steps = Steps(folder=root / ".steps", total=15)
     print("\nForetouch demo, part 1: real data (The Complete Journey, published by 84.51°)\n")
     real = root / "complete-journey"
     real_models, answers = _real(steps, real, given.trials)
@@ -109,6 +110,14 @@ def _real(steps: Steps, workspace: Path, trials: int) -> tuple[Json, Json]:
         code=MODELLING,
         work=lambda: foretouch_json("promote", "all", "--workspace", workspace),
         makes=workspace / "bundles",
+    )
+    steps.step(
+        "real-kept",
+        "A copy as it is before anybody is contacted",
+        after="real-promote",
+        code=MODELLING,
+        work=lambda: _keep(workspace, steps.folder / KEPT),
+        makes=steps.folder / KEPT,
     )
     answers = steps.step(
         "real-decisions",
@@ -221,6 +230,13 @@ def _promote_winners(workspace: Path, trained: Json, before: Path) -> Json:
     for model in winners:
         foretouch("promote", model, "--workspace", workspace)
     return winners
+
+
+def _keep(workspace: Path, copy: Path) -> Json:
+    """Copies the workspace, and says of which code its models are: the end-to-end tests begin from it."""
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(workspace, copy)
+    return {"code": code_key(MODELLING)}
 
 
 def _decide_for_households(workspace: Path) -> Json:
