@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from worlds_truth import CATEGORIES, CHANNELS, LOAD_DAYS, SATED_DAYS, SEGMENTS, FloatArray, IntArray, World
 
+from foretouch.training.newest import Maturity
+
 NEWEST_ROWS = 250_000
-"""At most so many of the newest closed rows are learnt from."""
+"""At most so many of the newest rows are learnt from."""
+MATURITY_DAYS = 60
 KNOWN_DAYS = 30.0
 RECENT_DAYS = 6.0
 LATELY_DAYS = 2.5
@@ -130,6 +133,23 @@ class Memory:
         np.add.at(self.sated, (who[sends.accepted], category[sends.accepted]), 1.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a morning tells of earlier contacts, oldest first, n of them.
+
+    Attributes:
+        rows: Features, shape (n, inputs).
+        offer: Shape (n,).
+        label: Whether an acceptance within the window is known by now, shape (n,).
+        age: In days, shape (n,).
+    """
+
+    rows: NDArray[np.float32]
+    offer: IntArray
+    label: FloatArray
+    age: FloatArray
+
+
 @dataclass
 class Log:
     """Contacts as they were logged: grows by blocks of a day."""
@@ -140,21 +160,33 @@ class Log:
         """One day's contacts."""
         self.blocks.append(sends)
 
-    def closed(self, day: int, window: int) -> tuple[NDArray[np.float32], FloatArray]:
-        """The newest rows whose window has closed, oldest first: matrix and label."""
+    def known(self, day: int, window: int) -> "Known":
+        """The newest rows of earlier days, open or closed."""
         kept: list[Sent] = []
         total = 0
-        for block in reversed([block for block in self.blocks if block.day + window <= day]):
+        for block in reversed([block for block in self.blocks if block.day < day]):
             if total + len(block.who) > NEWEST_ROWS:
                 break
             kept.insert(0, block)
             total += len(block.who)
-        label = np.concatenate([block.accepted & (block.delay <= window) for block in kept])
-        return np.concatenate([block.rows for block in kept]), label.astype(np.float64)
+        label = np.concatenate([block.accepted & (block.delay <= min(window, day - block.day)) for block in kept])
+        return Known(
+            rows=np.concatenate([block.rows for block in kept]),
+            offer=np.concatenate([block.offer for block in kept]),
+            label=label.astype(np.float64),
+            age=np.concatenate([np.full(len(block.who), float(day - block.day)) for block in kept]),
+        )
 
-    def closed_rows(self, day: int, window: int) -> int:
-        """How many rows have a window that has closed."""
-        return sum(len(block.who) for block in self.blocks if block.day + window <= day)
+    def known_rows(self, day: int, maturity: Maturity) -> int:
+        """How many rows are closed, an open one counted as the share of acceptances that is known at its age."""
+        share = maturity.at(np.array([max(float(day - block.day), 0.0) for block in self.blocks]))
+        return int(sum(len(block.who) * part for block, part in zip(self.blocks, share.tolist(), strict=True)))
+
+    def maturity(self, day: int, window: int) -> Maturity:
+        """How many acceptances are known by age, from rows of the last days that are closed."""
+        closed = [block for block in self.blocks if day - window - MATURITY_DAYS <= block.day <= day - window]
+        wait = np.concatenate([block.delay[block.accepted] for block in closed]).astype(np.float64)
+        return Maturity(waits=np.sort(wait[wait <= window]), window_days=window)
 
     def since(self, day: float) -> list["Sent"]:
         """The blocks of a day and later, oldest first."""

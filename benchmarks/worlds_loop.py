@@ -10,22 +10,20 @@ attributes and answers.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from worlds_choice import Belief, Drawn, check, drawn_of, positions, shares_of
 from worlds_learner import INPUTS, NUMBERS, Learner
 from worlds_log import FAR, Log, Memory, Sent
 from worlds_truth import CHANNEL_COST, CHANNELS, FloatArray, IntArray, Population, World, draw_population
 
 from foretouch.core.policy import Factors, NewOffers, PolicySpec
-from foretouch.core.rng import derive_seed, uniform
 from foretouch.serving.decision.cooling import cooled
-from foretouch.serving.decision.doubt import widths
-from foretouch.serving.decision.policies import distribution, draw
 
 HISTORY_SENDS = 5_000
 """Sends before day 0: a marketer's, of the first half of the offers on the cheap channel, to big spenders."""
@@ -89,7 +87,7 @@ class Race:
         self.people: Population = draw_population(world)
         self.fixed = self.people.fixed_logit()
         self.memory, self.log = Memory.new(world), Log()
-        self.learner = Learner(world, self.log)
+        self.learner = Learner(world, self.log, self.people.category)
         people = self.people
         numbers = (people.age, people.spend, people.visits, people.love, *people.noise.T)
         self.centre = np.array([values.mean() for values in numbers])
@@ -251,42 +249,41 @@ class Race:
         runs = np.flatnonzero(np.repeat(self.people.start_day <= max(day, 0), CHANNELS))
         keys = [self.keys[0], *(self.keys[at + 1] for at in runs)]
         recent = self.memory.week[who].sum(axis=1)
-        flat = features.reshape(m, k * CHANNELS, -1)[:, runs]
         offer, channel = runs // CHANNELS, runs % CHANNELS
-
-        def worth(chance: FloatArray) -> FloatArray:
-            return priorities(chance, self.people.value[offer], np.asarray(CHANNEL_COST)[channel], recent, spec)
-
-        chance: FloatArray | None = None
+        category = self.people.category[offer]
         evidence = self.memory.sends_ever.sum(axis=1)[offer]
+        strength = spec.new_offers.prior_strength
+        chance: FloatArray | None = None
         if self.contestant.model == "none":
             table = np.zeros((m, len(runs) + 1))
-        elif self.contestant.model == "rates":
-            rate = (self.memory.wins_ever + 100 * self.learner.rate) / (self.memory.sends_ever + 100)
-            table = worth(np.tile(rate.reshape(-1)[runs], (m, 1)))
         else:
-            strength = spec.new_offers.prior_strength
-            believe = self.learner.chance(flat.reshape(-1, flat.shape[-1])).reshape(flat.shape[:2])
-            chance = (self.learner.rate * strength + believe * evidence) / (strength + evidence)
-            table = worth(chance)
-        choice, probability, believed = np.zeros(m, dtype=np.int64), np.zeros(m), np.full(m, self.learner.rate)
-        rows: Sequence[list[float]] = table.tolist()
-        gains = (self.people.value[offer] if spec.factors.value else np.ones(len(runs))).tolist()
-        seen = evidence.astype(np.int64).tolist()
-        for row in range(m):
-            about = None
-            if chance is not None and spec.explores_by == "evidence":
-                about = widths(chance[row].tolist(), gains, seen, spec.new_offers.prior_strength)
-            shares = distribution(rows[row], 0, spec, widths=about)
-            seed = derive_seed(self.world.name, str(who[row]), str(day))
-            index = draw(shares, keys, uniform(seed, "candidate/1"))
-            choice[row] = runs[index - 1] + 1 if index else 0
-            probability[row] = shares[index]
-            if index and chance is not None:
-                believed[row] = chance[row, index - 1]
+            if self.contestant.model == "rates":
+                rate = (self.memory.wins_ever + 100 * self.learner.rate) / (self.memory.sends_ever + 100)
+                chance = np.tile(rate.reshape(-1)[runs], (m, 1))
+            else:
+                model = self.learner.chances(features.reshape(m, k * CHANNELS, -1)[:, runs], category)
+                prior = (self.learner.rate * strength + model * evidence) / (strength + evidence)
+                chance = np.where(self.learner.knows(offer, category), model, prior)
+            table = priorities(chance, self.people.value[offer], np.asarray(CHANNEL_COST)[channel], recent, spec)
+        belief: Belief | None = None
+        if chance is not None and spec.kind == "softmax" and spec.explores_by == "evidence":
+            gain = self.people.value[offer] if spec.factors.value else np.ones(len(runs))
+            belief = Belief(chance=chance, gain=gain, contacts=evidence, strength=strength)
+        shares = shares_of(table, spec, belief)
+        position = positions(self.world.name, who, day)
+        index = drawn_of(shares, keys, position)
+        check(table, spec, belief, keys, Drawn(shares=shares, position=position, index=index))
+        every, at = np.arange(m), np.maximum(index - 1, 0)
+        believed = np.full(m, self.learner.rate)
+        if chance is not None and self.contestant.model == "trees":
+            believed = np.where(index > 0, chance[every, at], believed)
         highest = table.argmax(axis=1)
-        best = np.where(highest > 0, runs[highest - 1] + 1, 0)
-        return Choice(index=choice, probability=probability, believed=believed, best=best)
+        return Choice(
+            index=np.where(index > 0, runs[at] + 1, 0),
+            probability=shares[every, index],
+            believed=believed,
+            best=np.where(highest > 0, runs[highest - 1] + 1, 0),
+        )
 
 
 def priorities(

@@ -19,19 +19,21 @@ from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision.candidates import Option
 from foretouch.serving.decision.plans import Plans
-from foretouch.serving.decision.policies import distribution
+from foretouch.serving.decision.policies import distribution, draw
 from foretouch.serving.decision.priority import Appraiser
 from foretouch.serving.decision.screening import Screened
 from foretouch.serving.decision.send_time import NO_RHYTHM, TimetableBook
 from foretouch.serving.rules.contact import Touch
 from foretouch.training.booster import fit_booster
+from foretouch.training.newest import Maturity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import worlds_choice
 import worlds_learner
-import worlds_loop
 import worlds_send_time
 from worlds import drawn, with_stored
+from worlds_choice import Belief, Drawn, check, drawn_of, shares_of
 from worlds_log import Sent
 from worlds_loop import CONTESTANTS, OURS, Race, priorities
 from worlds_oracle import oracle
@@ -141,8 +143,10 @@ def test_the_trees_are_trained_again_when_the_log_has_grown_enough_or_is_old(
     trained: list[tuple[int, int]] = []
     train = race.learner._train
 
-    def spy(day: int) -> None:
-        train(day)
+    def spy(day: int, maturity: Maturity) -> None:
+        train(day, maturity)
+        known = sum(len(block.who) * float(maturity.at(np.array([day - block.day]))[0]) for block in race.log.blocks)
+        assert race.learner.contacts == int(known)
         trained.append((day, race.learner.contacts))
 
     monkeypatch.setattr(race.learner, "_train", spy)
@@ -152,33 +156,105 @@ def test_the_trees_are_trained_again_when_the_log_has_grown_enough_or_is_old(
     for (day, rows), (later, more) in pairwise(trained):
         assert more >= worlds_learner.GROWTH * rows or later - day >= 10
         assert later - day <= 10
-    assert trained[-1][1] == race.log.closed_rows(trained[-1][0], SMALL.window_days)
     assert race.contestant.spec.cools_after > 0
 
 
-@pytest.mark.parametrize("recipe", worlds_learner.RECIPES)
-def test_a_forest_s_log_odds_are_lightgbm_s_to_the_last_bit(recipe: worlds_learner.Recipe) -> None:
-    rng, inputs = np.random.default_rng(3), worlds_learner.INPUTS
-    rows = rng.normal(size=(1_500, len(inputs))).astype(np.float32)
+def test_a_forest_s_log_odds_are_lightgbm_s_to_the_last_bit() -> None:
+    recipe, inputs, groups = worlds_learner.RECIPES[0], worlds_learner.INPUTS, np.array([0, 0, 1, 2, 1])
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(300, 5, len(inputs))).astype(np.float32)
+    rows[:50] = np.round(rows[:50], 1)  # some on thresholds
     for index, column in enumerate(inputs):
         if column.kind == "category":
-            rows[:, index] = rng.integers(0, min(len(column.levels), 9), len(rows))
-    by_category = rng.normal(size=9)[rows[:, [column.name for column in inputs].index("offer")].astype(int)]
-    label = (rng.random(len(rows)) < 1.0 / (1.0 + np.exp(-rows[:, 0] - by_category))).astype(np.float64)
+            rows[..., index] = rng.integers(0, min(len(column.levels), 9), rows.shape[:2])
+    for at in (*worlds_learner.PERSON, *worlds_learner.OFFER):
+        rows[..., at] = rows[:, :1, at] if at in worlds_learner.PERSON else rows[:1, :, at]
+    for at in set(range(len(inputs))) - {*worlds_learner.PERSON, *worlds_learner.OFFER}:
+        rows[:, :, at] = rows[:, [0, 0, 2, 3, 2], at]
+    offer = [column.name for column in inputs].index("offer")
+    rows[:, 1, offer] = 31.0  # an offer that was never sent
+    flat = rows.reshape(-1, len(inputs))
+    by_category = rng.normal(size=32)[flat[:, offer].astype(int)]
+    label = (rng.random(len(flat)) < 1.0 / (1.0 + np.exp(-flat[:, 0] - by_category))).astype(np.float64)
     booster = fit_booster(
-        rows.astype(np.float64),
+        flat.astype(np.float64),
         label,
         inputs=inputs,
         parameters={**worlds_learner.PARAMETERS, **recipe.trees},
-        rounds=25,
+        rounds=40,
         seed=1,
         threads=1,
+        offset=np.full(len(label), -0.5),
     )
-    assert {"<=", "=="} <= set(booster.trees_to_dataframe()["decision_type"].dropna())
-    rows[:200] = np.round(rows[:200], 1)  # some on thresholds
-    rows[7, 14] = 31.0  # an offer that was never sent
-    np.testing.assert_array_equal(Forest(booster).raw(rows), booster.predict(rows, raw_score=True, num_threads=1))
-    assert Forest(booster).raw(rows[:0]).shape == (0,)
+    asked = set(booster.trees_to_dataframe()["split_feature"].dropna())
+    names = booster.feature_name()
+    assert any(names[at] in asked for at in worlds_learner.PERSON)
+    assert any(names[at] in asked for at in worlds_learner.OFFER)
+    forest = Forest(booster)
+    expected = booster.predict(flat, raw_score=True, num_threads=1)
+    np.testing.assert_array_equal(forest.raw(flat), expected)
+    assert forest.raw(flat[:0]).shape == (0,)
+    table = forest.table(rows, groups=groups, of_row=worlds_learner.PERSON, of_candidate=worlds_learner.OFFER)
+    np.testing.assert_array_equal(table.reshape(-1), expected)
+
+
+def test_a_day_s_features_are_of_the_kinds_that_a_table_takes_them_for() -> None:
+    race = Race(SMALL, NAMED["random"])
+    race.run()
+    features = race._features(SMALL.days, np.arange(100))
+    category = race.people.category
+    for at in range(features.shape[-1]):
+        column = features[..., at]
+        if at in worlds_learner.PERSON:
+            assert (column == column[:, :1, :1]).all()
+        elif at in worlds_learner.OFFER:
+            assert (column == column[:1]).all()
+        else:
+            for group in np.unique(category):
+                own = column[:, category == group]
+                assert (own == own[:, :1, :1]).all()
+
+
+@pytest.mark.parametrize("name", [contestant.name for contestant in CONTESTANTS])
+def test_a_day_is_decided_as_the_service_decides_one_customer(name: str) -> None:
+    rng, spec = np.random.default_rng(8), NAMED[name].spec
+    priorities_of = np.concatenate([np.zeros((60, 1)), rng.normal(0.2, 0.5, (60, 9))], axis=1)
+    priorities_of[:5, 3] = priorities_of[:5].max(axis=1)  # ties
+    priorities_of[5:10, 1:] = -1.0  # nothing is worth a contact
+    belief = None
+    if spec.explores_by == "evidence":
+        belief = Belief(
+            chance=rng.uniform(0.0, 0.4, (60, 9)),
+            gain=rng.uniform(5, 20, 9),
+            contacts=np.arange(9.0) * 300,
+            strength=100.0,
+        )
+    keys = [(name,) for name in "jihgfedcba"]
+    position = rng.random(60)
+    position[:3] = 1.0 - 2.0**-53
+    shares = shares_of(priorities_of, spec, belief)
+    index = drawn_of(shares, keys, position)
+    for row in range(60):
+        about = belief.of(row) if belief else None
+        expected = distribution(priorities_of[row].tolist(), 0, spec, widths=about)
+        np.testing.assert_allclose(shares[row], expected, rtol=0, atol=1e-12)
+        assert index[row] == draw(expected, keys, float(position[row]))
+    check(priorities_of, spec, belief, keys, Drawn(shares=shares, position=position, index=index))
+    wrong = Drawn(shares=shares, position=position, index=(index + 1) % 10)
+    with pytest.raises(RuntimeError, match="the service"):
+        check(priorities_of, spec, belief, keys, wrong)
+
+
+def test_the_model_alone_speaks_of_offers_of_categories_that_it_was_trained_on() -> None:
+    world = replace(SMALL, offers=8)
+    race = Race(world, NAMED["greedy"])
+    race._history(np.random.default_rng(0))
+    race.learner.morning(0)
+    category = race.people.category
+    assert category.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert race.learner.knows(np.arange(8), category).all()
+    race.learner._known[:] = [False, True, False, False, False, False, False, False]
+    assert race.learner.knows(np.arange(8), category).tolist() == [False, True, False, False, False, True, False, False]
 
 
 def test_what_nobody_can_know_is_in_no_feature() -> None:
@@ -191,7 +267,7 @@ def test_what_nobody_can_know_is_in_no_feature() -> None:
     assert race._features(3, who).shape == (50, 4, 2, len(worlds_learner.INPUTS))
 
 
-def test_an_outcome_is_known_when_it_arrives_and_learnt_from_when_its_window_has_closed() -> None:
+def test_an_outcome_is_known_and_learnt_from_when_it_arrives() -> None:
     race = Race(SMALL, NAMED["random"])
     one = np.array([7])
     sent = Sent(
@@ -212,11 +288,15 @@ def test_an_outcome_is_known_when_it_arrives_and_learnt_from_when_its_window_has
     race._morning(5)
     assert race.memory.accepted[7, race.people.category[1]] == 1.0
     assert race.memory.sated[7].sum() > 0.0, "the world knows at once"
+    for day, label in ((3, 0.0), (4, 0.0), (5, 1.0), (6, 1.0)):
+        known = race.log.known(day, SMALL.window_days)
+        assert known.label.tolist() == [label]
+        assert known.age.tolist() == [day - 2.0]
+        np.testing.assert_array_equal(known.rows, sent.rows)
     with pytest.raises(ValueError, match="concatenate"):
-        race.log.closed(5, SMALL.window_days)
-    rows, label = race.log.closed(6, SMALL.window_days)
-    assert label.tolist() == [1.0]
-    np.testing.assert_array_equal(rows, sent.rows)
+        race.log.known(2, SMALL.window_days)
+    half = Maturity(waits=np.array([1.0, 3.0]), window_days=4.0)
+    assert [race.log.known_rows(day, half) for day in (2, 3, 6)] == [0, 0, 1]
 
 
 def test_a_race_logs_the_probability_of_every_draw_and_repeats_itself() -> None:
@@ -230,19 +310,19 @@ def test_a_race_logs_the_probability_of_every_draw_and_repeats_itself() -> None:
     assert np.mean(one["expected"]) > np.mean(Race(SMALL, NAMED["random"]).run()["expected"])
 
 
-def test_the_policy_is_the_service_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_day_of_a_race_has_the_service_decide_its_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[PolicySpec] = []
 
-    def spy(rows: list[float], no_contact: int, spec: PolicySpec, **others: object) -> tuple[float, ...]:
+    def spy(rows: list[float], no_contact: int, spec: PolicySpec, **others: Any) -> tuple[float, ...]:
         seen.append(spec)
         assert no_contact == 0
         assert rows[0] == 0.0
-        return distribution(rows, no_contact, spec)
+        return distribution(rows, no_contact, spec, **others)
 
-    monkeypatch.setattr(worlds_loop, "distribution", spy)
+    monkeypatch.setattr(worlds_choice, "distribution", spy)
     race = Race(SMALL, NAMED["popularity"])
     race.run()
-    assert len(seen) == SMALL.days * SMALL.per_day
+    assert len(seen) == SMALL.days * worlds_choice.CHECKED
     assert {spec.kind for spec in seen} == {"epsilon"}
     assert len(CHANNEL_COST) == 2
 

@@ -23,6 +23,7 @@ def fit_booster(
     seed: int,
     threads: int,
     weight: FloatArray | None = None,
+    offset: FloatArray | None = None,
     valid: "tuple[FloatArray, FloatArray] | None" = None,
     patience: int = 30,
     report: Callable[[int, float], None] | None = None,
@@ -38,6 +39,7 @@ def fit_booster(
         seed: Of every draw.
         threads: LightGBM threads.
         weight: Row weights, shape (n,).
+        offset: Where the log-odds of each row start, shape (n,): the trees add to it, and their text does not hold it.
         valid: Matrix and label for early stopping.
         patience: Rounds without improvement on ``valid`` before it stops.
         report: Called every tenth round with (round, metric on ``valid``): the pruning hook.
@@ -53,7 +55,13 @@ def fit_booster(
         "verbosity": -1,
     }
     train = lgb.Dataset(
-        matrix, label=label, weight=weight, feature_name=names, categorical_feature=categories, free_raw_data=False
+        matrix,
+        label=label,
+        weight=weight,
+        init_score=offset,
+        feature_name=names,
+        categorical_feature=categories,
+        free_raw_data=False,
     )
     callbacks: list[Callable[..., Any]] = []
     valid_sets: list[lgb.Dataset] = []
