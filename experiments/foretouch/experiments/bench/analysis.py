@@ -53,13 +53,13 @@ class Plan:
     environments: Path | None = None
 
 
-def measure(plan: Plan, folder: Path, say: Say) -> Json:
+def measure(plan: Plan, folder: Path, tell: Say) -> Json:
     """Draws the tables, runs every party in turns, compares the answers.
 
     Args:
         plan: What to run.
         folder: For everything that is made; emptied by the caller.
-        say: Told what happens.
+        tell: Told what happens.
 
     Returns:
         The result as JSON values; ``targets`` says which of the project's targets hold, ``skipped`` which peers were
@@ -70,13 +70,13 @@ def measure(plan: Plan, folder: Path, say: Say) -> Json:
         NotReadyError: A job fails.
     """
     started, load = monotonic(), os.getloadavg()[0]
-    say("drawing the tables")
+    tell("drawing the tables")
     tables.write_experiment(folder, plan.rows)
     tables.write_wide(folder, plan.wide_rows)
     tables.write_scored(folder / "scored.parquet", plan.qini_rows)
     tables.write_scored(folder / "band.parquet", plan.band_rows)
     skipped: dict[str, str] = {}
-    pythons = {name: _environment(name, plan, skipped, say) for name in PACKAGES}
+    pythons = {name: _environment(name, plan, skipped, tell) for name in PACKAGES}
     experiment = {OURS: _own("estimate", folder), WHOLE: _own("experiment", folder)}
     scored = {OURS: _own("qini", folder)}
     if tea := pythons["tea-tasting"]:
@@ -87,8 +87,8 @@ def measure(plan: Plan, folder: Path, say: Say) -> Json:
         for name in (CAUSALML, SKLIFT):
             scored[name] = [uplift, str(PEER), name, str(folder / "scored.parquet")]
     found: Json = {
-        f"experiment of {plan.rows:,} rows, CUPED": _turns(experiment, plan.rounds, say),
-        f"Qini of {plan.qini_rows:,} rows": _turns(scored, plan.rounds, say),
+        f"experiment of {plan.rows:,} rows, CUPED": _turns(experiment, plan.rounds, tell),
+        f"Qini of {plan.qini_rows:,} rows": _turns(scored, plan.rounds, tell),
     }
     compare(*found.values())
     _save_aggregates(folder)
@@ -99,7 +99,7 @@ def measure(plan: Plan, folder: Path, say: Say) -> Json:
         f"Qini band of {plan.band_rows:,} rows x 200 draws": "band",
         "import of the statistics core": "import",
     }
-    alone = {what: _turns({OURS: _own(job, folder)}, plan.rounds, say)[OURS] for what, job in own.items()}
+    alone = {what: _turns({OURS: _own(job, folder)}, plan.rounds, tell)[OURS] for what, job in own.items()}
     return {
         "benchmark": "bench-analysis",
         "command": "foretouch bench analysis",
@@ -125,11 +125,11 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}"
 
 
-def _environment(name: str, plan: Plan, skipped: dict[str, str], say: Say) -> str | None:
+def _environment(name: str, plan: Plan, skipped: dict[str, str], tell: Say) -> str | None:
     if plan.environments is None:
         skipped[name] = "not asked for"
         return None
-    say(f"making the environment of {name}")
+    tell(f"making the environment of {name}")
     try:
         return str(peer_python(name, plan.environments))
     except NotReadyError as error:
@@ -149,11 +149,11 @@ def _save_aggregates(folder: Path) -> None:
     (folder / "aggregates.json").write_text(json.dumps(found.as_json()), encoding="utf-8")
 
 
-def _turns(parties: Mapping[str, Sequence[str]], rounds: int, say: Say) -> Json:
+def _turns(parties: Mapping[str, Sequence[str]], rounds: int, tell: Say) -> Json:
     taken: dict[str, list[Json]] = {name: [] for name in parties}
     for turn in range(rounds):
         for name, command in parties.items():
-            say(f"round {turn + 1} of {rounds}: {name}, {command[-2]}")
+            tell(f"round {turn + 1} of {rounds}: {name}, {command[-2]}")
             taken[name].append(run_job(command))
     return {name: figures(turns) for name, turns in taken.items()}
 

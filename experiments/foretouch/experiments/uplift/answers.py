@@ -45,11 +45,12 @@ def uplift_answers(found: UpliftResults, language: str) -> tuple[Answer, ...]:
         return tuple(answers)
     best = money.optimum
     low, high = (numbers.money(value, money.currency)[language] for value in best.ci)
+    flat = [whole(share, language) for share in best.flat]
     answers += [
         Answer(
             question=told("question_whom"),
             text=told("whom", share=whole(best.share, language)) if best.share > 0.0 else told("whom_nobody"),
-            details=(told("whom_detail", low=whole(best.flat[0], language), high=whole(best.flat[1], language)),),
+            details=(told("whom_detail_sharp" if flat[0] == flat[1] else "whom_detail", low=flat[0], high=flat[1]),),
         ),
         Answer(
             question=told("question_money"),

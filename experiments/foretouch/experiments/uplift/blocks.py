@@ -126,9 +126,9 @@ def _money(money: MoneyCurve, language: str, name: str) -> Block:
     ]
     shares = {key: whole(value, language) for key, value in zip(("first", "last"), best.share_ci, strict=True)}
     flat = {key: whole(value, language) for key, value in zip(("low", "high"), best.flat, strict=True)}
-    around = WORDS.text("money_sharp_sentence", language, **shares)
-    if best.flat[1] > best.flat[0]:
-        around = WORDS.text("money_flat_sentence", language, **flat, **shares)
+    sharp, steady = flat["low"] == flat["high"], shares["first"] == shares["last"]
+    around = WORDS.text("money_sharp_sentence" if sharp else "money_flat_sentence", language, **flat)
+    elsewhere = WORDS.text("money_steady_sentence" if steady else "money_spread_sentence", language, **shares)
     ends = {"low": told(best.ci[0]), "high": told(best.ci[1])}
     sentences = [
         WORDS.text(
@@ -140,6 +140,7 @@ def _money(money: MoneyCurve, language: str, name: str) -> Block:
             **ends,
         ),
         around,
+        elsewhere,
         WORDS.text("verdict_not_everyone" if best.beats_everyone else "verdict_everyone", language),
     ]
     rows = [
