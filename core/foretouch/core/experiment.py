@@ -51,6 +51,8 @@ class Metric(Contract):
     """Columns known before exposure whose groups are compared within and weighted by size (post-stratification)."""
     winsor: float | None = Field(default=None, gt=0.5, lt=1.0)
     """Upper quantile, over all arms pooled, at which values are capped."""
+    winsor_ignore_zero: bool = False
+    """Take that quantile of the values above zero: where most units have none, a cap over all of them would be zero."""
     q: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Which quantile, where ``kind`` is ``quantile``."""
     role: Literal["primary", "guardrail", "secondary"] = "secondary"

@@ -19,8 +19,8 @@ DEFINITIONS: dict[str, str] = {
     "end; p = min(anytime p / part, p / rest)",
     "ratio": "sum(numerator) / sum(denominator); delta method over units",
     "quantile": "linear interpolation; variance by Maritz and Jarrett (the bootstrap's limit); normal theory",
-    "winsor": "values above the upper quantile (linear) of all arms pooled count as that quantile; "
-    "of a ratio, the numerator",
+    "winsor": "values above the upper quantile (linear) of all arms pooled (where the spec says so, of those above "
+    "zero) count as that quantile; of a ratio, the numerator",
     "cluster": "CR1 sandwich, G/(G-1) x (N-1)/(N-2), t with G - 1 degrees of freedom",
     "anytime_ci": "asymptotic confidence sequence (arXiv 2103.06476v7), n = units of both arms, tightest at `tuning` "
     "units; valid at every look",
@@ -52,7 +52,7 @@ CHINESE: dict[str, str] = {
     "hybrid": "一部分错误率用于随时可看的置信序列，其余用于计划终点的一次检验；p = min(anytime p / 该部分, p / 其余)",
     "ratio": "分子之和 / 分母之和；按单位用 delta 法",
     "quantile": "线性插值；方差用 Maritz-Jarrett 法（自助法的极限）；正态理论",
-    "winsor": "高于全部分组合并后上分位数（线性）的值按该分位数计；比率指标仅限分子",
+    "winsor": "高于全部分组合并后上分位数（线性；如方案注明，则仅取大于零的值）的值按该分位数计；比率指标仅限分子",
     "cluster": "CR1 稳健方差，G/(G-1) × (N-1)/(N-2)，t 取 G - 1 个自由度",
     "anytime_ci": "渐近置信序列（arXiv 2103.06476v7），n 为两组单位数之和，在 `tuning` 个单位处最窄；每次查看均有效",
     "anytime_p": "本次查看的值；cumulative[] 中为迄今最小值",

@@ -192,6 +192,17 @@ def column_of(metric: Metric) -> str:
     return metric.column or metric.name
 
 
+def cap_of(values: Floats, metric: Metric) -> float:
+    """Where a winsorised metric is capped: numpy's linear quantile of all arms' values, or of those above zero.
+
+    Args:
+        values: Finite, shape (n,), at least one.
+        metric: With ``winsor``.
+    """
+    above = values[values > 0.0] if metric.winsor_ignore_zero else values
+    return float(np.quantile(above if len(above) else values, metric.winsor or 1.0))
+
+
 def metric_rows(units: Units, metric: Metric) -> MetricRows:
     """The checked columns of one metric.
 
@@ -209,6 +220,6 @@ def metric_rows(units: Units, metric: Metric) -> MetricRows:
         raise Refused("strata_not_offered")
     cap = uncapped = None
     if metric.winsor is not None and len(columns[0]):
-        cap, uncapped = float(np.quantile(columns[0], metric.winsor)), columns[0]
+        cap, uncapped = cap_of(columns[0], metric), columns[0]
         columns[0] = np.minimum(columns[0], cap)
     return MetricRows(columns=np.column_stack(columns), lead=lead, cap=cap, uncapped=uncapped)

@@ -21,7 +21,7 @@ from foretouch.core.schema import Contract, Time
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.analyze import Context, analyze
 from foretouch.experiments.analysis.effects import t_quantile
-from foretouch.experiments.analysis.table import column_of
+from foretouch.experiments.analysis.table import cap_of, column_of
 from foretouch.experiments.log.frame import Frame, build_frame
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import LANGUAGES, Catalogue, Phrase
@@ -169,7 +169,8 @@ def _capped(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     if metric.winsor is None or metric.kind != "mean" or rows.empty:
         return rows
     column = column_of(metric)
-    return rows.assign(**{column: rows[column].clip(upper=float(rows[column].quantile(metric.winsor)))})
+    values = rows[column].to_numpy(dtype=float)
+    return rows.assign(**{column: np.minimum(values, cap_of(values, metric))})
 
 
 def _context(frame: Frame) -> Context:

@@ -4,6 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from foretouch.core.errors import NotReadyError
@@ -12,7 +13,7 @@ from foretouch.experiments.analysis.aggregates import Moments
 from foretouch.experiments.analysis.contrasts import pair_of_moments
 from foretouch.experiments.analysis.plan_of_looks import prices_of
 from foretouch.experiments.analysis.power import detectable, units_needed
-from foretouch.experiments.analysis.table import column_of
+from foretouch.experiments.analysis.table import cap_of, column_of
 from foretouch.experiments.log.measures import measure, members_of, metric_measures
 from foretouch.experiments.results import Price
 from foretouch.experiments.specs import spec_of
@@ -97,7 +98,8 @@ def design(workspace: Workspace, key: str, *, now: datetime, power: float) -> Pl
                 continue
             values = pd.DataFrame(columns)[names]
             if metric.winsor is not None:
-                values[names[0]] = values[names[0]].clip(upper=float(values[names[0]].quantile(metric.winsor)))
+                capped = values[names[0]].to_numpy(dtype=float)
+                values[names[0]] = np.minimum(capped, cap_of(capped, metric))
             moments = Moments.of(values.to_numpy(dtype=float))
             estimate = pair_of_moments(metric.replace(covariates=()), moments, moments).control
             plans.append(
