@@ -14,7 +14,7 @@ from foretouch.core.errors import ConfigError
 from foretouch.core.state.access import create_key
 from foretouch.core.state.opening import open_state
 from foretouch.core.workspace import CONFIG_FILE, Workspace
-from foretouch.features import templates
+from foretouch.features import template_experiments, template_rules, templates
 from foretouch.features.ingest import Say, ingest_tables
 from foretouch.features.sample import NOW, ZONE, complete_journey
 from foretouch.features.schemas import literal
@@ -92,22 +92,22 @@ def initialise(
 
 def _own_files(name: str) -> dict[str, str]:
     return {
-        "policy.toml": templates.POLICY,
-        "contact_policy.toml": templates.contact_policy("UTC"),
-        "engagement_policy.toml": templates.ENGAGEMENT_POLICY,
-        "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
-        "experiments/portfolio.toml.example": templates.portfolio("purchase"),
+        "policy.toml": template_rules.POLICY,
+        "contact_policy.toml": template_rules.contact_policy("UTC"),
+        "engagement_policy.toml": template_rules.ENGAGEMENT_POLICY,
+        "experiments/portfolio-holdout.toml": template_experiments.holdout("purchase"),
+        "experiments/portfolio.toml.example": template_experiments.portfolio("purchase"),
         CONFIG_FILE: templates.own_config(name),
     }
 
 
 def _sample_files() -> dict[str, str]:
     return {
-        "policy.toml": templates.POLICY,
-        "contact_policy.toml": templates.contact_policy(ZONE),
-        "engagement_policy.toml": templates.ENGAGEMENT_POLICY,
-        "experiments/portfolio-holdout.toml": templates.holdout("purchase"),
-        "experiments/portfolio.toml": templates.portfolio("purchase"),
+        "policy.toml": template_rules.POLICY,
+        "contact_policy.toml": template_rules.contact_policy(ZONE),
+        "engagement_policy.toml": template_rules.ENGAGEMENT_POLICY,
+        "experiments/portfolio-holdout.toml": template_experiments.holdout("purchase"),
+        "experiments/portfolio.toml": template_experiments.portfolio("purchase"),
         CONFIG_FILE: templates.complete_journey_config((NOW - utc_now()).total_seconds()),
     }
 

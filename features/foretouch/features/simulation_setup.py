@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from foretouch.features import templates
+from foretouch.features import template_experiments
 from foretouch.features.simulation_world import CATEGORIES, RESPONSE_DAYS
 
 EXPERIMENT = "contact-or-not"
@@ -24,7 +24,7 @@ def setup_files(*, customers: int, days: int, seed: int, end: datetime) -> dict[
         "policy.toml": _POLICY,
         "contact_policy.toml": _CONTACT_POLICY,
         f"experiments/{EXPERIMENT}.toml": _experiment(end),
-        "experiments/portfolio.toml": templates.portfolio("purchase"),
+        "experiments/portfolio.toml": template_experiments.portfolio("purchase"),
         "assumptions.toml": _assumptions(customers, days, seed),
     }
 

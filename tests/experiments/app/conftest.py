@@ -3,15 +3,21 @@
 import fcntl
 import http.client
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from compileall import compile_dir
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+from zipfile import ZipFile
 
 import pytest
 
 from foretouch.core.workspace import Workspace
 from tests.serving.service.world import Service, build_world, copy_world, make_key, serving
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +145,26 @@ def _furnished(workspace: Workspace) -> None:
 
 
 @pytest.fixture(scope="session")
-def service(world: Workspace) -> Iterator[Service]:
-    """The service on it."""
-    with serving(world) as running:
-        yield running
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an installed wheel of this checkout holds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    compile_dir(folder / "site", quiet=2)  # as an installer does: else every process of the service does it for itself
+    return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def service(world: Workspace, installed: Path) -> Iterator[Service]:
+    """The service on it, run from the wheel: a template or catalogue that is left out of it is missed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(installed))
+        with serving(world) as running:
+            patch.delenv("PYTHONPATH")
+            yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Every sentence in both languages, with the same values; every sentence of a template is there."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
 
@@ -23,7 +25,9 @@ from foretouch.experiments.app.site import SPOKEN
 from foretouch.experiments.app.view import NAV
 from foretouch.experiments.app.what_if_page import WHYS
 from foretouch.experiments.app.words import WORDS, say
+from foretouch.experiments.app.words_notes import SAID, told
 
+ROOT = Path(__file__).resolve().parents[3]
 APP = Path(words.__file__).parent
 TEMPLATES = {path.name: path.read_text("utf-8") for path in (APP / "templates").glob("*.j2")}
 SOURCES = {path.name: path.read_text("utf-8") for path in APP.glob("*.py") if not path.name.startswith("words")}
@@ -74,6 +78,31 @@ def test_a_name_that_nobody_foresaw_is_shown_as_it_is() -> None:
     assert say("zh", "metric_new_thing") == "new_thing"
     with pytest.raises(KeyError):
         say("en", "sign_inn")
+
+
+def written() -> Iterator[str]:
+    """Every string of the parts that write notes and errors."""
+    for part in ("training/foretouch", "serving/foretouch/serving/models", "core/foretouch/core"):
+        for path in (ROOT / part).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def test_notes_of_cards_and_reasons_of_the_loader_are_told_in_chinese() -> None:
+    assert told("bundle offer 3: model.txt was altered (SHA-256 differs)", "zh") == (
+        "模型包 offer 3：model.txt 已被改动（SHA-256 不一致）",
+        "zh-CN",
+    )
+    bands = "Bands: the thresholds are the scores that 20% (warm), 5% (hot) of the calibration rows reach."
+    assert told(bands, "zh") == ("分档：阈值为校准数据中有 20% (warm), 5% (hot) 的行达到的评分。", "zh-CN")
+    assert told(bands, "en") == (bands, "en")
+    assert told("what nobody foresaw", "zh") == ("what nobody foresaw", "en")
+    text = "\n".join(written())
+    for english, chinese in SAID.items():
+        assert placeholders(chinese) <= placeholders(english)
+        ends = [part[-20:] for part in re.split(r"{\w}", english.rstrip(".")) if len(part) > 8]
+        assert any(end in text for end in ends), f"nobody writes this any more: {english}"
 
 
 def test_a_chart_says_as_attributes_what_its_style_said() -> None:

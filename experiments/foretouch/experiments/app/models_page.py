@@ -13,6 +13,7 @@ from foretouch.core.errors import NotFoundError
 from foretouch.core.state.access import read_audit
 from foretouch.experiments.app.site import Site
 from foretouch.experiments.app.visit import Visit
+from foretouch.experiments.app.words_notes import told
 from foretouch.serving.web.pages import PageAnswer
 from foretouch.training.gate.words import chinese
 
@@ -46,11 +47,13 @@ def show(site: Site, visit: Visit) -> PageAnswer:
     drift = _drift(site.workspace.reports / "drift.json")
     folders = sorted(path for path in site.workspace.bundles.glob("*") if path.is_dir())
     models = [_model(site, folder, gates, drift, visit.language) for folder in folders if _NAME.fullmatch(folder.name)]
+    readiness = site.plane.readiness()
     return site.render(
         visit,
         "models",
         models=[item for item in models if item is not None],
-        readiness=site.plane.readiness(),
+        readiness=readiness,
+        refused={name: told(why, visit.language)[0] for name, why in readiness["refused"].items()},
         drift=drift,
         now=site.plane.clock.now(),
     )
@@ -87,6 +90,7 @@ def _model(
         "name": folder.name,
         "champion": champion if "champion" in champion["aliases"] else None,
         "card": card,
+        "notes": [told(note, language) for note in card.notes],
         "versions": versions,
         "comparisons": _comparisons(card),
         "metrics": [(name, card.metrics[name]) for name in MAIN_METRICS if name in card.metrics],

@@ -358,7 +358,7 @@ SHELL: dict[str, tuple[str, str]] = {
     ),
     "pictures": ("Pictures", "图表"),
     "picture_of": ("{name} of the {model} model", "{model}模型的{name}"),
-    "card_notes": ("Notes on the model card", "模型卡备注（英文）"),
+    "card_notes": ("Notes on the model card", "模型卡备注"),
     "no_models": ("No model yet", "还没有模型"),
     "no_models_note": (
         "Decisions are made by known rates and the offers' own values.",

@@ -1,0 +1,139 @@
+"""What other parts wrote in English, found again by its pattern and said in Chinese: notes on cards, loaders' errors.
+
+A card keeps one language, for it is also read by programs and in MLflow. A sentence that nobody has put here stays as
+it was written, and the page marks it as English for a screen reader.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+SAID: Final[Mapping[str, str]] = {
+    # cards of every model
+    "Judged: the model fitted through {a}, on the rows after it; all figures are its own. Served: the same parameters"
+    " fitted again with these rows, through {b}; no row is left to judge it by.": (
+        "评估对象：用截至 {a} 的数据拟合的模型，以其后的数据检验，所有指标均属于它。实际使用：以相同参数加入这些数据后"
+        "重新拟合的模型，数据截至 {b}；没有剩余数据可再检验它。"
+    ),
+    "Bands: the thresholds are the scores that {a} of the calibration rows reach.": (
+        "分档：阈值为校准数据中有 {a} 的行达到的评分。"
+    ),
+    "Intervals: 95 % for the rate among customers with such a score (Jeffreys), from the calibration part.": (
+        "区间：同等评分客户发生率的 95% 区间（Jeffreys），依据校准数据。"
+    ),
+    # value
+    "The score is revenue, not margin; margin = revenue x margin_rate.": (
+        "评分为收入而非毛利；毛利 = 收入 × margin_rate。"
+    ),
+    "Intervals: where the revenue of four in five customers with such a score falls (80 %).": (
+        "区间：同等评分的客户中，五分之四的收入落在其中（80%）。"
+    ),
+    "Bands: high is the score that {a} % of the calibration rows reach, medium {b} %.": (
+        "分档：校准数据中 {a}% 的行达到“高”，{b}% 达到“中”。"
+    ),
+    # offer
+    "Propensity is acceptance by customers who were sent the offer, before the offer ends.": (
+        "接受概率指收到优惠的客户在优惠结束前接受的概率。"
+    ),
+    "Uplift is not identified: past campaigns were targeted, and no selection probability is on record, so who would"
+    " have accepted without being sent anything is not known.": (
+        "增量无法识别：历史活动是定向发送的，且没有记录选择概率，因此无从得知不发送时谁也会接受。"
+    ),
+    "Uplift is not identified by this model: it is learnt from sends alone, and holds no occasion without a contact.": (
+        "此模型无法识别增量：它只从发送中学习，其中没有不触达的情形。"
+    ),
+    "Trees chosen on calibrate, then fitted on fit and calibrate together; calibrated on customer folds.": (
+        "树的数量由校准数据选定，再以拟合与校准数据一起拟合；概率按客户分组校准。"
+    ),
+    "{a} bootstrap members for Thompson sampling: fitted on other weights of the same customers.": (
+        "{a} 个自助法成员用于 Thompson 抽样：以同一批客户的不同权重拟合。"
+    ),
+    "Order per customer (ndcg, hit_rate_1): of {a} who accepted some later sends.": (
+        "每位客户的排序（ndcg、hit_rate_1）：依据接受过部分后续发送的 {a} 名客户。"
+    ),
+    # send time
+    "Shares measure when customers are active; they say nothing about the effect of sending at an hour.": (
+        "份额表示客户何时活跃，并不说明在某一小时发送的效果。"
+    ),
+    "Trees are used: {a} nats per event on the calibrate part.": "使用树模型：在校准数据上每个事件 {a} nats。",
+    "Trees are not used: {a} nats per event on the calibrate part.": "未使用树模型：在校准数据上每个事件 {a} nats。",
+    "The effect of sending at an hour is not identified: {a} Every hour is believed to do alike.": (
+        "无法识别按小时发送的效果：{a} 因此视各小时效果相同。"
+    ),
+    "The effect of sending at an hour is identified: {a}.": "可以识别按小时发送的效果：{a}。",
+    "No difference between hours held up on held-out customers: every multiplier is 1.": (
+        "在留出的客户上未发现各小时之间的差异：所有系数均为 1。"
+    ),
+    # uplift
+    "Uplift is the chance of the goal with a contact less that without, in the window of the decision; later contacts"
+    " within the window count with the first.": (
+        "增量指在决策的观察期内，触达时达成目标的概率减去不触达时的概率；观察期内后续的触达计入首次触达。"
+    ),
+    "Controls are paired with an offer that contacts like them had; offers with few contacts are drawn towards the"
+    " others.": "对照客户与相似客户所得的优惠配对；触达较少的优惠向其他优惠收缩。",
+    "Features that earlier contacts write (sends, responses) are no inputs: who is held out has none.": (
+        "由以往触达产生的特征（发送、回应）不作为输入：对照客户没有这些特征。"
+    ),
+    "The interval of a person is that of people with the same score: spread of the cross-fitted models, error of the"
+    " average and of the slope, and what it may not show.": (
+        "个人的区间即同等评分人群的区间：包括交叉拟合模型的离散、均值与斜率的误差，以及可能未显示的部分。"
+    ),
+    "Learner {a}: lowest DR loss on customers left out.": "学习方法 {a}：在留出客户上的 DR 损失最低。",
+    "Overlap: contacts are told from controls with AUC {a} (0.5 is a coin); the input that differs most is {b}, by {c}"
+    " standard deviations.": (
+        "重叠：区分触达与对照的 AUC 为 {a}（0.5 即无法区分）；差异最大的输入为 {b}，相差 {c} 个标准差。"
+    ),
+    "A contact raises the chance of the goal by {a} on average ({b} to {c}, 95 %).": (
+        "触达使达成目标的概率平均变化 {a}（95% 区间 {b} 至 {c}）。"
+    ),
+    "The order of its scores is better than random: Qini {a} goals per person ({b} to {c}); {d}.": (
+        "评分排序优于随机：Qini 为每人 {a}（{b} 至 {c}）；噪声评分约有 2.5% 的机会被误判为更好。"
+    ),
+    "The order of its scores cannot be told from random: Qini {a} goals per person ({b} to {c}); {d}.": (
+        "评分排序与随机无法区分：Qini 为每人 {a}（{b} 至 {c}）；噪声评分约有 2.5% 的机会被误判为更好。"
+    ),
+    "In {a} of {b} tenths by score the 95 % interval of the measured uplift holds the predicted one.": (
+        "按评分分为 {b} 组，其中 {a} 组实测增量的 95% 区间包含预测值。"
+    ),
+    "Contacting the {a} with the largest expected gain brings {b} per 1,000 people after costs ({c} to {d}), beside"
+    " nobody.": "联系预期收益最高的 {a}，与不联系任何人相比，扣除成本后每 1,000 人带来 {b}（{c} 至 {d}）。",
+    "No effect is claimed: the figures on later rows describe how contacts and others differ, whatever the cause.": (
+        "不作效果声明：后续数据上的指标只描述触达与其他客户的差异，不论原因为何。"
+    ),
+    "Warning, observational data: {a}.": "警告，非随机数据：{a}。",
+    # why a bundle is not loaded
+    "bundle {a}: manifest cannot be read ({b})": "模型包 {a}：清单无法读取（{b}）",
+    "bundle {a}: files {b} are missing or unexpected": "模型包 {a}：文件 {b} 缺失或多余",
+    "bundle {a}: {b} was altered (SHA-256 differs)": "模型包 {a}：{b} 已被改动（SHA-256 不一致）",
+    "bundle {a}: its card says it is {b}": "模型包 {a}：其卡片声明为 {b}",
+    "bundle {a} does not reproduce its golden rows": "模型包 {a} 无法重现其校验数据的结果",
+    "bundle {a} does not reproduce its calibrated golden rows": "模型包 {a} 无法重现其校验数据的校准结果",
+    "bundle {a}: its members do not reproduce their golden rows": "模型包 {a}：其成员模型无法重现校验数据的结果",
+    "bundle {a}: its purchase model cannot be read: {b}": "模型包 {a}：购买模型无法读取：{b}",
+}
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Sentences with the most words of their own first, so that a general one never takes a special one's place."""
+    ordered = sorted(SAID.items(), key=lambda pair: -len(re.sub(r"{\w}", "", pair[0])))
+    return tuple(
+        (re.compile(re.sub(r"\\{(\w)\\}", r"(?P<\1>.+)", re.escape(english)), re.DOTALL), translated)
+        for english, translated in ordered
+    )
+
+
+def told(text: str, language: str) -> tuple[str, str]:
+    """A sentence in the reader's language where it is known, and the language that it is in.
+
+    Args:
+        text: As it was written, in English.
+        language: ``en`` or ``zh``.
+    """
+    if language == "zh":
+        for pattern, translated in _patterns():
+            found = pattern.fullmatch(text)
+            if found:
+                return translated.format(**found.groupdict()), "zh-CN"
+    return text, "en"
