@@ -19,6 +19,7 @@ from foretouch.training.gate import Check, Gate
 from foretouch.training.gate.calibrated import Figure, Spread, error_beyond_chance, mean_ratio, slope
 from foretouch.training.gate.groups import MISSING, fairness_report, groups_of, segment_features
 from foretouch.training.gate.latency import median_milliseconds
+from foretouch.training.gate.words import chinese
 from foretouch.training.pipeline import Trained, train, training_run
 from foretouch.training.promotion import PromotionRefusedError, promote, rollback
 from foretouch.training.task import Dataset, Fitted, FloatArray, Split, TrainingRun
@@ -157,10 +158,22 @@ def test_the_same_model_again_is_no_worse_than_the_champion(workspace: Workspace
     found = again.card.extras["gate"]
     assert found["champion"] == champion.card.version
     assert {line["metric"]: line["difference"] for line in found["comparisons"]} == {"log_loss": 0.0, "auc": 0.0}
+    back = found["backtest"]
+    assert back["version"] == champion.card.version
+    assert back["rows"] == found["rows_later_than_champion"]
+    assert back["ratio"] == pytest.approx(back["observed"] / back["predicted"])
+    assert back["low"] < back["ratio"] < back["high"]
+    assert back["metrics"]["log_loss"] == pytest.approx(found["comparisons"][0]["reference"])
+    assert back["then"]["log_loss"] == champion.card.metrics["log_loss"]
+    page = (again.reports / "card.md").read_text("utf-8")
+    assert f"What champion {champion.card.version} foretold" in page
     moved = promote(workspace, "churn", force=True)
     assert moved.table is not None
     beside = [row for row in moved.table.rows if row.check == "champion"]
     assert [row.passed for row in beside] == [True, True]
+    (told,) = [row for row in moved.table.rows if row.check == "backtest"]
+    assert told.passed is None
+    assert chinese(told.figure).startswith("预测 ")
     assert {row.check for row in moved.table.rows} >= {"baseline", "calibration", "segment", "latency"}
     assert rollback(workspace, "churn").version == champion.card.version
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from foretouch.core.bundle import ModelCard
 from foretouch.core.models import ModelName
+from foretouch.training.gate.backtest import BACKTEST, backtest_page
 from foretouch.training.log.skew_card import skew_page
 from foretouch.training.task import Comparison, Evaluation, Fitted, Split
 
@@ -102,6 +103,7 @@ def card_page(card: ModelCard) -> str:
         f"- data SHA-256: `{card.data_sha256}`; seed {card.seed}; MLflow run `{card.mlflow_run_id}`",
         *_log_kinds(card),
         *skew_page(card),
+        *backtest_page(card.extras.get("gate", {}).get(BACKTEST)),
         "",
         "## Parameters",
         "",

@@ -11,6 +11,7 @@ import numpy as np
 
 from foretouch.core.bundle import Bundle, read_aliases, read_bundle
 from foretouch.core.errors import BundleError, NotFoundError
+from foretouch.training.gate.backtest import BACKTEST, backtest
 from foretouch.training.gate.calibrated import Figure, Spread, error_beyond_chance, mean_ratio, slope
 from foretouch.training.gate.groups import fairness_report, groups_of, segment_features
 from foretouch.training.gate.scoring import (
@@ -75,6 +76,7 @@ def _beside_champion(
     except (KeyError, ValueError) as error:
         return {**found, "not_compared": say("cannot_score", error=error)}
     part = rows_of(split.test, unseen)
+    found[BACKTEST] = backtest(bundle.card, part, theirs[unseen], seed=run.seed)
     if part.label.min() == part.label.max():
         return {**found, "not_compared": say("alike")}
     lines = compare_models(run, task.name, part, score[unseen], theirs[unseen], target=fitted.target)

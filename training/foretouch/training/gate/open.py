@@ -12,6 +12,7 @@ from foretouch.core.state.log import count_decisions
 from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
 from foretouch.training.card import comparisons_of
+from foretouch.training.gate.backtest import BACKTEST
 from foretouch.training.gate.latency import median_milliseconds
 from foretouch.training.gate.later import figure_of, gate_figures
 from foretouch.training.gate.routine import changes_beside
@@ -51,7 +52,8 @@ def open_gate(workspace: Workspace, model: ModelName, card: ModelCard, *, champi
     other = None if champion == card.version else champion
     evidence = _policy(workspace, model, card, other)
     figures = gate_figures(card.extras)
-    rows = [*_baselines(card), *_beside(workspace, figures, other), *_calibration(workspace, card, figures)]
+    rows = [*_baselines(card), *_beside(workspace, figures, other), *_backtest(figures, other)]
+    rows += [*_calibration(workspace, card, figures)]
     rows += [*_segments(workspace, card, figures), *_latency(workspace, model, card, other), *evidence.rows]
     return Gate(
         model=model,
@@ -116,6 +118,22 @@ def _beside(workspace: Workspace, figures: Any, champion: str | None) -> Iterato
             bound=say("worse_bound_of", margin=f"{margin:.0%}", allowed=f"{allowed:.4g}"),
             why="" if passed else say("may_be_worse", worst=f"{worst:.4g}"),
         )
+
+
+def _backtest(figures: Any, champion: str | None) -> Iterator[Check]:
+    """How the champion has kept its word since its data; it decides nothing about the challenger."""
+    found = (figures or {}).get(BACKTEST)
+    if champion is None or not found or found["version"] != champion:
+        return
+    shown = {name: f"{found[name]:.4g}" for name in ("predicted", "observed")}
+    shown |= {name: f"{found[name]:.2f}" for name in ("ratio", "low", "high")}
+    yield Check(
+        check="backtest",
+        what=say("backtest", version=champion),
+        passed=None,
+        figure=say("backtest_figure", rows=found["rows"], **shown),
+        bound=say("informs"),
+    )
 
 
 def _not_compared(figures: Any, champion: str, least: int) -> str:

@@ -16,7 +16,8 @@ class Check:
     """One row.
 
     Attributes:
-        check: Its name: ``baseline``, ``champion``, ``calibration``, ``segment``, ``latency``, ``policy``.
+        check: Its name: ``baseline``, ``champion``, ``backtest``, ``calibration``, ``segment``, ``latency`` or
+            ``policy``.
         what: What was looked at, e.g. ``log_loss beside points_rule``.
         passed: None only informs.
         figure: What was found, in words.

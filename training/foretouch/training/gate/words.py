@@ -24,6 +24,15 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "fairness: share selected over the largest group's",
         "公平性：各群体入选比例与入选比例最高的群体之比",
     ),
+    "backtest": (
+        "what champion {version} foretold, beside what happened since",
+        "现用版本 {version} 的预测与此后的实际结果",
+    ),
+    "backtest_figure": (
+        "foretold {predicted}, happened {observed}: ratio {ratio} [{low}, {high}], {rows} rows",
+        "预测 {predicted}，实际 {observed}：比值 {ratio}，区间 [{low}, {high}]，{rows} 行",
+    ),
+    "informs": ("none: it tells of the champion", "无：仅说明现用版本的表现"),
     "latency": ("median time of one score", "单次评分耗时（中位数）"),
     "policy": ("earned on the decision log", "按决策日志估算的收益"),
     # what was found
@@ -112,6 +121,7 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
 NAMES: Final[Mapping[str, str]] = {
     "baseline": "基准",
     "champion": "现用版本",
+    "backtest": "回测",
     "calibration": "校准",
     "segment": "群体",
     "latency": "耗时",
