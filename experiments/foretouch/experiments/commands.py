@@ -9,6 +9,7 @@ import typer
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.core.groups import command_group
 from foretouch.experiments import commands_bench, commands_insights, commands_log
+from foretouch.experiments.commands_aa import aa
 from foretouch.experiments.commands_policy_page import policy
 from foretouch.experiments.commands_uplift import uplift
 
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     group.command("analyze")(analyze)
     group.command("report")(report)
     group.command("design")(design)
+    group.command("aa")(aa)
     group.command("uplift")(uplift)
     commands_log.register(group)
     group.command("policy")(policy)

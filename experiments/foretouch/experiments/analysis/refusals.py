@@ -23,6 +23,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "group “{column}” has {value} with a complete window, at least 2 are needed",
         "zh": "分组“{column}”中观察期已满的只有 {value} 个，至少需要 2 个",
     },
+    "too_few_different": {
+        "en": "only {value} units have another value of {column} than all others, at least 20 are needed",
+        "zh": "{column} 仅有 {value} 个单位的数值与其他单位不同，至少需要 20 个",
+    },
+    "too_few_splits": {
+        "en": "{value} of the splits could not be analysed: an arm had too little in it",
+        "zh": "有 {value} 次拆分无法分析：某一组的数据太少",
+    },
     "zero_variance": {
         "en": "every unit has the same value, so there is nothing to compare",
         "zh": "所有单位的数值都相同，无法比较",

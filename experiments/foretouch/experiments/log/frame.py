@@ -91,7 +91,7 @@ def build_frame(
     clean = [item for item in exposures if len(item.arms) == 1]
     mature = [item for item in clean if item.at + longest <= now]
     mismatched = sum(item.arm != item.assigned for item in exposures)
-    ready, measures = _columns(spec, windows)
+    ready, measures = measured(spec, windows)
     with closing(connect(workspace)) as connection:
         units = pd.DataFrame(
             {"unit": [item.unit for item in mature], "customer_id": [item.customer_id for item in mature]}
@@ -145,7 +145,7 @@ def build_frame(
     )
 
 
-def _columns(spec: ExperimentSpec, windows: Mapping[str, float]) -> tuple[ExperimentSpec, dict[str, Measure]]:
+def measured(spec: ExperimentSpec, windows: Mapping[str, float]) -> tuple[ExperimentSpec, dict[str, Measure]]:
     """Gives every measure a column of its own, and a spec that names those columns.
 
     Two metrics may count one event over different windows, so that a measure's column carries its metric's name.
