@@ -1,7 +1,8 @@
 """``make screens``: pictures of the demo's pages, both languages, on a desk and on a phone, to look at.
 
 Reports of every experiment of the demo's workspaces are made anew and photographed as they open (what is above the
-fold) and whole. Pictures land in ``.demo/screens``. Whoever has other pages to show adds them to ``PAGES``.
+fold) and whole; then a service is started on each workspace, and every page of it is photographed. Pictures land in
+``.demo/screens``. Whoever has other pages to show adds them to ``PAGES``.
 """
 
 import base64
@@ -13,7 +14,9 @@ from foretouch.core.errors import ForetouchError
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.log.experiment import analyze_experiment
 from foretouch.experiments.report.page import write_reports
+from tests.experiments.app.screens import take
 from tests.experiments.report.chromium import Browser, find_chromium
+from tests.serving.service.world import serving
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / ".demo"
@@ -45,6 +48,14 @@ def photograph(browser: Browser, page: Path, out: Path) -> None:
         browser.screenshot(out / f"{page.stem}.{size}-whole.png")
 
 
+def photograph_service(place: Path, out: Path) -> None:
+    """Every page of a service on a workspace, once nothing on it is being worked out."""
+    key = (place / "secrets" / "api.key").read_text(encoding="utf-8").strip()
+    with serving(Workspace.open(place), key=key) as running:
+        for complaint in take(running.base, key, out):
+            print(f"{place.name}: the browser says: {complaint}", file=sys.stderr)
+
+
 def main() -> int:
     """Makes the pages and their pictures; 1 where there is nothing to show or no browser."""
     program = find_chromium()
@@ -62,6 +73,8 @@ def main() -> int:
             for make in PAGES:
                 for page in make(Workspace.open(place), folder):
                     photograph(browser, page, folder)
+    for place in places:
+        photograph_service(place, OUT / place.name / "app")
     print(f"look at {OUT.relative_to(ROOT)}: {len(list(OUT.rglob('*.png')))} pictures")
     return 0
 

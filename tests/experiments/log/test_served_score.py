@@ -94,7 +94,7 @@ def test_what_cannot_tell_is_not_shown(plant: Any) -> None:
     assert analyze_experiment(made.workspace, "spring", now=made.now).uplift == {}
     with pytest.raises(NotReadyError, match="the uplift model in force has no score for 100 people"):
         judge_experiment(made.workspace, "spring", now=made.now)
-    with pytest.raises(NotReadyError, match="'shoe_size' is no score"):
+    with pytest.raises(NotReadyError, match="'shoe_size' was not known of the people of spring"):
         judge_experiment(made.workspace, "spring", score="shoe_size", now=made.now)
     write_uplift_model(made, trained_days=1.0, version="v2", identified=False)
     assert analyze_experiment(made.workspace, "spring", now=made.now).uplift == {}

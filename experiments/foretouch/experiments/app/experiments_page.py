@@ -129,13 +129,19 @@ def _left(
         return {"kind": "decided"}
     if primary is not None and primary["sample_left"] is not None:
         seen = primary["sample_left"]
-        return {"kind": "now", "n": seen["units_left"], "lift": seen["smallest_lift"], "days": None}
+        return {"kind": "now", "n": _about(seen["units_left"]), "lift": seen["smallest_lift"], "days": None}
     if verdict["more_units"] is not None:
         return {"kind": "verdict", "n": verdict["more_units"], "days": verdict["more_days"]}
     needed = None if planned is None else planned["units"].get(LIFT)
     if needed is None or counted is None:
         return None
-    return {"kind": "plan", "n": max(needed - counted, 0)}
+    return {"kind": "plan", "n": _about(max(needed - counted, 0))}
+
+
+def _about(units: int) -> int:
+    """Rounded up to two figures: nobody knows it better."""
+    step = int(10 ** max(len(str(units)) - 2, 0))
+    return -(-units // step) * step
 
 
 def _planned(plan: list[dict[str, Any]], metric: str | None) -> dict[str, Any] | None:

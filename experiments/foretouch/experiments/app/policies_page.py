@@ -11,6 +11,7 @@ from foretouch.experiments.app.site import Site
 from foretouch.experiments.app.stamp import log_stamp
 from foretouch.experiments.app.tables import json_file
 from foretouch.experiments.app.visit import Visit
+from foretouch.experiments.app.words_notes import told_failure
 from foretouch.serving.web.pages import PageAnswer
 
 SAMPLES = (1000, 5000, 20_000)
@@ -48,7 +49,9 @@ def show(site: Site, visit: Visit) -> PageAnswer:
         arms=arms,
         offers=site.plane.settings.current.offers_by_id,
         refresh=COME_BACK if pending else 0,
-        **{name: shown[name] for name in ("html", "failure", "pending")},
+        html=shown["html"],
+        pending=shown["pending"],
+        failure=told_failure(shown["failure"], visit.language),
     )
 
 

@@ -12,6 +12,7 @@ from foretouch.experiments.app.site import Site
 from foretouch.experiments.app.stamp import log_stamp
 from foretouch.experiments.app.tables import json_file
 from foretouch.experiments.app.visit import Visit
+from foretouch.experiments.app.words_notes import told_failure
 from foretouch.serving.web.pages import PageAnswer
 
 SERVED = "uplift_model"
@@ -52,7 +53,9 @@ def show(site: Site, visit: Visit) -> PageAnswer:
         wrong=wrong,
         trouble=trouble,
         refresh=COME_BACK if shown["pending"] else 0,
-        **{name: shown[name] for name in ("html", "failure", "pending")},
+        html=shown["html"],
+        pending=shown["pending"],
+        failure=told_failure(shown["failure"], visit.language),
     )
 
 

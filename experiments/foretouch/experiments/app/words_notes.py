@@ -7,7 +7,7 @@ it was written, and the page marks it as English for a screen reader.
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 SAID: Final[Mapping[str, str]] = {
     # cards of every model
@@ -102,6 +102,18 @@ SAID: Final[Mapping[str, str]] = {
         "不作效果声明：后续数据上的指标只描述触达与其他客户的差异，不论原因为何。"
     ),
     "Warning, observational data: {a}.": "警告，非随机数据：{a}。",
+    # why nothing can be said of whom to contact, or of what a policy is worth
+    "nobody of {a} has a complete window yet, {b} people of either group are needed": (
+        "“{a}”还没有观察期已满的客户，每组至少需要 {b} 人"
+    ),
+    "{a} and {b} people of {c} have a complete window, {d} of either group are needed": (
+        "“{c}”两组观察期已满的客户为 {a} 人和 {b} 人，每组至少需要 {d} 人"
+    ),
+    "the uplift model in force has no score for {a} people of either group of {b}": (
+        "当前的增量模型不能为“{b}”每组至少 {a} 人评分"
+    ),
+    "{a} was not known of the people of {b}": "“{b}”的客户在决策时没有 {a}",
+    "none of {a} decisions can tell: {b}": "{a} 次决策都无法作证：{b}",
     # why a bundle is not loaded
     "bundle {a}: manifest cannot be read ({b})": "模型包 {a}：清单无法读取（{b}）",
     "bundle {a}: files {b} are missing or unexpected": "模型包 {a}：文件 {b} 缺失或多余",
@@ -137,3 +149,8 @@ def told(text: str, language: str) -> tuple[str, str]:
             if found:
                 return translated.format(**found.groupdict()), "zh-CN"
     return text, "en"
+
+
+def told_failure(failure: Mapping[str, Any] | None, language: str) -> dict[str, Any] | None:
+    """Why an analysis was refused, in the reader's language where it is known."""
+    return None if failure is None else {**failure, "message": told(str(failure["message"]), language)[0]}

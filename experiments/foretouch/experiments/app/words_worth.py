@@ -51,6 +51,7 @@ WORTH: dict[str, tuple[str, str]] = {
     "arm_too_few_chosen": ("no number: too rarely chosen", "不给出数字：被选次数太少"),
     "arm_too_unevenly_dealt": ("no number: too unevenly dealt", "不给出数字：分配过于不均"),
     "interval_95": ("95 % interval", "95% 区间"),
+    "metric_rmse": ("root of the mean squared error in money", "均方根误差金额"),
     # --- what the parts of a decision earn
     "parts": ("What each part of the decision earns", "决策各部分的贡献"),
     "parts_note": (

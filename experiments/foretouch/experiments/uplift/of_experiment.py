@@ -49,12 +49,16 @@ def judge_experiment(
     frame = build_frame(workspace, wanted, now=now)
     metric, plain = _metric(frame.spec), _metric(spec)
     name = frame.spec.score
-    if name is None or name not in frame.rows.columns:
-        missing = "the uplift model in force has no" if score in {None, "", SERVED} else f"{score!r} is no"
+    if frame.rows.empty:
         raise NotReadyError(
-            f"{missing} score for {LEAST} people of either group of {key}",
-            hint="name a score: a feature that is known at the decision, or foretouch train uplift",
+            f"nobody of {key} has a complete window yet, {LEAST} people of either group are needed",
+            hint=f"foretouch experiment analyze {key}",
         )
+    if name is None or name not in frame.rows.columns:
+        if score in {None, "", SERVED}:
+            said = f"the uplift model in force has no score for {LEAST} people of either group of {key}"
+            raise NotReadyError(said, hint="foretouch train uplift")
+        raise NotReadyError(f"{score!r} was not known of the people of {key}", hint="foretouch features build")
     arm = max((item for item in spec.weights if item != spec.control), key=lambda item: spec.weights[item])
     rows = frame.rows[frame.rows[spec.arm].isin([spec.control, arm]) & frame.rows[name].notna()]
     treated = np.asarray(rows[spec.arm] == arm, dtype=np.float64)
@@ -62,7 +66,7 @@ def judge_experiment(
         raise NotReadyError(
             f"{int(treated.sum())} and {int(len(treated) - treated.sum())} people of {key} have a complete window,"
             f" {LEAST} of either group are needed",
-            hint=f"foretouch experiment analyze {key} says when the first windows are over",
+            hint=f"foretouch experiment analyze {key}",
         )
     worth = _worth(workspace, plain) if worth is None else _in_currency(workspace, worth)
     given = rows[name].to_numpy(dtype=np.float64)
