@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from foretouch.experiments.log.design import Plan
+from foretouch.experiments.log.design import MetricPlan, Plan
 from foretouch.experiments.report.steps import steps_of
 from foretouch.experiments.results import MetricResult, Results
 
@@ -65,8 +65,29 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         needed = [f"{metric.units[lift]:,}" if lift in metric.units else "-" for lift in lifts]
         table.add_row(metric.name, f"{metric.baseline:.5g}", *needed, seen)
     console.print(table)
+    for metric in plan.metrics:
+        for line in _further(metric):
+            console.print(line, highlight=False, soft_wrap=True)
     if plan.prices:
         told = "; ".join(f"{price.looks} x {price.factor:.2f}" for price in plan.prices)
         console.print(f"units needed by how often one looks: {told}", highlight=False)
         told = "; ".join(f"{price.looks} {100 * price.power:.0f}%" for price in plan.prices)
         console.print(f"power with the same number of units: {told}", highlight=False)
+
+
+def _further(metric: MetricPlan) -> list[str]:
+    """What covariates and clusters do to a metric's units, and how long it takes."""
+    said = []
+    if metric.variance_explained is not None:
+        said.append(
+            f"{metric.name}: covariates save {100 * metric.variance_explained:.0f}% of the units (counted above)"
+        )
+    if metric.cluster_factor is not None:
+        said.append(f"{metric.name}: clusters cost {metric.cluster_factor:.2f} times the units (counted above)")
+    reached = {lift: days for lift, days in (metric.days or {}).items() if days is not None}
+    if metric.days is not None:
+        told = "; ".join(f"{100 * lift:g}% in {days} day{'' if days == 1 else 's'}" for lift, days in reached.items())
+        said.append(
+            f"{metric.name}: at the pace of the last 28 days, enough have entered for {told or 'none of these'}"
+        )
+    return said
