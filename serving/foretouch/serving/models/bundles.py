@@ -21,7 +21,7 @@ import orjson
 from foretouch.core.bundle import Bundle, read_aliases, read_bundle
 from foretouch.core.errors import BundleError, ForetouchError
 from foretouch.core.models import MODEL_NAMES, SERVED_NAMES
-from foretouch.serving.models.scorers import EnsembleScorer, golden_vectors, make_scorer
+from foretouch.serving.models.scorers import EnsembleScorer, TreeScorer, golden_vectors, make_scorer
 from foretouch.serving.models.scoring import Scorer
 
 log = logging.getLogger("foretouch.models")
@@ -83,8 +83,15 @@ def check_golden(scorer: Scorer, bundle: Bundle) -> None:
             raise BundleError(f"bundle {card.model} {card.version}: its members do not reproduce their golden rows")
 
 
-def load_scorers(store: Path, versions: Mapping[str, str]) -> tuple[dict[str, Scorer], dict[str, str]]:
+def load_scorers(
+    store: Path, versions: Mapping[str, str], *, quick: bool = False
+) -> tuple[dict[str, Scorer], dict[str, str]]:
     """Loads and proves the given version of each model.
+
+    Args:
+        store: The folder of bundles.
+        versions: By model.
+        quick: Whether trees are walked in compiled code where that gives the very bits (``TreeScorer.quicken``).
 
     Returns:
         The scorers by model, and why for each model that was refused.
@@ -103,6 +110,9 @@ def load_scorers(store: Path, versions: Mapping[str, str]) -> tuple[dict[str, Sc
             continue
         try:
             scorer = make_scorer(bundle)
+            if quick and isinstance(scorer, TreeScorer):
+                reason = scorer.quicken()
+                log.info("model %s %s: %s", model, bundle.card.version, reason or "its trees are compiled")
             check_golden(scorer, bundle)
         except (ForetouchError, ValueError) as error:
             refused[model] = str(error)
@@ -184,10 +194,12 @@ class BundleStore:
     Args:
         store: The folder of bundles.
         watcher: Told of every change.
+        quick: See ``load_scorers``.
     """
 
-    def __init__(self, store: Path, watcher: ModelWatcher | None = None) -> None:
+    def __init__(self, store: Path, watcher: ModelWatcher | None = None, *, quick: bool = False) -> None:
         self.store = store
+        self._quick = quick
         self._watcher = watcher or Silent()
         self._champions = Champions()
         self._tried: dict[str, str] = {}
@@ -224,7 +236,9 @@ class BundleStore:
         for alias, versions in wanted.items():
             known = {name: have[name, version] for name, version in versions.items() if (name, version) in have}
             loaded, failures = load_scorers(
-                self.store, {name: version for name, version in versions.items() if name not in known}
+                self.store,
+                {name: version for name, version in versions.items() if name not in known},
+                quick=self._quick,
             )
             for name, reason in failures.items():
                 log.warning("the %s %s cannot be used: %s", alias, name, reason)
@@ -244,7 +258,7 @@ class BundleStore:
                 wanted[model] = version
         if not wanted and refused == self._champions.refused:
             return
-        scorers, failures = load_scorers(self.store, wanted)
+        scorers, failures = load_scorers(self.store, wanted, quick=self._quick)
         earlier = self._champions.scorers
         self._tried |= wanted
         kept = {name: reason for name, reason in refused.items() if name not in scorers}

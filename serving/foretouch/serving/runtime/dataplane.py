@@ -53,7 +53,7 @@ class Dataplane:
         self.telemetry = telemetry or Telemetry()
         self.settings = SettingsReader(workspace)
         self.state = open_state(workspace)
-        self.bundles = BundleStore(workspace.bundles, CountingWatcher(self.telemetry))
+        self.bundles = BundleStore(workspace.bundles, CountingWatcher(self.telemetry), quick=True)
         self.bundles.refresh()
         self.store = features if features is not None else _online_features(workspace)
         self.features = FeatureReader(self.store, self.telemetry)
