@@ -108,8 +108,8 @@ SHELL: dict[str, tuple[str, str]] = {
     "customers_counted": ("Customers", "客户数"),
     "counted_of": ("{counted} counted, {entered} entered", "已计入 {counted}，已进入 {entered}"),
     "sample_left": ("Sample left", "还需样本"),
-    "left_more": ("{n} more to see a change of 5 %", "还需 {n} 名客户才能看出 5% 的变化"),
-    "left_none": ("none: enough to see a change of 5 %", "无需更多：已足以看出 5% 的变化"),
+    "left_more": ("{n} more to see a change of 5%", "还需 {n} 名客户才能看出 5% 的变化"),
+    "left_none": ("none: enough to see a change of 5%", "无需更多：已足以看出 5% 的变化"),
     "left_decided": ("none: the answer is clear", "无需更多：结论已明确"),
     "left_smallest": (
         "with everyone in: changes of {lift} and more",
