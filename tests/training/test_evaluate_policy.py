@@ -22,7 +22,7 @@ from foretouch.training.off_policy.estimators import ESTIMATORS, Estimate, Round
 from foretouch.training.off_policy.logged import LoggedDecisions, read_logged
 from foretouch.training.off_policy.reward_model import cross_fitted_rewards, customer_folds
 from foretouch.training.off_policy.sentence import sentences
-from foretouch.training.off_policy.valuation import Valuation, by_customer, judge, value_policy
+from foretouch.training.off_policy.valuation import Valuation, by_customer, judge, paired_difference, value_policy
 from tests.serving.service.world import OFFER_INPUTS, write_model
 from tests.training.logged_world import logged_world
 
@@ -317,4 +317,38 @@ def test_the_gate_values_a_challenger_that_chooses_on_later_decisions(workspace:
     assert strict.bound.startswith("goal changed: lower bound of the gain +0%")
     assert strict.passed == (not found.reasons and found.difference.low >= 0.0)
     assert not np.array_equal(found.decisions.pi, found.decisions.logged_pi)
+    assert found.gains.mean() == pytest.approx(found.difference.value)
     assert (first.basis, [item.passed for item in first.rows if item.check == "policy"]) == ("no_log", [None])
+
+
+def test_a_retrain_is_held_against_its_champion_as_that_was_judged(workspace: Workspace, same: Valuation) -> None:
+    """The champion serves newer rows than it was judged with: a retrain that is the judged one loses nothing to it."""
+    begin = same.decisions.decided_at.min().to_pydatetime()
+    for version, seed in (("11", 1), ("12", 2), ("13", 1)):
+        write_model(workspace, "offer", version, OFFER_INPUTS, seed=seed, promote=version == "12")
+    judged, alike = (read_bundle(workspace.bundles, "offer", version) for version in ("11", "13"))
+    own = judged.card.replace(version="12", trained_through=begin)
+    write_bundle(workspace.reports / "judged", own, judged.model_text, judged.golden)
+    card = alike.card.replace(version="14", trained_through=begin)
+    write_bundle(workspace.bundles, card, alike.model_text, alike.golden)
+    path = workspace.root / "foretouch.toml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(f"{before}\n[promotion]\npolicy_rows = 50\n", encoding="utf-8")
+    try:
+        gate = open_gate(Workspace.open(workspace.root), "offer", card, champion="12")
+    finally:
+        path.write_text(before, encoding="utf-8")
+    (row,) = [row for row in gate.rows if row.check == "policy"]
+    assert row.bound.startswith("routine retrain, both as judged: lower bound of the gain at least -5%")
+    assert row.figure.startswith("+0.00000 [+0.00000, +0.00000] per decision")
+    second = read_bundle(workspace.bundles, "offer", "12")
+    write_bundle(
+        workspace.bundles, second.card.replace(version="15", trained_through=begin), second.model_text, second.golden
+    )
+    mine, theirs = (
+        value_policy(workspace, read_candidate(workspace, f"offer@{version}"), sample=MOST) for version in ("14", "15")
+    )
+    apart = paired_difference(mine, theirs)
+    assert apart.value == pytest.approx(mine.difference.value - theirs.difference.value)
+    assert apart.low < apart.value < apart.high
+    assert apart.se < mine.difference.se + theirs.difference.se

@@ -18,8 +18,9 @@ from foretouch.training.gate.later import figure_of, gate_figures
 from foretouch.training.gate.routine import changes_beside
 from foretouch.training.gate.table import LOG, NO_LOG, Basis, Check, Gate
 from foretouch.training.gate.words import say
-from foretouch.training.off_policy.candidate import read_candidate
-from foretouch.training.off_policy.valuation import Valuation, value_policy
+from foretouch.training.off_policy.candidate import PolicyCandidate, read_candidate
+from foretouch.training.off_policy.valuation import Valuation, paired_difference, value_policy
+from foretouch.training.refit import judged_store
 from foretouch.training.task import Comparison
 
 WITH_POLICY: Final = frozenset({"offer", "uplift"})
@@ -265,12 +266,18 @@ def _policy(workspace: Workspace, model: str, card: ModelCard, champion: str | N
     margin = section.policy_margin if changed else min(-section.retrain_margin, section.policy_margin)
     bound = say("gain_bound", margin=f"{margin:+.0%}")
     candidate = read_candidate(workspace, f"{model}@{card.version}")
+    judged = None if changed else _champion_as_judged(workspace, model, champion)
     later = _decisions_since(workspace, candidate.tuned_through)
     if later < section.policy_rows:
         why = say("later_decisions", count=later, least=section.policy_rows)
         return _Evidence(rows=(_told(what, bound, why),), basis=NO_LOG)
     try:
-        found = value_policy(workspace, candidate, sample=section.policy_sample)
+        since = None if judged is None else judged.tuned_through
+        found = value_policy(workspace, candidate, since=since, sample=section.policy_sample)
+        gain = found.difference
+        if judged is not None:
+            other = value_policy(workspace, judged, since=candidate.tuned_through, sample=section.policy_sample)
+            gain = paired_difference(found, other)
     except ForetouchError as error:
         return _Evidence(rows=(_told(what, bound, error.message),), basis=NO_LOG)
     if len(found.decisions) < min(section.policy_rows, section.policy_sample):
@@ -278,21 +285,23 @@ def _policy(workspace: Workspace, model: str, card: ModelCard, champion: str | N
         return _Evidence(rows=(_told(what, bound, why),), basis=NO_LOG)
     needed = margin * found.logged.value
     figures = {"margin": f"{margin:+.0%}", "needed": f"{needed:+.5f}"}
-    bound = say("gain_bound_of", changed=", ".join(changed), **figures) if changed else say("retrain_bound", **figures)
+    bound = say("retrain_bound" if judged is None else "retrain_bound_like", **figures)
+    if changed:
+        bound = say("gain_bound_of", changed=", ".join(changed), **figures)
     if found.reasons:
         passed, why = False, "; ".join(f"{reason.code}: {reason.text}" for reason in found.reasons)
     else:
-        passed = bool(found.difference.low >= needed)
-        why = "" if passed else say("may_earn_less", less=f"{needed - found.difference.low:.4g}")
+        passed = bool(gain.low >= needed)
+        why = "" if passed else say("may_earn_less", less=f"{needed - gain.low:.4g}")
     row = Check(
         check="policy",
         what=what,
         passed=passed,
         figure=say(
             "gain",
-            gain=f"{found.difference.value:+.5f}",
-            low=f"{found.difference.low:+.5f}",
-            high=f"{found.difference.high:+.5f}",
+            gain=f"{gain.value:+.5f}",
+            low=f"{gain.low:+.5f}",
+            high=f"{gain.high:+.5f}",
             logged=f"{found.logged.value:.5f}",
             ess=f"{found.ess:.0f}",
             rows=len(found.decisions),
@@ -301,6 +310,17 @@ def _policy(workspace: Workspace, model: str, card: ModelCard, champion: str | N
         why=why,
     )
     return _Evidence(rows=(row,), basis=LOG, policy=found.document())
+
+
+def _champion_as_judged(workspace: Workspace, model: str, champion: str) -> PolicyCandidate | None:
+    """The champion without the rows that judged it, as the challenger is valued; None where it serves as it was judged.
+
+    What decided was fitted again with newer rows than any challenger that is valued on the decisions after them has
+    seen: beside it a retrain would lose for that alone.
+    """
+    if judged_store(workspace, model, champion) == workspace.bundles:
+        return None
+    return read_candidate(workspace, f"{model}@{champion}")
 
 
 def _told(what: str, bound: str, why: str) -> Check:

@@ -82,6 +82,10 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "routine retrain: lower bound of the gain {margin} of what was earned at least ({needed} per decision)",
         "例行重训：增益下限至少为现有收益的 {margin}（每次决策 {needed}）",
     ),
+    "retrain_bound_like": (
+        "routine retrain, both as judged: lower bound of the gain at least {margin} of what was earned ({needed} each)",
+        "例行重训，与现用版本均按评估时的状态比较：增益下限至少为现有收益的 {margin}（每次决策 {needed}）",
+    ),
     # why
     "baseline_lost": ("it does not beat this baseline on later data", "在后续数据上未胜过该基准"),
     "baseline_none": ("it was compared with no baseline", "没有与任何基准比较"),

@@ -69,6 +69,7 @@ class Valuation:
         logged: What the log earned on the same rows.
         estimates: By estimator.
         difference: Candidate less the policies that decided, by doubly robust estimation of both on the same rows.
+        gains: Its terms by row, shape (n,): their mean is the difference.
         ess: Effective sample size, in rows.
         max_weight_share: Of the heaviest row.
         top_weight_share: Of the heaviest 1 % of rows.
@@ -84,6 +85,7 @@ class Valuation:
     logged: Amount
     estimates: Mapping[str, Amount]
     difference: Amount
+    gains: FloatArray
     ess: float
     max_weight_share: float
     top_weight_share: float
@@ -199,6 +201,7 @@ def judge(rows: LoggedDecisions, candidate: PolicyCandidate, *, since: datetime 
         logged=_amount(logged),
         estimates={name: _amount(item) for name, item in estimates.items()},
         difference=_amount(difference),
+        gains=gains,
         ess=effective_sample_size(rounds.weight),
         max_weight_share=max_weight_share(rounds.weight),
         top_weight_share=weight_share_of_top(rounds.weight),
@@ -207,6 +210,21 @@ def judge(rows: LoggedDecisions, candidate: PolicyCandidate, *, since: datetime 
         reward_model=how,
         reasons=tuple(reasons_to_refuse(log, rounds, estimates)),
     )
+
+
+def paired_difference(ours: Valuation, theirs: Valuation) -> Amount:
+    """One candidate less another on the decisions that both were valued on; whole customers are one draw.
+
+    Args:
+        ours: A candidate.
+        theirs: Another one, valued on the same log.
+    """
+    place = {name: row for row, name in enumerate(theirs.decisions.decision_id)}
+    both = np.array([row for row, name in enumerate(ours.decisions.decision_id) if name in place], dtype=np.int64)
+    others = np.array([place[name] for name in ours.decisions.decision_id[both]], dtype=np.int64)
+    terms = ours.gains[both] - theirs.gains[others]
+    mean = float(terms.mean())
+    return _amount(by_customer(_plain(mean, terms - mean), ours.decisions.customer_id[both]))
 
 
 def _name(key: Key) -> str:
