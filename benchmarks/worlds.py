@@ -4,7 +4,8 @@
     python benchmarks/worlds.py --only drift/greedy   # one of them; then the table and the figure again, where what was
                                                       # not run keeps its stored figures and their date
     python benchmarks/worlds.py --fresh               # everything again
-    python benchmarks/worlds.py --plus 400            # the same worlds drawn with other seeds: worlds_plus_400.json
+    python benchmarks/worlds.py --plus 400            # the same worlds drawn with other seeds: worlds_plus_400.json;
+                                                      # leads of a later run without --plus count these draws as well
 
 Three worlds (``worlds_truth.py``), 200,000 decisions per policy, outcomes with delay (``worlds_loop.py``), and the
 send-time world (``worlds_send_time.py``). Writes docs/results/worlds.json and docs/results/worlds.svg. Two processes.
@@ -26,7 +27,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from result import write
-from worlds_loop import CONTESTANTS, Race
+from worlds_leads import leads
+from worlds_loop import CONTESTANTS, OURS, Race
 from worlds_oracle import oracle
 from worlds_truth import WORLDS, World
 
@@ -174,7 +176,8 @@ def draw(figures: dict[str, Any], path: Path) -> None:
             axis.set_xlabel("decisions, thousands")
             axis.set_ylim(0, 102)
         axes[0].set_ylabel("value, % of the oracle's")
-        axes[-1].legend(loc="lower right", frameon=False)
+        if any(world["policies"] for world in figures.values()):
+            axes[-1].legend(loc="lower right", frameon=False)
         figure.savefig(path, metadata={"Date": None})
 
 
@@ -186,6 +189,10 @@ def say(worlds: dict[str, Any]) -> None:
                 f"{name:14s}{policy:18s}{item['share_of_oracle']:8.1%} of the oracle"
                 f"{item['share_of_oracle_last_50000']:8.1%} at the end"
             )
+        for policy, spans in world.get("leads", {}).items():
+            line = spans["whole"]
+            span = f" ({line['low']:.1%} to {line['high']:.1%})" if "low" in line else ""
+            print(f"{name:14s}ahead of {policy} by {line['mean']:.1%}{span} in {len(line['draws'])} draws")
 
 
 def main() -> int:
@@ -222,6 +229,9 @@ def main() -> int:
             print(f"{job}: {run['seconds']:.0f} s", flush=True)
     found = {job: json.loads(path.read_text(encoding="utf-8")) for job, path in files.items() if path.is_file()}
     worlds = table(found, given.plus)
+    if not given.plus:
+        for name, world in worlds.items():
+            world["leads"] = leads(given.work, name, [item.name for item in CONTESTANTS if item.name != OURS])
     seconds = sum(float(run["seconds"]) for run in found.values())
     name = f"worlds_plus_{given.plus}" if given.plus else "worlds"
     command = f"python benchmarks/worlds.py{f' --plus {given.plus}' if given.plus else ''}"

@@ -34,6 +34,7 @@ import worlds_learner
 import worlds_send_time
 from worlds import drawn, with_stored
 from worlds_choice import Belief, Drawn, check, drawn_of, shares_of
+from worlds_leads import leads
 from worlds_log import Sent
 from worlds_loop import CONTESTANTS, OURS, Race, priorities
 from worlds_oracle import oracle
@@ -133,6 +134,31 @@ def test_runs_that_were_not_made_again_keep_their_figures_and_say_of_what_day(tm
     assert found["worlds"]["other"] == before["worlds"]["other"]
     assert found["send_time"] == {"customers": 7}
     assert with_stored({}, {"customers": 8}, tmp_path / "none.json") == {"worlds": {}, "send_time": {"customers": 8}}
+
+
+def test_a_lead_is_paired_by_draw_and_its_interval_is_student_s_over_draws(tmp_path: Path) -> None:
+    def run(folder: Path, **values: float) -> None:
+        folder.mkdir(exist_ok=True)
+        for name, value in values.items():
+            (folder / f"small-{name}.json").write_text(json.dumps({"expected": [0.0] * 75 + [value] * 25}))
+
+    run(tmp_path, oracle=2.0, foretouch=1.8, greedy=1.5, random=0.2)
+    alone = leads(tmp_path, "small", ["greedy", "popularity"])
+    assert list(alone) == ["greedy"]
+    for line in alone["greedy"].values():
+        assert line["draws"] == [0]
+        assert line["mean"] == line["lead"][0] == pytest.approx(0.15)
+        assert "low" not in line
+    run(tmp_path / "plus-100", oracle=4.0, foretouch=3.0, greedy=2.8)
+    run(tmp_path / "plus-200", oracle=1.0, foretouch=0.8, greedy=0.7)
+    run(tmp_path / "plus-300", oracle=1.0, foretouch=0.8)
+    found = leads(tmp_path, "small", ["greedy", "random"])
+    line = found["greedy"]["whole"]
+    assert line["draws"] == [0, 100, 200]
+    np.testing.assert_allclose(line["lead"], [0.15, 0.05, 0.1])
+    half = 4.302652729911275 * 0.05 / 3**0.5  # t of two degrees of freedom, by any table
+    np.testing.assert_allclose([line["low"], line["mean"], line["high"]], [0.1 - half, 0.1, 0.1 + half])
+    assert found["random"]["whole"]["draws"] == [0]
 
 
 def test_the_trees_are_trained_again_when_the_log_has_grown_enough_or_is_old(
