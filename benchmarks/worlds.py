@@ -192,7 +192,7 @@ def say(worlds: dict[str, Any]) -> None:
         for policy, spans in world.get("leads", {}).items():
             line = spans["whole"]
             span = f" ({line['low']:.1%} to {line['high']:.1%})" if "low" in line else ""
-            print(f"{name:14s}ahead of {policy} by {line['mean']:.1%}{span} in {len(line['draws'])} draws")
+            print(f"{name:14s}ahead of {policy} by {line['mean']:.1%}{span}, draws: {len(line['draws'])}")
 
 
 def main() -> int:
