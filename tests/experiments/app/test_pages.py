@@ -174,6 +174,7 @@ def test_nothing_that_is_in_the_data_is_run(service: Service, reader: Client) ->
 
 
 def test_whom_to_contact_is_asked_with_prices_by_a_form_without_scripts(service: Service, reader: Client) -> None:
+    service.decide(treated(service.workspace)[0])  # the scores on offer are what a decision knew
     page = reader.get("/app/uplift?lang=en")
     assert 'method="get"' in page.text
     assert re.findall(r'name="(value|cost)"', page.text) == ["value", "cost"]
