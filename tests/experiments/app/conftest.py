@@ -1,6 +1,5 @@
 """One running service with pages for all tests of this folder's modules that only read, and a browser's side of it."""
 
-import fcntl
 import http.client
 import json
 import subprocess
@@ -15,6 +14,7 @@ from zipfile import ZipFile
 import pytest
 
 from foretouch.core.workspace import Workspace
+from tests.once import once
 from tests.serving.service.world import Service, build_world, copy_world, make_key, serving
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -118,15 +118,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
     Built once for all workers; each works on a copy of its own.
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if own.name.startswith("popen-") else own) / "site"
-    shared.mkdir(exist_ok=True)
-    built = shared / "built"
-    with (shared / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if not built.exists():
-            _furnished(build_world(shared / "w"))
-            built.touch()
+    shared = once(tmp_path_factory, "site", lambda folder: _furnished(build_world(folder / "w")))
     return copy_world(Workspace(shared / "w"), tmp_path_factory.mktemp("site") / "w")
 
 
