@@ -38,7 +38,7 @@ from foretouch.training.lead import BANDS as LEAD_BANDS
 from foretouch.training.metrics import AUC, AVERAGE_PRECISION, GINI, LOG_LOSS, MAE, SPEARMAN, Metric
 from foretouch.training.offer_ranking import compare_rankings, popularity, rank
 from foretouch.training.probability import fit_probability, score_rows
-from foretouch.training.purchases import expected_spend, no_purchase, purchase_events
+from foretouch.training.purchases import expected_spend, no_purchase
 from foretouch.training.sends import pair_rows, read_sends, split_sends
 from foretouch.training.tabular import customer_folds
 from foretouch.training.task import Comparison, Dataset, Evaluation, Fitted, Split, TrainingRun
@@ -230,8 +230,7 @@ def churn(journey: Journey) -> Json:
 
     about, rows, ours, plain = probability(journey, "churn", 28, make)
     label = rows["label"].to_numpy(dtype=np.float64)
-    with closing(connect(journey.workspace)) as connection:
-        silent = no_purchase(purchase_events(connection, "purchase"), rows, window_days=28)
+    silent = no_purchase(journey.workspace, "purchase", rows, window_days=28)
     others = {"plain_lightgbm": plain, "bg_nbd": silent}
     figures = beside(label, ours, others, rows, (AUC, AVERAGE_PRECISION, LOG_LOSS))
     return {"label": "no purchase within 28 days, of those who bought in the last 56", **about, **figures}
@@ -249,9 +248,7 @@ def value(journey: Journey) -> Json:
     naive = lightgbm.LGBMRegressor(random_state=SEED, n_jobs=1, verbosity=-1)
     naive.fit(journey.plain(seen), seen["label"])
     plain = np.maximum(np.asarray(naive.predict(journey.plain(unseen)), dtype=np.float64), 0.0)
-    with closing(connect(journey.workspace)) as connection:
-        events = purchase_events(connection, "purchase")
-    expected = expected_spend(events, unseen, window_days=VALUE_DAYS)
+    expected = expected_spend(journey.workspace, "purchase", unseen, window_days=VALUE_DAYS)
     label = unseen["label"].to_numpy(dtype=np.float64)
     others = {"plain_lightgbm": plain, "bg_nbd_gamma_gamma": expected}
     return {

@@ -19,8 +19,9 @@ from foretouch.training.bench.churn_factor import (
     spread_out,
 )
 from foretouch.training.bench.purchase_regression import PurchaseRegression
-from foretouch.training.lifetime import BetaGeometric, summarise
+from foretouch.training.lifetime import BetaGeometric
 from foretouch.training.metrics import row_log_loss
+from foretouch.training.purchase_histories import histories_of
 
 
 @pytest.fixture(name="log")
@@ -63,8 +64,7 @@ def test_the_columns_are_those_of_the_models(log: pd.DataFrame, tmp_path: Path) 
     assert made["customers"] == len(found)
     events = past.rename(columns={"who": "customer_id", "at": "occurred_at", "money": "value"})
     events["occurred_at"] = events["occurred_at"].dt.tz_localize("UTC")
-    spine = pd.DataFrame({"customer_id": found["who"], "as_of": pd.Timestamp("2023-10-01", tz="UTC")})
-    history, _ = summarise(events, spine)
+    _, history = histories_of(events, pd.Timestamp("2023-10-01", tz="UTC"))
     model = BetaGeometric(**made["bg_nbd"])
     np.testing.assert_allclose(found["p_churn"], model.probability_no_purchase(history, 4.0))
     assert found["p_churn"].between(0, 1).all()

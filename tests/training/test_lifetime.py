@@ -18,8 +18,8 @@ from foretouch.training.lifetime import (
     _bg_likelihood,
     _gg_likelihood,
     expected_value,
-    summarise,
 )
+from foretouch.training.purchase_histories import histories_of
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "lifetimes.json").read_text())
 ROWS: FloatArray = np.array(GOLDEN["rows"])
@@ -157,29 +157,31 @@ def test_histories_match_brute_force() -> None:
             "value": rng.uniform(1, 9, 60).round(2),
         }
     )
-    moments = [start + pd.Timedelta(days=days) for days in (0.5, 20, 41.3, 80)]
-    spine = pd.DataFrame(
-        [(who, at) for at in moments for who in ("d", "a", "z", "b")], columns=["customer_id", "as_of"]
+    events.loc[7, "value"] = np.nan
+    for moment in [start + pd.Timedelta(days=days) for days in (0.5, 20, 41.3, 80)]:
+        customers, found = histories_of(events, moment)
+        past = events[events["occurred_at"] < moment]
+        assert list(customers) == sorted(set(past["customer_id"]))
+        for row, who in enumerate(customers):
+            mine = past[past["customer_id"] == who]
+            days: dict[int, float] = {}
+            for at, value in zip(mine["occurred_at"], mine["value"].fillna(0.0), strict=True):
+                days[(at.normalize() - start).days] = days.get((at.normalize() - start).days, 0.0) + value
+            ordered = sorted(days)
+            assert found.frequency[row] == len(ordered) - 1
+            assert found.recency[row] == pytest.approx((ordered[-1] - ordered[0]) / 7)
+            last_day = ((moment - pd.Timedelta(microseconds=1)).normalize() - start).days
+            assert found.age[row] == pytest.approx((last_day - ordered[0]) / 7)
+            repeat = [days[day] for day in ordered[1:]]
+            assert found.monetary[row] == pytest.approx(float(np.mean(repeat)) if repeat else 0.0)
+
+
+def test_nobody_has_a_history_before_the_first_purchase() -> None:
+    at = pd.Timestamp("2024-01-01", tz="UTC")
+    customers, found = histories_of(
+        pd.DataFrame({"customer_id": ["a"], "occurred_at": [at], "value": [1.0]}), at.to_pydatetime()
     )
-    found, known = summarise(events, spine)
-    row = 0
-    for (who, as_of), there in zip(spine.itertuples(index=False, name=None), known, strict=True):
-        mine = events[(events["customer_id"] == who) & (events["occurred_at"] < as_of)]
-        assert there == (len(mine) > 0)
-        if not there:
-            continue
-        days: dict[int, float] = {}
-        for at, value in zip(mine["occurred_at"], mine["value"], strict=True):
-            days[(at.normalize() - start).days] = days.get((at.normalize() - start).days, 0.0) + value
-        ordered = sorted(days)
-        assert found.frequency[row] == len(ordered) - 1
-        assert found.recency[row] == pytest.approx((ordered[-1] - ordered[0]) / 7)
-        last_day = ((as_of - pd.Timedelta(microseconds=1)).normalize() - start).days
-        assert found.age[row] == pytest.approx((last_day - ordered[0]) / 7)
-        repeat = [days[day] for day in ordered[1:]]
-        assert found.monetary[row] == pytest.approx(float(np.mean(repeat)) if repeat else 0.0)
-        row += 1
-    assert row == len(found)
+    assert len(customers) == len(found) == 0
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

@@ -5,7 +5,6 @@ by AUC and by log loss).
 """
 
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,11 +14,10 @@ import pandas as pd
 
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
-from foretouch.features.tables import connect
 from foretouch.training.evaluation import compare
 from foretouch.training.metrics import AUC, AVERAGE_PRECISION, LOG_LOSS, probability_figures
 from foretouch.training.probability import fit_probability, score_rows
-from foretouch.training.purchases import no_purchase, purchase_events
+from foretouch.training.purchases import no_purchase
 from foretouch.training.tabular import load_split
 from foretouch.training.targets import churn_labels
 from foretouch.training.task import Evaluation, Fitted, Split, TrainingRun
@@ -65,9 +63,7 @@ class ChurnTask:
         score = score_rows(fitted, test)
         days = pd.to_numeric(test.frame["days_since_activity"]).to_numpy(dtype=np.float64, na_value=np.inf)
         recency = np.nan_to_num(days, nan=np.inf)
-        with closing(connect(run.workspace)) as connection:
-            events = purchase_events(connection, goal.activity_event)
-        silent = no_purchase(events, test.frame, window_days=goal.window_days)
+        silent = no_purchase(run.workspace, goal.activity_event, test.frame, window_days=goal.window_days)
         sides = [(AUC, RECENCY, recency), (AVERAGE_PRECISION, RECENCY, recency), (AUC, BG_NBD, silent)]
         sides += [(AVERAGE_PRECISION, BG_NBD, silent), (LOG_LOSS, BG_NBD, silent)]
         return Evaluation(

@@ -16,17 +16,14 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import betaincinv, betaln, digamma, gammaln, hyp2f1
 
-from foretouch.core.columns import AS_OF, CUSTOMER_ID, OCCURRED_AT, VALUE
 from foretouch.core.errors import DataError
 
 FloatArray = NDArray[np.float64]
 
-WEEK_DAYS = 7.0
 MIN_CUSTOMERS = 10
 _LOG_BOUND = 12.0
 
@@ -61,62 +58,6 @@ class PurchaseHistory:
 
     def __len__(self) -> int:
         return len(self.frequency)
-
-
-def summarise(events: pd.DataFrame, spine: pd.DataFrame) -> tuple[PurchaseHistory, NDArray[np.bool_]]:
-    """Purchase histories as of each row of a spine; purchases of one UTC day count as one.
-
-    Args:
-        events: Purchases: ``customer_id``, ``occurred_at`` (tz-aware), ``value`` (money).
-        spine: Rows of ``customer_id``, ``as_of`` (tz-aware).
-
-    Returns:
-        The histories of the m spine rows that have a purchase before ``as_of``, and which rows those are: a mask of
-        shape (n,), m of them true.
-    """
-    codes, customers = pd.factorize(events[CUSTOMER_ID].astype(str))
-    at = _utc(events[OCCURRED_AT])
-    value = events[VALUE].fillna(0.0).to_numpy(dtype=float)
-    wanted = pd.Index(customers).get_indexer(spine[CUSTOMER_ID].astype(str))
-    as_of = _utc(spine[AS_OF])
-    columns = np.zeros((4, len(spine)))
-    known = np.zeros(len(spine), dtype=bool)
-    for moment in np.unique(as_of):
-        seen = at < moment
-        table = _statistics(codes[seen], at[seen], value[seen], moment, len(customers))
-        rows = np.flatnonzero(as_of == moment)
-        owner = wanted[rows]
-        inside = (owner >= 0) & np.isfinite(table[2][owner])
-        columns[:, rows[inside]] = table[:, owner[inside]]
-        known[rows[inside]] = True
-    frequency, recency, age, monetary = columns[:, known]
-    return PurchaseHistory(frequency=frequency, recency=recency, age=age, monetary=monetary), known
-
-
-def _utc(times: "pd.Series[pd.Timestamp]") -> "NDArray[np.datetime64]":
-    return np.asarray(pd.to_datetime(times, utc=True).dt.tz_localize(None).to_numpy(dtype="datetime64[us]"))
-
-
-def _statistics(
-    codes: NDArray[np.int64], at: "NDArray[np.datetime64]", value: FloatArray, moment: np.datetime64, n: int
-) -> FloatArray:
-    """Frequency, recency, age and monetary of every customer code, shape (4, n); age NaN for who never bought."""
-    day = at.astype("datetime64[D]").astype(np.int64)
-    frame = pd.DataFrame({"code": codes, "day": day, "value": value}).groupby(["code", "day"], sort=True)["value"].sum()
-    code = frame.index.get_level_values("code").to_numpy()
-    days = frame.index.get_level_values("day").to_numpy().astype(float)
-    table = np.zeros((4, n))
-    table[2] = np.nan
-    owner, first = np.unique(code, return_index=True)
-    last = np.append(first[1:], len(code)) - 1
-    count = (last - first).astype(float)
-    spend = np.bincount(code, weights=frame.to_numpy(dtype=float), minlength=n)[owner] - frame.to_numpy()[first]
-    table[0, owner] = count
-    table[1, owner] = (days[last] - days[first]) / WEEK_DAYS
-    last_seen = float((moment - np.timedelta64(1, "us")).astype("datetime64[D]").astype(np.int64))
-    table[2, owner] = (last_seen - days[first]) / WEEK_DAYS
-    table[3, owner] = np.divide(spend, count, out=np.zeros_like(spend), where=count > 0)
-    return table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ part does. The trees alone stand beside the blend without a say.
 """
 
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +19,6 @@ import numpy as np
 
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
-from foretouch.features.tables import connect
 from foretouch.serving.models.purchase_blend import PURCHASE_MODEL, PurchaseBlend
 from foretouch.training.booster import golden_rows, predict_text
 from foretouch.training.calibration import amount_intervals, apply, bands, scale_amount
@@ -29,7 +27,7 @@ from foretouch.training.evaluation import compare
 from foretouch.training.metrics import GINI, MAE, RMSE, SPEARMAN, amount_figures
 from foretouch.training.probability import score_rows
 from foretouch.training.purchase_part import blend_note, blended, history_inputs, purchase_part
-from foretouch.training.purchases import expected_spend, purchase_events
+from foretouch.training.purchases import expected_spend
 from foretouch.training.support import support_and_rates
 from foretouch.training.tabular import fit_trees, inputs_of, load_split, quantile_thresholds
 from foretouch.training.targets import value_labels
@@ -119,9 +117,7 @@ class ValueTask:
         test = split.test
         score = score_rows(fitted, test)
         alone = apply(fitted.calibration, predict_text(fitted.model_text, encode(test.frame, fitted.inputs)))
-        with closing(connect(run.workspace)) as connection:
-            events = purchase_events(connection, goal.value_event)
-        expected = expected_spend(events, test.frame, window_days=goal.window_days)
+        expected = expected_spend(run.workspace, goal.value_event, test.frame, window_days=goal.window_days)
         sides = {BG_NBD_GAMMA_GAMMA: expected}
         if PurchaseBlend.of(fitted.inputs, fitted.extras) is not None:
             sides[TREES_ALONE] = alone

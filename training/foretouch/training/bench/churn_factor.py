@@ -24,8 +24,9 @@ from foretouch.core.errors import DataError
 from foretouch.training.bench.lead import stratified_folds
 from foretouch.training.bench.purchase_regression import PurchaseRegression
 from foretouch.training.booster import fit_booster
-from foretouch.training.lifetime import BetaGeometric, GammaGamma, PurchaseHistory, summarise
+from foretouch.training.lifetime import BetaGeometric, GammaGamma, PurchaseHistory
 from foretouch.training.metrics import row_log_loss
+from foretouch.training.purchase_histories import histories_of
 from foretouch.training.task import FloatArray
 
 DAY = pd.Timedelta(days=1)
@@ -115,12 +116,11 @@ def fit_base(log: pd.DataFrame, as_of: pd.Timestamp, horizon_days: float) -> Bas
         horizon_days: Of what is expected.
     """
     seen = log[log["occurred_at"] < as_of]
-    everyone = pd.DataFrame({"customer_id": sorted(seen["customer_id"].unique()), "as_of": as_of})
-    history, known = summarise(seen, everyone)
+    customers, history = histories_of(seen, as_of)
     model = BetaGeometric.fit(history)
     weeks = horizon_days / WEEK
     return Base(
-        customers=pd.Index(everyone.loc[known, "customer_id"]),
+        customers=customers,
         history=history,
         model=model,
         purchases=model.expected_purchases(history, weeks),
