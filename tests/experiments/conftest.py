@@ -1,6 +1,6 @@
 """A workspace with a planted experiment: decisions and events as the service would have logged them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from foretouch.core.state.db import State
 from foretouch.core.state.log import append_decision, append_event
 from foretouch.core.workspace import Workspace
 from foretouch.serving.decision.assignment import arm_of
+from tests.experiments.report.chromium import Browser, find_chromium
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = datetime(2026, 4, 20, 9, tzinfo=UTC)
@@ -132,6 +133,16 @@ def record_of(customer: str, at: datetime, number: int, arm: str, known: dict[st
 
 
 PlantedMaker = Callable[..., Planted]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium; without one the test is skipped by name."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    with Browser(program) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -32,15 +32,15 @@ Stage = Literal[
     "eligibility",
     "applicability",
     "suitability",
-    "caps",
     "cool_down",
+    "caps",
     "quiet_hours",
     "fallback",
-    "holdout",
     "model",
+    "holdout",
 ]
-"""What dropped a candidate; ``fallback``: a fallback offer where a better one is left. ``quiet_hours`` is also the
-stage of working hours."""
+"""What dropped a candidate, in the order in which it is asked (``docs/rules.md``); ``fallback``: a fallback offer where
+a better one is left. ``quiet_hours`` is also the stage of working hours. A holdout takes candidates away last."""
 ExplainLevel = Literal["none", "brief", "full"]
 
 

@@ -32,13 +32,13 @@ def insights(
     """
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.insights.insights import insights as read_insights
-    from foretouch.experiments.insights.page import write_pages
+    from foretouch.experiments.insights.page import write_insights
 
     if lang not in {"en", "zh", "both"}:
         raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")
     opened = Workspace.open(workspace)
     found = read_insights(opened, time_option(since, "--since"), time_option(until, "--until"))
-    written = write_pages(found, out or opened.reports, ("en", "zh") if lang == "both" else (lang,))
+    written = write_insights(found, out or opened.reports, ("en", "zh") if lang == "both" else (lang,))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return

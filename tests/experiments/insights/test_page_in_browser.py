@@ -1,25 +1,16 @@
 """The page of insights in a browser: it fits a desk and a phone, asks the network for nothing, needs no scripts."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from foretouch.experiments.insights.insights import insights
-from foretouch.experiments.insights.page import file_name, write_pages
+from foretouch.experiments.insights.page import STEM, write_insights
+from foretouch.experiments.report.written import page_name
 from tests.experiments.insights.made_log import MadeLog
-from tests.experiments.report.chromium import Browser, find_chromium, overflowing
+from tests.experiments.report.chromium import Browser, overflowing
 
 pytestmark = pytest.mark.browser
-PROGRAM = find_chromium()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if PROGRAM is None:
-        pytest.skip("no Chromium on this machine")
-    with Browser(PROGRAM) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +26,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             log.outcome(name, "click", number + 0.1)
             log.event(f"c{number % 20}", number + 0.2)
     pages = tmp_path_factory.mktemp("pages")
-    write_pages(insights(log.workspace), pages, ("en", "zh"))
+    write_insights(insights(log.workspace), pages, ("en", "zh"))
     return pages
 
 
 @pytest.mark.parametrize("width", [1200, 420])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_page_fits_and_asks_nothing(browser: Browser, folder: Path, language: str, width: int) -> None:
-    page = folder / file_name(language)
+    page = folder / page_name(STEM, language)
     browser.open(page, width=width, scripts=False)
     browser.call("Emulation.setScriptExecutionDisabled", value=False)
     browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")

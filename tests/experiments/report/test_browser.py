@@ -1,6 +1,5 @@
 """The report in a browser: it fits a desk and a phone, asks the network for nothing, and needs no scripts."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,19 +7,11 @@ from typing import Any
 import pytest
 
 from foretouch.experiments.log.experiment import analyze_experiment
-from foretouch.experiments.report.page import file_name, write_reports
-from tests.experiments.report.chromium import Browser, find_chromium, overflowing
+from foretouch.experiments.report.page import write_reports
+from foretouch.experiments.report.written import page_name
+from tests.experiments.report.chromium import Browser, overflowing
 
 pytestmark = pytest.mark.browser
-PROGRAM = find_chromium()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if PROGRAM is None:
-        pytest.skip("no Chromium on this machine")
-    with Browser(PROGRAM) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +39,7 @@ def test_the_page_fits_and_asks_nothing(
     browser: Browser, pages: dict[str, Path], kind: str, language: str, size: tuple[int, int]
 ) -> None:
     width, height = size
-    page = pages[kind] / file_name("spring", language)
+    page = pages[kind] / page_name("experiment-spring", language)
     browser.open(page, width=width, height=height, scripts=False)
     browser.call("Emulation.setScriptExecutionDisabled", value=False)
     answered = "[...document.querySelectorAll('.four dd')].map(one => one.getBoundingClientRect().bottom)"
@@ -74,7 +65,7 @@ def test_a_page_that_overflows_or_asks_is_found_out(browser: Browser, tmp_path: 
 
 
 def test_the_page_prints_with_its_folded_tables(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
-    browser.open(pages["complete"] / file_name("spring", "en"), width=1100)
+    browser.open(pages["complete"] / page_name("experiment-spring", "en"), width=1100)
     browser.call("Emulation.setEmulatedMedia", media="print")
     folded = browser.evaluate("[...document.querySelectorAll('details table')].map(one => one.offsetHeight)")
     browser.call("Emulation.setEmulatedMedia", media="")

@@ -12,19 +12,15 @@ from foretouch.experiments.insights.blocks import insight_blocks
 from foretouch.experiments.insights.contract import Insights
 from foretouch.experiments.insights.texts import text
 from foretouch.experiments.report.fragment import render_blocks, style_sheet
-from foretouch.experiments.report.page import OTHER
 from foretouch.experiments.report.texts import SENTENCES, sentence
+from foretouch.experiments.report.written import write_numbers, write_pages
 
 TEMPLATE = "insights.html.j2"
-DATA = "insights.json"
+STEM = "insights"
+DATA = f"{STEM}.json"
 
 
-def file_name(language: str) -> str:
-    """The page's file name."""
-    return f"insights.{language}.html"
-
-
-def write_pages(found: Insights, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
+def write_insights(found: Insights, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
     """Writes one page per language, and the numbers beside them.
 
     Args:
@@ -35,16 +31,8 @@ def write_pages(found: Insights, folder: Path, languages: Sequence[str]) -> dict
     Returns:
         Paths by language; ``data`` is the JSON.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for language in languages:
-        path = folder / file_name(language)
-        other = file_name(OTHER[language]) if len(languages) > 1 else None
-        path.write_text(render(found, language, other=other), encoding="utf-8")
-        written[language] = path
-    data = folder / DATA
-    data.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return {**written, "data": data}
+    pages = write_pages(STEM, folder, languages, lambda language, other: render(found, language, other=other))
+    return {**pages, "data": write_numbers(found, folder / DATA)}
 
 
 def render(found: Insights, language: str, *, other: str | None = None) -> str:

@@ -10,16 +10,12 @@ from foretouch.experiments.report import numbers
 from foretouch.experiments.report.answers import Answer
 from foretouch.experiments.report.fragment import environment, render_blocks
 from foretouch.experiments.report.labels import label
-from foretouch.experiments.report.page import OTHER
 from foretouch.experiments.report.texts import SENTENCES, sentence
+from foretouch.experiments.report.written import write_numbers, write_pages
 
-DATA = "policies.json"
+STEM = "policies"
+DATA = f"{STEM}.json"
 DEFINED = ("value", "weight", "dr", "snips", "difference", "se", "ess", "refused")
-
-
-def file_name(language: str) -> str:
-    """The page's file name."""
-    return f"policies.{language}.html"
 
 
 def write_policies(found: PolicyResults, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
@@ -33,16 +29,10 @@ def write_policies(found: PolicyResults, folder: Path, languages: Sequence[str])
     Returns:
         Paths by language; ``data`` is the JSON.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for language in languages:
-        path = folder / file_name(language)
-        other = file_name(OTHER[language]) if len(languages) > 1 else None
-        path.write_text(render_policies(found, language, other=other), encoding="utf-8")
-        written[language] = path
-    data = folder / DATA
-    data.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return {**written, "data": data}
+    written = write_pages(
+        STEM, folder, languages, lambda language, other: render_policies(found, language, other=other)
+    )
+    return {**written, "data": write_numbers(found, folder / DATA)}
 
 
 def best_of(found: PolicyResults) -> PolicyEstimate:

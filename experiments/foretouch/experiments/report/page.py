@@ -15,16 +15,11 @@ from foretouch.experiments.report.labels import LABELS, label
 from foretouch.experiments.report.names import arm_title, title_of
 from foretouch.experiments.report.steps import steps_of
 from foretouch.experiments.report.texts import SENTENCES, phrase, sentence
+from foretouch.experiments.report.written import write_pages
 from foretouch.experiments.results import MetricResult, Results
 
 TEMPLATE = "report.html.j2"
-OTHER = {"en": "zh", "zh": "en"}
 MARKS = {"green": "✓", "amber": "!", "red": "✕"}
-
-
-def file_name(key: str, language: str) -> str:
-    """The report's file name: ``experiment-<key>.<language>.html``."""
-    return f"experiment-{key}.{language}.html"
 
 
 def write_reports(results: Results, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
@@ -38,14 +33,8 @@ def write_reports(results: Results, folder: Path, languages: Sequence[str]) -> d
     Returns:
         Paths by language.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for language in languages:
-        other = file_name(results.key, OTHER[language]) if len(languages) > 1 else None
-        path = folder / file_name(results.key, language)
-        path.write_text(render(results, language, other=other), encoding="utf-8")
-        written[language] = path
-    return written
+    stem = f"experiment-{results.key}"
+    return write_pages(stem, folder, languages, lambda language, other: render(results, language, other=other))
 
 
 def render(results: Results, language: str, *, other: str | None = None) -> str:

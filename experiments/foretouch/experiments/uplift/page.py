@@ -8,19 +8,15 @@ from pathlib import Path
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.fragment import environment, render_blocks
 from foretouch.experiments.report.labels import label
-from foretouch.experiments.report.page import OTHER
+from foretouch.experiments.report.written import write_numbers, write_pages
 from foretouch.experiments.uplift.answers import uplift_answers, uplift_sentences
 from foretouch.experiments.uplift.blocks import WORDS, uplift_blocks
 from foretouch.experiments.uplift.contract import UpliftResults
 from foretouch.experiments.uplift.controls import controls, script
 from foretouch.experiments.uplift.judge import DEFINITIONS
 
-DATA = "uplift.json"
-
-
-def file_name(language: str) -> str:
-    """The page's file name."""
-    return f"uplift.{language}.html"
+STEM = "uplift"
+DATA = f"{STEM}.json"
 
 
 def write_uplift(found: UpliftResults, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
@@ -34,16 +30,8 @@ def write_uplift(found: UpliftResults, folder: Path, languages: Sequence[str]) -
     Returns:
         Paths by language; ``data`` is the JSON.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for language in languages:
-        path = folder / file_name(language)
-        other = file_name(OTHER[language]) if len(languages) > 1 else None
-        path.write_text(render_uplift(found, language, other=other), encoding="utf-8")
-        written[language] = path
-    data = folder / DATA
-    data.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return {**written, "data": data}
+    pages = write_pages(STEM, folder, languages, lambda language, other: render_uplift(found, language, other=other))
+    return {**pages, "data": write_numbers(found, folder / DATA)}
 
 
 def render_uplift(found: UpliftResults, language: str, *, other: str | None = None, scripts: bool = True) -> str:
