@@ -30,17 +30,7 @@ title = {{ en = "no contact", zh = "不触达" }}
 kind = "policy"
 title = {{ en = "contact by policy", zh = "按策略触达" }}
 
-[[metrics]]
-name = "revenue per customer, 28 days"
-title = {{ en = "revenue per customer, 28 days", zh = "28 天人均收入" }}
-kind = "mean"
-event = "{goal_event}"
-measure = "value"
-window_days = 28
-role = "primary"
-better = "up"
-winsor = 0.999
-
+{_revenue(goal_event)}
 [[metrics]]
 name = "customers who bought, 28 days"
 title = {{ en = "share of customers who bought, 28 days", zh = "28 天内购买客户占比" }}
@@ -102,7 +92,12 @@ title = {{ en = "the whole policy", zh = "完整策略" }}
 # [arms.no_contact]          # nobody is contacted; the experiment portfolio-holdout has such an arm
 # kind = "no_contact"
 
-[[metrics]]
+{_revenue(goal_event)}"""
+
+
+def _revenue(goal_event: str) -> str:
+    """The primary metric of both."""
+    return f"""[[metrics]]
 name = "revenue per customer, 28 days"
 title = {{ en = "revenue per customer, 28 days", zh = "28 天人均收入" }}
 kind = "mean"
