@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
 
 from foretouch.core.errors import DataError
 from foretouch.core.experiment import ExperimentSpec, Metric
 from foretouch.core.rng import derive_seed
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.aggregates import Codes, Floats
 from foretouch.experiments.analysis.contrasts import effect_of_pair, pair_of
 from foretouch.experiments.analysis.multiplicity import holm

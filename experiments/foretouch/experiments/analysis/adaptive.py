@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
 from foretouch.core.errors import DataError
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.aggregates import Codes, Floats
 
 Weights = Literal["uniform", "variance"]

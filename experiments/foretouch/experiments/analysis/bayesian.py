@@ -5,9 +5,8 @@ On the lift, the likelihood is the delta method's: mean (t - c)/|c|, variance (V
 
 import math
 
-from scipy import special
-
 from foretouch.core.experiment_options import Prior
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.effects import Effect, Pair
 from foretouch.experiments.results import Bayesian
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import special
 
 from foretouch.core.experiment import ExperimentSpec
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.aggregates import Moments
 from foretouch.experiments.analysis.sequential import sequential_split_p
 from foretouch.experiments.results import Split

@@ -7,8 +7,7 @@ interval is Fieller's with those same degrees of freedom, so that it excludes ze
 import math
 from dataclasses import dataclass, field
 
-from scipy import special
-
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.sequential import anytime_half_width, anytime_p
 
 Range = tuple[float, float]

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from scipy import special
 
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.aggregates import Codes, Floats, Moments
 from foretouch.experiments.analysis.effects import Estimate, Pair
 from foretouch.experiments.analysis.estimators import covariate_shift

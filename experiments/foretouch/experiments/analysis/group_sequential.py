@@ -13,9 +13,9 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from foretouch.core.errors import DataError
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.power import shift_needed
 
 FloatArray = NDArray[np.float64]

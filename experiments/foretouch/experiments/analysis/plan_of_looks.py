@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import special
 
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.experiment_options import SpendingKind
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.effects import Effect, Pair, fieller, t_quantile
 from foretouch.experiments.analysis.group_sequential import bounds, crossing
 from foretouch.experiments.analysis.power import shift_needed

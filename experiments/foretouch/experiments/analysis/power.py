@@ -2,7 +2,7 @@
 
 import math
 
-from scipy import special
+from foretouch.experiments.analysis import special
 
 FARTHEST = 50.0
 """Standard errors; no power is asked for that needs more."""

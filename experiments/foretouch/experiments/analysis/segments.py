@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.contrasts import Contrast
 from foretouch.experiments.analysis.effects import Effect, t_quantile
 from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, fcr_level

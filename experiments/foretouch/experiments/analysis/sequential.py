@@ -8,7 +8,7 @@ Bayes factors (Lindon and Malek, arXiv 2011.03567).
 import math
 from collections.abc import Sequence
 
-from scipy import special
+from foretouch.experiments.analysis import special
 
 SPLIT_CONCENTRATIONS = (100.0, 10_000.0)
 """Prior weights of the split test: the small one sees gross faults early, the large one slight faults late."""

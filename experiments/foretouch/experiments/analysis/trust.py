@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from foretouch.experiments.analysis import special
 from foretouch.experiments.analysis.aggregates import Codes
 from foretouch.experiments.analysis.checks import ALARM
 from foretouch.experiments.analysis.multiplicity import holm

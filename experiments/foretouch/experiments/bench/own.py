@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ from foretouch.experiments.bench.peer import Job, Told, cpu_seconds, scored, sta
 REPEATS = 5
 
 
+def load() -> None:
+    """Imports, before the watch, what an analysis imports at first use."""
+    for module in ("babel.dates", "duckdb", "scipy.special"):
+        import_module(module)
+
+
 def estimate(folder: Path) -> tuple[Job, Told]:
     """The effect with one covariate from Parquet, and nothing else: what the peers do."""
-    import duckdb  # noqa: F401, PLC0415 - imports are not measured
-
+    load()
     from foretouch.experiments.analysis.analyze import Context, analyze_source  # noqa: PLC0415 - as above
     from foretouch.experiments.analysis.summary import SummarySource  # noqa: PLC0415 - as above
     from foretouch.experiments.files import read_spec  # noqa: PLC0415 - as above
@@ -37,8 +43,7 @@ def analysis(name: str) -> Callable[[Path], tuple[Job, Told]]:
     """
 
     def prepared(folder: Path) -> tuple[Job, Told]:
-        import duckdb  # noqa: F401, PLC0415 - imports are not measured
-
+        load()
         from foretouch.experiments.files import analyze_files  # noqa: PLC0415 - as above
 
         def job() -> Any:
@@ -58,6 +63,7 @@ def analysis(name: str) -> Callable[[Path], tuple[Job, Told]]:
 
 def from_aggregates(folder: Path) -> tuple[Job, Told]:
     """The same from sufficient statistics alone: the first time, and the CPU of later ones."""
+    load()
     from foretouch.experiments.analysis.analyze import Context, analyze_source  # noqa: PLC0415 - imports
     from foretouch.experiments.analysis.summary import Aggregates, SummarySource  # noqa: PLC0415 - as above
     from foretouch.experiments.files import read_spec  # noqa: PLC0415 - as above
@@ -79,6 +85,7 @@ def from_aggregates(folder: Path) -> tuple[Job, Told]:
 
 def report(folder: Path) -> tuple[Job, Told]:
     """Both languages' pages of the wide experiment."""
+    load()
     from foretouch.experiments.report.output import read_results, write_all  # noqa: PLC0415 - imports
 
     results = read_results(folder / "wide-results.json")
@@ -96,7 +103,7 @@ def qini(folder: Path) -> tuple[Job, Told]:
     score, treatment, outcome = scored(str(folder / "scored.parquet"))
 
     def job() -> Any:
-        return Randomised(score, treatment.astype(float), outcome.astype(float)).curve().qini_coefficient
+        return Randomised(score, treatment, outcome).curve().qini_coefficient
 
     return job, lambda found: {"house": float(found)}
 
@@ -121,7 +128,7 @@ def core(_folder: Path) -> tuple[Job, Told]:
 
         return foretouch.experiments.analysis.analyze
 
-    return job, lambda _: {"pandas": "pandas" in sys.modules}
+    return job, lambda _: {name: name in sys.modules for name in ("pandas", "scipy.special")}
 
 
 JOBS: Mapping[str, Callable[[Path], tuple[Job, Told]]] = {

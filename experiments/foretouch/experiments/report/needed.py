@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy import special
-
+from foretouch.experiments.analysis import special
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.names import arm_title
 from foretouch.experiments.report.texts import LANGUAGES, SENTENCES, Phrase

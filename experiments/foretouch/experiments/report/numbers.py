@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any, Literal
 
 from babel import Locale
-from babel.dates import format_date, format_time
 from babel.numbers import get_minus_sign_symbol, get_plus_sign_symbol
 
 from foretouch.experiments.report.catalogue import LANGUAGES, Phrase
@@ -154,6 +153,8 @@ def about_units(value: float) -> int:
 
 def day(value: date | datetime) -> Phrase:
     """A date: Mar 2, 2026; 2026年3月2日."""
+    from babel.dates import format_date  # noqa: PLC0415 - time zones, which only dates need
+
     return {code: format_date(value, "medium", locale=LOCALES[code]) for code in LANGUAGES}
 
 
@@ -167,6 +168,8 @@ def day_of(text: str) -> Phrase:
 
 def moment(value: datetime) -> Phrase:
     """A time, in UTC, which it names."""
+    from babel.dates import format_time  # noqa: PLC0415 - as above
+
     here = value.astimezone(UTC)
     dates = day(here)
     return {

@@ -27,11 +27,13 @@ from scipy.special import ndtri
 from foretouch.core.errors import DataError
 from foretouch.core.rng import derive_seed
 from foretouch.training.task import FloatArray
+from foretouch.training.uplift.order import descending
 
 SHARES = tuple(round(0.1 * step, 1) for step in range(1, 11))
 LARGE = 200_000
 DRAWS, DRAWS_LARGE = 500, 200
 CURVE_POINTS = 101
+Numbers = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,9 @@ class Curve:
     @cached_property
     def qini(self) -> FloatArray:
         """Outcomes gained by the Qini curve, shape (points,)."""
-        return self.treated_outcome - _per(self.control_outcome, self.control) * self.treated
+        expected = _per(self.control_outcome, self.control)
+        expected *= self.treated
+        return np.subtract(self.treated_outcome, expected, out=expected)
 
     @cached_property
     def gain(self) -> FloatArray:
@@ -113,7 +117,7 @@ class Randomised:
     """
 
     def __init__(
-        self, score: FloatArray, treatment: FloatArray, outcome: FloatArray, count: FloatArray | None = None
+        self, score: FloatArray, treatment: Numbers, outcome: Numbers, count: FloatArray | None = None
     ) -> None:
         if not len(score) == len(treatment) == len(outcome):
             raise DataError("score, treatment and outcome must have one value per row each")
@@ -127,11 +131,9 @@ class Randomised:
         for name, arm in (("control (treatment 0)", 0.0), ("treated (treatment 1)", 1.0)):
             if not (treatment == arm).any():
                 raise DataError(f"no row is {name}; a comparison needs both")
-        self.order = order = descending(score)
-        ranked = score[order]
+        self.order, self.ends = order, _ = descending(score)
         self._count = None if count is None else count[order]
-        self.ends: NDArray[np.intp] = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-        self.treated = treatment[order]
+        self.treated: NDArray[np.bool_] = (treatment == 1.0)[order]
         self.outcome = outcome[order]
 
     def __len__(self) -> int:
@@ -143,35 +145,32 @@ class Randomised:
             weight = self._count if weight is None else self._count * weight
         one = self.treated if weight is None else self.treated * weight
         all_outcome = self.outcome if weight is None else self.outcome * weight
-        taken = np.append(0.0, self.ends + 1.0) if weight is None else self._through(weight)
-        n_t, y_t, y = (self._through(column) for column in (one, one * self.outcome, all_outcome))
-        n_c, y_c = taken - n_t, np.subtract(y, y_t, out=y)
-        return Curve(targeted=taken, treated=n_t, treated_outcome=y_t, control=n_c, control_outcome=y_c)
+        sums = np.zeros(len(self) + 1)
+        taken = self._cuts.astype(np.float64) if weight is None else self._through(weight, sums)
+        n_t = self._through(one, sums)
+        y_t = self._through(np.multiply(one, self.outcome, out=sums[1:]), sums)
+        y = self._through(all_outcome, sums)
+        return Curve(
+            targeted=taken,
+            treated=n_t,
+            treated_outcome=y_t,
+            control=taken - n_t,
+            control_outcome=np.subtract(y, y_t, out=y),
+        )
 
-    def _through(self, column: FloatArray) -> FloatArray:
-        """Sums of a column through the end of each tie block, the first of nothing."""
-        sums = np.empty(len(column) + 1)
-        sums[0] = 0.0
+    def _through(self, column: Numbers, sums: FloatArray) -> FloatArray:
+        """Sums of a column through the end of each tie block, the first of nothing.
+
+        Args:
+            column: Shape (n,).
+            sums: Room to work in, shape (n + 1,), the first 0; may hold the column.
+        """
         np.cumsum(column, out=sums[1:])
-        return sums if len(self.ends) == len(column) else sums[np.append(0, self.ends + 1)]
+        return sums.copy() if len(self.ends) == len(column) else sums[self._cuts]
 
-
-def descending(score: FloatArray) -> NDArray[np.intp]:
-    """The rows from the highest score down, equal scores in the order given: a stable sort at an unstable one's price.
-
-    Args:
-        score: Finite, shape (n,).
-    """
-    order = np.argsort(-score)
-    ranked = score[order]
-    new = ranked[1:] != ranked[:-1]
-    if new.all():
-        return order
-    block = np.append(0, np.cumsum(new)) * len(score)
-    order += block  # blocks do not overlap, so that sorting whole numbers sorts within each
-    order.sort()
-    order -= block
-    return order
+    @cached_property
+    def _cuts(self) -> NDArray[np.intp]:
+        return np.append(0, self.ends + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
