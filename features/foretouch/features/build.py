@@ -207,9 +207,7 @@ def build_history(workspace: Workspace, *, say: Say = lambda _: None) -> dict[st
             say(f"the past of {sample.snapshots:.1%} of the customers (sends: {sample.sends:.1%}), the present of all")
         chunks = _chunks(connection)
         if len(chunks) > 1:
-            connection.execute("CREATE OR REPLACE VIEW spine AS SELECT * FROM history")
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE all_cuts AS {sql.cuts(workspace.config)}")
-            connection.execute("DROP VIEW spine")
+            _all_cuts(connection, workspace.config)
         built = literal(times[-1].isoformat())
         with GrowingFiles({view: offline_file(workspace, view) for view in VIEWS}) as files:
             for index, (first, last) in enumerate(chunks):
@@ -248,6 +246,15 @@ def _history_spine(
         """)
     connection.unregister("moments")
     return sample
+
+
+def _all_cuts(connection: duckdb.DuckDBPyConnection, config: Config) -> None:
+    """Makes the table ``all_cuts``, a month at a time: everyone's purchases of all months at once fit no memory."""
+    months = connection.execute("SELECT DISTINCT date_trunc('month', as_of) FROM history ORDER BY 1").fetchall()
+    for index, (month,) in enumerate(months):
+        set_spine(connection, pd.DataFrame({c.CUSTOMER_ID: [""], c.AS_OF: [pd.Timestamp(month)]}))
+        into = "INSERT INTO all_cuts" if index else "CREATE OR REPLACE TEMP TABLE all_cuts AS"
+        connection.execute(f"{into} {sql.cuts(config)}")
 
 
 def _chunks(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
