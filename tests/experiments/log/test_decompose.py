@@ -128,13 +128,15 @@ def test_a_lower_is_better_metric_turns_the_words(made: tuple[MadeLog, dict[str,
 def test_the_command_and_a_workspace_without_standing_arms(
     made: tuple[MadeLog, dict[str, list[float]]], tmp_path: Path
 ) -> None:
-    done = CliRunner().invoke(build_app(), ["experiment", "decompose", "-w", str(made[0].root), "--json"])
+    done = CliRunner().invoke(build_app(), ["experiment", "decompose", "-w", str(made[0].workspace.root), "--json"])
     assert done.exit_code == 0, done.output
     assert Decomposition.from_line(done.stdout).parts
     assert {part.part for part in Decomposition.from_line(done.stdout).parts} <= set(PARTS)
-    told = CliRunner().invoke(build_app(), ["experiment", "decompose", "-w", str(made[0].root), "--lang", "zh"])
+    told = CliRunner().invoke(
+        build_app(), ["experiment", "decompose", "-w", str(made[0].workspace.root), "--lang", "zh"]
+    )
     assert "模型" in told.output
-    drawn = CliRunner().invoke(build_app(), ["experiment", "arms", "-w", str(made[0].root)])
+    drawn = CliRunner().invoke(build_app(), ["experiment", "arms", "-w", str(made[0].workspace.root)])
     assert drawn.exit_code == 0, drawn.output
     assert "900 without one" in drawn.output
     with pytest.raises(NotFoundError, match=r"portfolio = true"):

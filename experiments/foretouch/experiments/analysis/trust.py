@@ -120,7 +120,7 @@ def _bots(units: Units, titles: Mapping[str, Phrase]) -> tuple[Check, ...]:
     code = "bots_uneven" if uneven else "bots_many" if flags.mean() > MANY_BOTS else "bots_ok"
     share = numbers.percents([float(flags.mean())], sign=False)[0]
     light = "green" if code == "bots_ok" else "amber"
-    said = say(code, share=share, by_arm=_by_arm(shares, titles))
+    said = say(code, share=share, by_arm=told_by_arm(shares, titles))
     return (Check.model_validate({"code": code, "light": light, **said}),)
 
 
@@ -149,12 +149,12 @@ def _delivery(units: Units, titles: Mapping[str, Phrase]) -> tuple[Check, ...]:
     shares = {units.arms[arm]: float(delivered[units.codes == arm].mean()) for arm in contacted}
     uneven = contingency_p(delivered[among].astype(np.int64), units.codes[among]) < ALARM
     code = "delivered_uneven" if uneven else "delivered_ok"
-    lights.append(_light(code, uneven, by_arm=_by_arm(shares, titles)))
+    lights.append(_light(code, uneven, by_arm=told_by_arm(shares, titles)))
     weekend = (sent.dt.dayofweek >= 5).to_numpy()
     shares = {units.arms[arm]: float(weekend[delivered & (units.codes == arm)].mean()) for arm in contacted}
     uneven = contingency_p(weekend[delivered].astype(np.int64), units.codes[delivered]) < ALARM
     code = "weekend_uneven" if uneven else "weekend_ok"
-    lights.append(_light(code, uneven, by_arm=_by_arm(shares, titles)))
+    lights.append(_light(code, uneven, by_arm=told_by_arm(shares, titles)))
     entered = _times(units, units.spec.time)
     if entered is not None and entered.dtype.kind == "M":
         hours = (sent - entered).dt.total_seconds().to_numpy(dtype=float) / 3600.0
@@ -203,7 +203,8 @@ def _shares(flags: NDArray[np.bool_], units: Units) -> dict[str, float]:
     }
 
 
-def _by_arm(shares: Mapping[str, float], titles: Mapping[str, Phrase]) -> Phrase:
+def told_by_arm(shares: Mapping[str, float], titles: Mapping[str, Phrase]) -> Phrase:
+    """Shares of arms in words, all with the same decimals."""
     told = dict(zip(shares, numbers.percents(list(shares.values()), sign=False), strict=True)) if shares else {}
     return {
         "en": ", ".join(f"“{titles[arm]['en']}” {text['en']}" for arm, text in told.items()),

@@ -12,21 +12,21 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 from foretouch.core.outcomes import ACTIVATING
-from foretouch.core.state.connection import marks, stream, to_micros
+from foretouch.core.state.connection import from_micros, marks, stream, to_micros
 from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.log.exposures import Exposure
 
 
-def exposed_shares(
+def reached_units(
     workspace: Workspace,
     exposures: Sequence[Exposure],
     *,
     window: timedelta,
     received_by: datetime,
     aliases: Mapping[str, str],
-) -> dict[str, float]:
-    """Share of each arm's units that were reached within the window of their first exposure.
+) -> list[bool] | None:
+    """Which units were reached within the window of their first exposure.
 
     Args:
         workspace: Whose outcomes.
@@ -36,11 +36,11 @@ def exposed_shares(
         aliases: From an alias to the customer it stands for.
 
     Returns:
-        By arm; empty where no sign of any delivery was ever posted.
+        One flag per unit; ``None`` where no sign of any delivery was ever posted.
     """
     state = read_state(workspace)
     if state is None:
-        return {}
+        return None
     units: dict[str, list[int]] = defaultdict(list)
     for index, item in enumerate(exposures):
         for customer in item.customers:
@@ -55,9 +55,24 @@ def exposed_shares(
             posted = True
             for index in units.get(aliases.get(customer, customer), ()):
                 reached[index] |= starts[index] <= at < starts[index] + length
-    if not posted:
-        return {}
+    return reached if posted else None
+
+
+def shares_by_arm(exposures: Sequence[Exposure], flags: Sequence[bool]) -> dict[str, float]:
+    """Share of each arm's units whose flag is set."""
     by_arm: dict[str, list[bool]] = defaultdict(list)
-    for item, was in zip(exposures, reached, strict=True):
-        by_arm[item.arm].append(was)
-    return {arm: sum(flags) / len(flags) for arm, flags in sorted(by_arm.items())}
+    for item, flag in zip(exposures, flags, strict=True):
+        by_arm[item.arm].append(flag)
+    return {arm: sum(found) / len(found) for arm, found in sorted(by_arm.items())}
+
+
+def newest_outcome(workspace: Workspace, received_by: datetime) -> datetime | None:
+    """When the newest outcome was received; ``None`` without any."""
+    state = read_state(workspace)
+    if state is None:
+        return None
+    with closing(state):
+        found = state.execute(
+            "SELECT max(received_at) FROM outcomes WHERE received_at <= ?", (to_micros(received_by),)
+        ).fetchone()
+    return None if found is None or found[0] is None else from_micros(found[0])

@@ -20,8 +20,16 @@ from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.analysis.table import SERVED
-from foretouch.experiments.log.exposed import exposed_shares
+from foretouch.experiments.log.bots import Bots
+from foretouch.experiments.log.exposed import newest_outcome, reached_units, shares_by_arm
 from foretouch.experiments.log.exposures import Exposure, logged, read_exposures
+from foretouch.experiments.log.lights import (
+    MOST_MISMATCHES,
+    assignment_lights,
+    bot_light,
+    delivery_light,
+    fresh_light,
+)
 from foretouch.experiments.log.measures import (
     Measure,
     measure,
@@ -31,15 +39,10 @@ from foretouch.experiments.log.measures import (
     newest_event,
 )
 from foretouch.experiments.log.served_score import served_score
-from foretouch.experiments.report import numbers
-from foretouch.experiments.report.texts import say
 from foretouch.experiments.results import Check, Enrolment
 from foretouch.features.tables import connect, read_table, resolve_aliases
 
 TIME = "first_exposed_at"
-MOST_MISMATCHES = 0.001
-"""Share of units whose logged arm may differ from the spec's assignment before the results are withheld."""
-STALE_AFTER = timedelta(days=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,19 +101,23 @@ def build_frame(
         )
         rows = pd.DataFrame({spec.unit: units["unit"], spec.arm: [item.arm for item in mature]})
         rows[TIME] = pd.DatetimeIndex([item.at for item in mature], tz="UTC")
+        lights: tuple[Check, ...] = ()
         if mature:
             members = members_of(connection, units, households=spec.unit == "household_id")
             for name, wanted in measures.items():
                 at = [item.at for item in mature]
                 rows[name] = measure(connection, members, at, wanted, received_by=now)
-        kinds = sorted({wanted.event for wanted in measures.values()})
-        newest = newest_event(connection, kinds, now)
+            bots = Bots.of(workspace, connection, members, mature, received_by=now, aliases=roots)
+            lights += bot_light(spec, mature, bots)
+        newest_goal = newest_event(connection, sorted({wanted.event for wanted in measures.values()}), now)
+        seen = (newest_event(connection, None, now), newest_outcome(workspace, now))
     _known_before(rows, ready, mature)
     if spec.score is None:
         served = served_score(workspace, spec, mature)
         if served is not None:
             rows[SERVED] = served
             ready = ready.replace(score=SERVED)
+    reached = reached_units(workspace, mature, window=longest, received_by=now, aliases=roots)
     enrolment = Enrolment(
         as_of=now,
         entered=len(exposures),
@@ -120,9 +127,9 @@ def build_frame(
         assignment_mismatches=mismatched,
         first_exposure=min((item.at for item in exposures), default=None),
         last_exposure=max((item.at for item in exposures), default=None),
-        last_event=newest,
+        last_event=newest_goal,
         contacted=_contacted(exposures),
-        exposed=exposed_shares(workspace, mature, window=longest, received_by=now, aliases=roots),
+        exposed={} if reached is None else shares_by_arm(mature, reached),
         entered_by_arm=_by_arm(exposures),
         window_days=windows,
         shortened_to_days=shorten_to_days,
@@ -139,7 +146,12 @@ def build_frame(
         rows=rows,
         spec=ready,
         enrolment=enrolment,
-        checks=_lights(enrolment, longest),
+        checks=(
+            *assignment_lights(enrolment),
+            *delivery_light(spec, mature, reached),
+            *lights,
+            fresh_light(enrolment, longest, max((time for time in seen if time is not None), default=None)),
+        ),
         refused=tuple(refused),
         running=spec.ends_at is None or now < spec.ends_at + longest,
     )
@@ -211,25 +223,3 @@ def _contacted(exposures: list[Exposure]) -> dict[str, float]:
     for item in exposures:
         arms.setdefault(item.arm, []).append(item.contacted)
     return {arm: sum(flags) / len(flags) for arm, flags in sorted(arms.items())}
-
-
-def _lights(enrolment: Enrolment, longest: timedelta) -> tuple[Check, ...]:
-    lights = []
-    if enrolment.in_two_arms:
-        lights.append(Check(code="arms_some", light="amber", **say("arms_some", count=enrolment.in_two_arms)))
-    wrong = enrolment.assignment_mismatches or 0
-    code = "assignment_bad" if wrong else "assignment_ok"
-    bad = wrong > MOST_MISMATCHES * max(enrolment.entered, 1)
-    light = "red" if bad else "amber" if wrong else "green"
-    lights.append(Check.model_validate({"code": code, "light": light, **say(code, count=wrong)}))
-    if enrolment.last_event is None:
-        lights.append(Check(code="fresh_none", light="amber", **say("fresh_none")))
-    else:
-        due = enrolment.as_of
-        if enrolment.last_exposure is not None:
-            due = min(due, enrolment.last_exposure + longest)
-        old = due - enrolment.last_event > STALE_AFTER
-        code = "fresh_old" if old else "fresh_ok"
-        time = numbers.moment(enrolment.last_event)
-        lights.append(Check(code=code, light="amber" if old else "green", **say(code, time=time)))
-    return tuple(lights)

@@ -127,15 +127,15 @@ def measure(
 
 
 def newest_event(
-    connection: duckdb.DuckDBPyConnection, events: Sequence[str], received_by: datetime
+    connection: duckdb.DuckDBPyConnection, events: Sequence[str] | None, received_by: datetime
 ) -> datetime | None:
-    """When the newest of some kinds of events was received; ``None`` without any."""
-    if not events:
-        return None
-    marks = ", ".join("?" for _ in events)
+    """When the newest event of some kinds was received, of any kind where ``None``; ``None`` without any."""
+    among, kinds = (
+        ("", []) if events is None else (f"event IN ({', '.join('?' for _ in events) or 'NULL'}) AND", events)
+    )
     found = connection.execute(
-        f"SELECT max(received_at) FROM events WHERE event IN ({marks}) AND received_at <= ?",  # noqa: S608 - marks only
-        [*events, received_by],
+        f"SELECT max(received_at) FROM events WHERE {among} received_at <= ?",  # noqa: S608 - marks only
+        [*kinds, received_by],
     ).fetchall()
     newest: datetime | None = found[0][0]
     return newest
