@@ -61,6 +61,23 @@ def contains(now: Any, released: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_what_is_trusted_is_what_is_validated(name: str) -> None:
+    example = EXAMPLES[name]
+    made = type(example).trusted(**dict(example))
+    assert made == example
+    assert made.to_line() == example.to_line()
+    assert made.model_copy() == example
+
+
+def test_what_is_trusted_has_every_field_in_its_place() -> None:
+    fields = dict(SendWindow())
+    assert SendWindow.trusted(**fields) == SendWindow()
+    for wrong in ({}, {**fields, "more": 1}, dict(reversed(fields.items()))):
+        with pytest.raises(TypeError, match="SendWindow: the fields are"):
+            SendWindow.trusted(**wrong)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_a_contract_refuses_an_unknown_field(name: str) -> None:
     raw = json.loads(EXAMPLES[name].to_line())
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):

@@ -103,6 +103,8 @@ class Expression:
         )
         """Features that are compared with a number, and the number."""
         self._program = program
+        self._spaces = tuple(space for space in NAMESPACES if space in source)  # handing over the others costs as much
+        self._labelled = tuple((space, name, f"{space}.{name}") for space, name in fields)
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -114,13 +116,13 @@ class Expression:
             values: E.g. ``{"feature": {"recency_days": 3.0}}``; None, NaN and absent are all "unknown".
         """
         seen: dict[str, Any] = {}
-        given: dict[str, dict[str, Any]] = {namespace: {} for namespace in NAMESPACES}
-        for namespace, name in self.fields:
-            value = values.get(namespace, {}).get(name)
+        given: dict[str, dict[str, Any]] = {space: {} for space in self._spaces}
+        for space, name, label in self._labelled:
+            value = values[space].get(name) if space in values else None
             if value is None or (isinstance(value, float) and not math.isfinite(value)):
-                seen[f"{namespace}.{name}"] = None
+                seen[label] = None
             else:
-                seen[f"{namespace}.{name}"] = given[namespace][name] = value
+                seen[label] = given[space][name] = value
         try:
             result = self._program.execute(given)
         except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:

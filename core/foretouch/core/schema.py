@@ -34,6 +34,9 @@ Attributes = dict[str, str | int | float | bool | None]
 """Free attributes: flat, JSON scalars only."""
 
 
+_set = object.__setattr__
+
+
 class Contract(BaseModel):
     """A value that is validated once at an edge and never changes afterwards."""
 
@@ -47,6 +50,25 @@ class Contract(BaseModel):
     def from_line(cls, line: str | bytes) -> Self:
         """Reads what ``to_line`` wrote, also by an earlier release of the same schema version."""
         return cls.model_validate_json(line)
+
+    @classmethod
+    def trusted(cls, **fields: Any) -> Self:
+        """A value made of what is valid already, without a look at any of it; half the price of ``model_construct``.
+
+        Args:
+            fields: Every field, in the order of the contract.
+
+        Raises:
+            TypeError: A field is missing, is none of the contract's or is out of order.
+        """
+        if list(fields) != list(cls.__pydantic_fields__):
+            raise TypeError(f"{cls.__name__}: the fields are {list(cls.__pydantic_fields__)}, not {list(fields)}")
+        made = cls.__new__(cls)
+        _set(made, "__dict__", fields)
+        _set(made, "__pydantic_fields_set__", set(fields))
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
+        return made
 
     def replace(self, **changes: Any) -> Self:
         """A validated copy with some fields changed."""

@@ -68,7 +68,7 @@ class OnlineFeatures:
                 self._usual = names
         oldest = to_micros(at - self._max_age)
         moments = {micros: from_micros(micros) for micros in set(times.values())}
-        return FeatureSnapshot.model_construct(  # what we wrote ourselves needs no second validation
+        return FeatureSnapshot.trusted(  # what we wrote ourselves needs no second validation
             known=True,
             values=values,
             as_of={view: moments[micros] for view, micros in times.items()},

@@ -4,7 +4,7 @@ Touchpoint defaults → candidates → rules and slots → scores → worth at t
 send slot → reasons → record. "No contact" is always a candidate, with priority 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from foretouch.core.decisions import DecisionRecord, DecisionRequest
@@ -102,9 +102,10 @@ def _screened(request: DecisionRequest, inputs: DecisionInputs, course: Course) 
     left_out = tuple(Screened(option=option, dropped=dropped) for option, dropped in listing.dropped)
     asked = bool(listing.options or left_out)
     options = listing.options if asked else Lineup(_resort_options(request, inputs))
+    screened = _screen(options, course)
     return course.but(
         listed=options,
-        screened=(*left_out, *_screen(options, course)),
+        screened=(*left_out, *screened) if left_out else screened,
         unknown=listing.unknown,
         empty=not asked,
         probes=() if asked or options else _screen(probes(request, inputs.config), course),
@@ -149,7 +150,7 @@ def _led(request: DecisionRequest, inputs: DecisionInputs, course: Course) -> Co
     return course
 
 
-def _screen(options: tuple[Option, ...], course: Course) -> tuple[Screened, ...]:
+def _screen(options: tuple[Option, ...], course: Course) -> Sequence[Screened]:
     return screen_in_turn(Lineup.of(options), course.setting, course.customer.features)
 
 

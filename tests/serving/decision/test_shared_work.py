@@ -25,7 +25,7 @@ from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.customer_rhythm import Reading
 from foretouch.serving.decision.customer_scores import score_customer
 from foretouch.serving.decision.plans import Plans
-from foretouch.serving.decision.screening import Screened, screen
+from foretouch.serving.decision.screening import Screened, Together, screen
 from foretouch.serving.decision.send_time import Timetable
 from foretouch.serving.decision.setting import set_out
 from foretouch.serving.models.pair_plan import PairPlan
@@ -63,6 +63,27 @@ def screened(asked: dict[str, Any], given_inputs: DecisionInputs, *, together: b
 def test_screening_all_together_is_screening_each_alone(world: tuple[dict[str, Any], DecisionInputs]) -> None:
     asked, given_inputs = world
     assert screened(asked, given_inputs, together=True) == screened(asked, given_inputs, together=False)
+
+
+def test_options_whose_channels_share_their_slots_are_put_together_when_asked_for() -> None:
+    offers = tuple(Offer(offer_id=name, name=name, channels=CHANNELS) for name in "abc")
+    given_inputs = inputs(catalogue=Catalogue(offers=offers))
+    wanted = request()
+    setting = set_out(wanted, given_inputs)
+    values = rule_values(wanted, given_inputs.features, given_inputs.counters)
+    options = lay_out(given_inputs.catalogue).options
+    found = screen(options, setting.touch, values, setting.zone, setting.expires_at)
+    assert isinstance(found, Together)
+    assert said(found) == screened({}, given_inputs, together=False)
+    assert said(found[1:3]) == said(list(found)[1:3])
+    assert (
+        Course(
+            setting=setting,
+            customer=score_customer(given_inputs.features, {}, setting.spec, personalised=True),
+            screened=found,
+        ).lineup
+        is options
+    )
 
 
 def contact(**changes: Any) -> PastContact:

@@ -68,7 +68,8 @@ def marks(count: int) -> str:
 
 def to_micros(at: datetime) -> int:
     """A tz-aware time as microseconds since 1970 UTC."""
-    return (at - EPOCH) // timedelta(microseconds=1)
+    since = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(micros: int) -> datetime:

@@ -264,7 +264,7 @@ def _past(
         (value, to_micros(since), to_micros(now)),
     ).fetchall()
     return tuple(
-        PastContact.model_construct(
+        PastContact.trusted(
             at=from_micros(at),
             channel=channel,
             offer_id=offer_id,

@@ -201,19 +201,19 @@ def counter_snapshot(
         contacts = _from_log(connection, customer_id, household, now, policy, asked=asked, offers=capped, late=late)
     else:
         contacts = _from_store(seen, asked)
-    return CounterSnapshot.model_construct(  # what we wrote ourselves needs no second validation
-        known=person is not None,
+    return CounterSnapshot.trusted(  # what we wrote ourselves needs no second validation
         time_zone=person.time_zone if person else None,
         household_id=household,
         language=person.language if person else None,
+        known=person is not None,
         attributes=dict(person.attributes) if person else {},
         consents=consents,
         consent_error=consent_error,
         caps_error=caps_error,
+        **contacts,
         outcomes=_outcomes(connection, customer_id, now, asked) if asked.outcomes else (),
         suppressions=lists_with(connection, customer_id, now),
         offer_contacts=offers_ever(connection, counted, late),
-        **contacts,
     )
 
 
@@ -287,8 +287,6 @@ def _outcomes(connection: Connection, customer_id: str, now: datetime, asked: As
         asked.outcomes, (customer_id, to_micros(now - asked.outcome_window), *asked.kinds)
     ).fetchall()
     return tuple(
-        PastOutcome.model_construct(
-            at=from_micros(at), type=kind, channel=channel, offer_id=offer_id, category=category
-        )
+        PastOutcome.trusted(at=from_micros(at), type=kind, channel=channel, offer_id=offer_id, category=category)
         for at, kind, channel, offer_id, category in rows
     )

@@ -14,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from foretouch.core.decisions import Assignment
 from foretouch.core.experiment import HOLDOUTS, Arm
 from foretouch.core.policy import Factors, NewOffers, PolicySpec
+from foretouch.serving.decision.assignment import POLICY_ARM
 from foretouch.serving.decision.inputs import DEFAULT_POLICY
 
 WORKSPACE_POLICY = frozenset({DEFAULT_POLICY, "policy"})
 """Names by which an arm or a touchpoint may call the workspace's own policy."""
+WITHOUT_PART = frozenset({*HOLDOUTS, "policy"})
+"""Kinds of arms that take no part of a policy away."""
 UNAIDED = "rules_only"
 """The arm in which no model takes part."""
 
@@ -50,9 +53,9 @@ def choose_policy(
             spec = policies[name]
             break
         warnings.append(f"policy {name!r} of {whose} is not there; the next one down is used")
-    standing = [(assignment, arm) for assignment, arm in assigned if arm.kind not in {*HOLDOUTS, "policy"}]
+    standing = [(assignment, arm) for assignment, arm in assigned if arm.kind not in WITHOUT_PART]
     if not standing:
-        return spec, Arm(), tuple(warnings)
+        return spec, POLICY_ARM, tuple(warnings)
     if len(standing) > 1:
         keys = ", ".join(f"{assignment.key}/{assignment.arm}" for assignment, _ in standing)
         warnings.append(f"several standing arms hold this customer ({keys}); the first is followed")

@@ -20,6 +20,7 @@ from foretouch.serving.decision.course import Course
 from foretouch.serving.decision.plans import Plans
 from foretouch.serving.decision.propensities import OfOffers, Span
 from foretouch.serving.decision.selection import Selection
+from foretouch.serving.decision.worths import Stand, Toll
 
 Positions = Callable[[Suppression], int]
 """Where a rule's statement is kept in the document."""
@@ -155,11 +156,18 @@ class _Found:
 
     def __init__(self, course: Course, offers: Groups, channels: Groups, rows: Sequence[int] | None) -> None:
         worths = course.selection.valued
-        lineup, place = worths.lineup, range(len(worths)) if rows is None else {row: at for at, row in enumerate(rows)}
-        first = [None if row is None else place[row] for row in offers.first]
-        on = [None if row is None else place[row] for row in channels.first]
+        lineup = worths.lineup
         self.course = course
         self.offers = offers
+        self.names: Sequence[str | None]
+        self.stands: Sequence[Stand | None]
+        self.tolls: Sequence[Toll | None]
+        if rows is None and len(offers.first) == len(lineup.offers):  # no two offers share an id
+            self.names, self.stands, self.tolls = lineup.offer_ids, worths.stands, worths.tolls
+            return
+        place = range(len(worths)) if rows is None else {row: at for at, row in enumerate(rows)}
+        first = [None if row is None else place[row] for row in offers.first]
+        on = [None if row is None else place[row] for row in channels.first]
         self.names = [None if at is None else lineup.keys[at][0] for at in first]
         self.stands = [None if at is None else worths.stands[lineup.offer_at[at]] for at in first]
         self.tolls = [None if at is None else worths.tolls[lineup.channel_at[at]] for at in on]
@@ -202,14 +210,19 @@ def _of_offers(found: _Found) -> dict[str, Any]:
     """What is the offer's for this customer."""
     known, names, offers = found.course.found, found.names, found.offers
     packed = {"propensity": _numbers(known.by_key, names, offers)}
-    if known.spans:
+    if known.spans and any_known(known.spans.offers):
         packed |= _intervals("propensity_interval", known.spans, known.level, names, offers)
-    if known.uplift:
+    if known.uplift and any_known(known.uplift.offers):
         packed["uplift"] = _numbers(known.uplift, names, offers)
         packed |= _intervals("uplift_interval", known.uplift_spans, known.uplift_level, names, offers)
     packed[f"{WEIGHT}context"] = offers.column([None if one is None else one.context + 0.0 for one in found.stands])
     packed[f"{WEIGHT}score"] = offers.column([None if one is None else one.score + 0.0 for one in found.stands])
     return packed
+
+
+def any_known(values: Mapping[str, object]) -> bool:
+    """Whether any value is there."""
+    return list(values.values()).count(None) < len(values)
 
 
 def _intervals(

@@ -122,6 +122,11 @@ class Lineup(tuple[Option, ...]):  # noqa: SLOT001 - what was found is kept in i
         return tuple({id(option.offer): option.offer for option in self}.values())
 
     @cached_property
+    def offer_ids(self) -> tuple[str, ...]:
+        """Of each of ``offers``."""
+        return tuple([offer.offer_id for offer in self.offers])
+
+    @cached_property
     def offers_by_id(self) -> dict[str, Offer]:
         """The same by id; of two objects with one id the last."""
         return {option.offer.offer_id: option.offer for option in self}

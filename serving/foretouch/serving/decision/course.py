@@ -1,5 +1,6 @@
 """The course of one decision: what each step found, for the next step and for the record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -8,7 +9,7 @@ from foretouch.core.decisions import Suppression
 from foretouch.serving.decision.candidates import Key, Lineup
 from foretouch.serving.decision.customer_scores import CustomerScores
 from foretouch.serving.decision.propensities import Propensities
-from foretouch.serving.decision.screening import Screened
+from foretouch.serving.decision.screening import Screened, Together
 from foretouch.serving.decision.selection import NOTHING_DRAWN, Selection
 from foretouch.serving.decision.send_time import NO_RHYTHM, Rhythm
 from foretouch.serving.decision.setting import Setting
@@ -39,10 +40,10 @@ class Course:
     setting: Setting
     customer: CustomerScores
     listed: Lineup = NO_OPTIONS
-    screened: tuple[Screened, ...] = ()
+    screened: Sequence[Screened] = ()
     unknown: tuple[Suppression, ...] = ()
     empty: bool = False
-    probes: tuple[Screened, ...] = ()
+    probes: Sequence[Screened] = ()
     held: bool = False
     found: Propensities = field(default_factory=lambda: Propensities(step="nothing"))
     forced: Key | None = None
@@ -67,12 +68,16 @@ class Course:
         return found
 
     @cached_property
-    def survivors(self) -> tuple[Screened, ...]:
+    def survivors(self) -> Sequence[Screened]:
         """What no rule dropped."""
+        if isinstance(self.screened, Together):
+            return self.screened
         left = [item for item in self.screened if item[2] is None]
         return self.screened if len(left) == len(self.screened) else tuple(left)
 
     @cached_property
     def lineup(self) -> Lineup:
         """The options that no rule dropped."""
+        if isinstance(self.survivors, Together):
+            return self.survivors.lineup
         return Lineup.of([option for option, _, _, _ in self.survivors], self.listed)

@@ -112,7 +112,7 @@ def read_customer(
             levels[name] = plan_of(scorer).level(value)
             cards.append(scorer.card)
     return Reading(
-        features=features.model_copy(update={"values": {**kept, **scores}}),
+        features=FeatureSnapshot.trusted(**{**vars(features), "values": {**kept, **scores}}),
         levels=levels,
         cards=tuple(cards),
         consulted=tuple(consulted),

@@ -1,6 +1,6 @@
 """The last resorts of the ladder: one named offer where nothing can be said of any, and probes. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from foretouch.core.config import Config
@@ -59,7 +59,7 @@ def take_default(
     course: Course,
     request: DecisionRequest,
     inputs: DecisionInputs,
-    screen: Callable[[tuple[Option, ...], Course], tuple[Screened, ...]],
+    screen: Callable[[tuple[Option, ...], Course], Sequence[Screened]],
 ) -> Course:
     """The first default action that the rules allow, chosen with probability 1; without one the course as it was.
 

@@ -11,7 +11,7 @@ from foretouch.serving.rules.contact import Touch
 from foretouch.serving.rules.engagement import Values, rule_values
 
 
-def screen_in_turn(options: Lineup, setting: Setting, features: FeatureSnapshot) -> tuple[Screened, ...]:
+def screen_in_turn(options: Lineup, setting: Setting, features: FeatureSnapshot) -> Sequence[Screened]:
     """Every option with its slots or the rule that dropped it, in the order of the options.
 
     A fallback offer is considered only in a placement for which no other offer passed (without placements: at all);
@@ -45,7 +45,7 @@ def screen_in_turn(options: Lineup, setting: Setting, features: FeatureSnapshot)
     return tuple(by_key[option.key] for option in options)
 
 
-def _screen(options: Lineup, setting: Setting, values: Values) -> tuple[Screened, ...]:
+def _screen(options: Lineup, setting: Setting, values: Values) -> Sequence[Screened]:
     """Screens options; where placements have caps, in every placement that an option fits.
 
     Its slots are then those of any of them; the draw that fills one placement takes the slots that it has there.

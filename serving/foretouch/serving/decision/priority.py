@@ -21,7 +21,7 @@ from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight
 from foretouch.core.schema import Attributes
 from foretouch.serving.decision.candidates import Lineup
 from foretouch.serving.decision.plans import Plans
-from foretouch.serving.decision.screening import Screened
+from foretouch.serving.decision.screening import Screened, Together
 from foretouch.serving.decision.send_time import Timetable, TimetableBook
 from foretouch.serving.decision.worths import Moment, Stand, Terms, Toll, Worths
 from foretouch.serving.rules.contact import FATIGUE_DAYS, Touch
@@ -74,6 +74,32 @@ def terms_of_all(catalogue: Catalogue, spec: PolicySpec) -> dict[str, Terms]:
             scores=scores.setdefault(tuple(map(id, terms.scores)), terms.scores),
         )
     return found
+
+
+Weights = tuple[tuple[ContextWeight, ...], tuple[ScoreWeight, ...]]
+
+
+def _weighed(
+    lineup: Lineup, kept: Mapping[str, Terms], spec: PolicySpec
+) -> tuple[list[tuple[Terms, float, float, int]], list[Weights]]:
+    """The terms, base and lever of each of a lineup's offers and the place of its weights, and all weights, each once.
+
+    Args:
+        lineup: The options.
+        kept: ``terms_of_all`` of the catalogue: offers for which the same weights hold share them.
+        spec: The policy, for an offer that is none of the catalogue's.
+    """
+    rows: list[tuple[Terms, float, float, int]] = []
+    weights: list[Weights] = []
+    place: dict[tuple[int, int], int] = {}
+    for offer in lineup.offers:
+        terms = kept.get(offer.offer_id) or terms_of(offer, spec)
+        which = (id(terms.contexts), id(terms.scores))  # the rows hold the terms, so that their identity stays theirs
+        if which not in place:
+            place[which] = len(weights)
+            weights.append((terms.contexts, terms.scores))
+        rows.append((terms, terms.base, terms.lever, place[which]))
+    return rows, weights
 
 
 def holds_for(named: str, own: str) -> bool:
@@ -137,7 +163,6 @@ class Appraiser:
         self._chances = chances
         self._book = book
         self._terms = plans.get("terms", (catalogue, spec), lambda: terms_of_all(catalogue, spec))
-        self._multipliers: dict[tuple[int, int], tuple[float, float]] = {}
 
     def timetable(self, item: Screened) -> Timetable:
         """What is known of the slots of an option."""
@@ -151,11 +176,10 @@ class Appraiser:
             touch: The touchpoint.
             lineup: The same options, where their lineup is at hand.
         """
-        slots_of = [slots for _, slots, _, _ in items]
         lineup = lineup or Lineup.of([option for option, _, _, _ in items])
         tolls = self._tolls(lineup.channels, touch)
         stands = self._stands(lineup)
-        lanes, lane_at = _lanes(lineup, slots_of)
+        lanes, lane_at = _lanes(lineup, items)
         best: dict[int, list[Moment]] = {
             sign: [self._moment(channel, slots, sign) for channel, slots in lanes]
             for sign in {stand[2] for stand in stands}
@@ -183,28 +207,28 @@ class Appraiser:
 
     def _stands(self, lineup: Lineup) -> list[Stand]:
         """What holds for each offer on all its channels; its chance is that of any of its options."""
-        factors, spec, kept = self._spec.factors, self._spec, self._terms
+        factors = self._spec.factors
         keys, has_value = lineup.first_keys, factors.value
         chances = map(self._chances.get, keys) if factors.propensity else repeat(None, len(keys))
+        rows, weights = lineup.keep("terms", self._terms, lambda: _weighed(lineup, self._terms, self._spec))
+        multipliers = [
+            (
+                context_weight(contexts, self._context) if contexts else 1.0,
+                score_weight(scores, self._levels) if scores else 1.0,
+            )
+            for contexts, scores in weights
+        ]
         stands = []
-        for offer, key, chance in zip(lineup.offers, keys, chances, strict=True):
-            terms = kept.get(key[0]) or terms_of(offer, spec)
-            which = (id(terms.contexts), id(terms.scores))  # the terms are kept, so that their identity stays theirs
-            context, score = self._multipliers.get(which) or self._multiply(which, terms)
-            scale = context * terms.base * score * terms.lever
-            worth = scale if chance is None else chance * scale
+        for (terms, base, lever, which), chance in zip(rows, chances, strict=True):
+            context, score = multipliers[which]
+            scale = context * base * score * lever
+            if chance is None:
+                own, worth, known = 1.0, scale, False
+            else:
+                own, worth, known = chance, chance * scale, has_value
             sign = 1 if worth > 0.0 else -1 if worth < 0.0 else 0
-            own = 1.0 if chance is None else chance
-            stands.append(_stand(Stand, (own, scale, sign, chance is not None and has_value, terms, context, score)))
+            stands.append(_stand(Stand, (own, scale, sign, known, terms, context, score)))
         return stands
-
-    def _multiply(self, which: tuple[int, int], terms: Terms) -> tuple[float, float]:
-        """The weights of context and scores, kept for other offers for which the same ones hold."""
-        found = self._multipliers[which] = (
-            context_weight(terms.contexts, self._context) if terms.contexts else 1.0,
-            score_weight(terms.scores, self._levels) if terms.scores else 1.0,
-        )
-        return found
 
     def _tolls(self, channels: Sequence[str], touch: Touch) -> list[Toll]:
         spec, factors = self._spec, self._spec.factors
@@ -225,15 +249,16 @@ class Appraiser:
         return tolls
 
 
-def _lanes(
-    lineup: Lineup, slots_of: list[tuple[datetime, ...]]
-) -> tuple[list[tuple[str, tuple[datetime, ...]]], Sequence[int]]:
+def _lanes(lineup: Lineup, items: Sequence[Screened]) -> tuple[list[tuple[str, tuple[datetime, ...]]], Sequence[int]]:
     """Channels with their slots, and which of these each option has: mostly all options of a channel share its slots.
 
     Args:
         lineup: The options.
-        slots_of: Of each.
+        items: The same with their slots.
     """
+    if isinstance(items, Together):
+        return list(zip(lineup.channels, items.slots, strict=True)), lineup.channel_at
+    slots_of = [slots for _, slots, _, _ in items]
     first = [slots_of[row] for row in lineup.first_of_channels]
     if slots_of == [first[channel] for channel in lineup.channel_at]:
         return list(zip(lineup.channels, first, strict=True)), lineup.channel_at

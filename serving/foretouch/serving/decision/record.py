@@ -135,10 +135,12 @@ def _models(inputs: DecisionInputs, course: Course) -> tuple[orjson.Fragment | N
     Returns:
         As the record keeps them (None where there are none), and as they are answered.
     """
-    champions = [inputs.models[name].card for name in sorted(inputs.models)]
-    asked = {*course.customer.consulted, *course.found.consulted} & inputs.previous.keys()
-    cards = (*champions, *(inputs.previous[name].card for name in sorted(asked)))
-    return inputs.plans.get(f"models/{len(champions)}", cards, lambda: _written(cards, len(champions)))
+    cards = [inputs.models[name].card for name in sorted(inputs.models)]
+    champions = len(cards)
+    consulted = (*course.customer.consulted, *course.found.consulted)
+    if consulted:
+        cards += [inputs.previous[name].card for name in sorted({*consulted} & inputs.previous.keys())]
+    return inputs.plans.get(f"models/{champions}", tuple(cards), lambda: _written(cards, champions))
 
 
 def _written(cards: Sequence[ModelCard], champions: int) -> tuple[orjson.Fragment | None, orjson.Fragment]:
@@ -284,7 +286,7 @@ def _reasons(
         basis=send.basis,
         explored=send.explored,
         probability=send.slot_probability,
-        best_at=f"{send.best_at.astimezone(course.setting.zone):%Y-%m-%d %H:%M}",
+        best_at=send.best_at.astimezone(course.setting.zone),
         owed=course.setting.touch.request.purpose == "transactional",
         language=language,
     )

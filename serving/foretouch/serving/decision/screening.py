@@ -6,8 +6,7 @@ at what hour: cool-downs, caps, quiet and working hours, gaps.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from itertools import repeat
-from typing import NamedTuple
+from typing import NamedTuple, overload
 from zoneinfo import ZoneInfo
 
 from foretouch.core.decisions import Suppression
@@ -43,13 +42,36 @@ class Screened(NamedTuple):
     later: tuple[Ban, ...] = ()
 
 
-_screened = tuple.__new__
-"""Makes a ``Screened`` of its fields, without the call that names them."""
+class Together(Sequence[Screened]):
+    """Options of which no rule dropped any, and whose slots are their channel's; each is put together when asked for.
+
+    Args:
+        lineup: The options.
+        slots: Of each of the lineup's channels, earliest first.
+    """
+
+    __slots__ = ("lineup", "slots")
+
+    def __init__(self, lineup: Lineup, slots: Sequence[tuple[datetime, ...]]) -> None:
+        self.lineup = lineup
+        self.slots = slots
+
+    def __len__(self) -> int:
+        return len(self.lineup)
+
+    @overload
+    def __getitem__(self, row: int) -> Screened: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Screened]: ...
+    def __getitem__(self, row: int | slice) -> Screened | list[Screened]:
+        if isinstance(row, slice):
+            return [self[index] for index in range(*row.indices(len(self)))]
+        return Screened(self.lineup[row], self.slots[self.lineup.channel_at[row]])
 
 
 def screen(
     options: Sequence[Option], touch: Touch, values: Values, zone: ZoneInfo, expires_at: datetime
-) -> tuple[Screened, ...]:
+) -> Sequence[Screened]:
     """Puts every option through the rules.
 
     Offers that the rules cannot tell apart (``_Asked.is_plain``) are asked about once per channel, and share the slots.
@@ -82,15 +104,14 @@ def screen(
             shared[channel] = item.slots
         if not left:
             break
-    slots = map(shared.__getitem__, lineup.channel_at)
-    together = tuple(map(_screened, repeat(Screened), zip(lineup, slots, repeat(None), repeat(()), strict=False)))
     if not odd and all(shared):
-        return together
+        return Together(lineup, shared)
     screened = []
-    for row, item in enumerate(together):
-        if alone[row] or not item.slots:
-            item = found.get(row) or _ask_alone(item.option, asked, zone, expires_at, memo)  # noqa: PLW2901
-        screened.append(item)
+    for row, (option, channel) in enumerate(zip(lineup, lineup.channel_at, strict=True)):
+        if alone[row] or not shared[channel]:
+            screened.append(found.get(row) or _ask_alone(option, asked, zone, expires_at, memo))
+        else:
+            screened.append(Screened(option, shared[channel]))
     return tuple(screened)
 
 

@@ -112,7 +112,7 @@ class Lottery:
 
 
 def select(
-    survivors: tuple[Screened, ...],
+    survivors: Sequence[Screened],
     lottery: Lottery,
     *,
     touch: Touch,
@@ -171,7 +171,7 @@ def _among_all(every: Worths, worths: Worths, shares: Sequence[float]) -> tuple[
     return every.but(worths), [drawn.get(key, 0.0) for key in every.lineup.keys_with_none]
 
 
-def _with_room(pool: tuple[Screened, ...], touch: Touch, zone: ZoneInfo, expires_at: datetime) -> tuple[Screened, ...]:
+def _with_room(pool: Sequence[Screened], touch: Touch, zone: ZoneInfo, expires_at: datetime) -> Sequence[Screened]:
     """What a placement still has room for.
 
     Placements differ in their caps alone, so that nothing is asked again where there are none and nothing was chosen.
@@ -182,8 +182,8 @@ def _with_room(pool: tuple[Screened, ...], touch: Touch, zone: ZoneInfo, expires
 
 
 def pool_for(
-    placement: str | None, survivors: tuple[Screened, ...], forced: Key | None = None, *, fallback: bool = True
-) -> tuple[Screened, ...]:
+    placement: str | None, survivors: Sequence[Screened], forced: Key | None = None, *, fallback: bool = True
+) -> Sequence[Screened]:
     """What may be shown in a placement: other offers, and fallback offers only where there is no other.
 
     Args:

@@ -8,6 +8,7 @@ kind of its own, with one threshold: a category of the set lies before it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from math import exp
 from typing import Final, NamedTuple
@@ -234,7 +235,7 @@ def _output(objective: str) -> Callable[[float], float] | None:
         return _exp
     if name == "cross_entropy" or (name == "binary" and len(options) == 1 and options[0].startswith("sigmoid:")):
         slope = float(options[0].partition(":")[2]) if options else 1.0
-        return lambda raw: 1.0 / (1.0 + _exp(-slope * raw))
+        return partial(_sigmoid, -slope)
     raise TableError(f"the output of objective {objective!r} is not known")
 
 
@@ -244,6 +245,13 @@ def _exp(value: float) -> float:
         return exp(value)
     except OverflowError:
         return float("inf")
+
+
+def _sigmoid(slope: float, raw: float) -> float:
+    try:
+        return 1.0 / (1.0 + exp(slope * raw))
+    except OverflowError:  # the C library's exponential is infinite there
+        return 0.0
 
 
 def on_thresholds(table: TreeTable, rows: int, seed: int = 0) -> NDArray[np.float64]:

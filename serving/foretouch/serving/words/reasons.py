@@ -6,6 +6,7 @@ model's raw margin, before calibration.
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -163,7 +164,7 @@ def slot_reasons(
     basis: str,
     explored: bool,
     probability: float,
-    best_at: str,
+    best_at: datetime,
     owed: bool = False,
     language: str = "en",
 ) -> tuple[Reason, ...]:
@@ -173,14 +174,15 @@ def slot_reasons(
         basis: What it rests on, as ``Send.basis``.
         explored: Not the best slot.
         probability: Of this slot, given the candidate.
-        best_at: The best slot, in words.
+        best_at: The best slot, on the customer's clock.
         owed: A message that goes out at the first allowed slot whatever the customer's habits are.
         language: Of the texts.
     """
     if owed:
         return (_reason("slot_owed", language),)
     if explored:
-        return (_reason("slot_explored", language, probability=f"{probability:.3g}", best=best_at),)
+        best = f"{best_at:%Y-%m-%d %H:%M}"
+        return (_reason("slot_explored", language, probability=f"{probability:.3g}", best=best),)
     code = {"none": "first_allowed_slot", "effect": "slot_effect", "prior": "slot_prior"}.get(basis, "slot_activity")
     return (_reason(code, language),)
 
