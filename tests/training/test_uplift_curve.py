@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from foretouch.core.errors import DataError
+from foretouch.training.bench import qini
 from foretouch.training.task import FloatArray
 from foretouch.training.uplift.curve import Randomised, evaluate_uplift
 
@@ -146,3 +147,11 @@ def test_rows_that_cannot_be_compared_are_refused(change: dict[str, FloatArray],
     rows = {"score": np.arange(4.0), "treatment": np.array([0.0, 1.0, 0.0, 1.0]), "outcome": np.ones(4)} | change
     with pytest.raises(DataError, match=message):
         Randomised(**rows)
+
+
+def test_an_arm_of_one_row_has_no_interval(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("score,treated,outcome\n2,0,1\n1,1,0\n3,1,1\n")
+    with pytest.raises(DataError, match="smaller arm has 1 rows, at least 2"):
+        qini.run(
+            tmp_path / "rows.csv", score="score", treatment="treated", outcome="outcome", out=tmp_path / "out.json"
+        )

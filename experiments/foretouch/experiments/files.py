@@ -15,7 +15,7 @@ from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments.analysis.analyze import Context, analyze, analyze_source
 from foretouch.experiments.analysis.query import by_query
 from foretouch.experiments.analysis.summary import Aggregates, SummarySource, total_of
-from foretouch.experiments.parquet import aggregates_of_file
+from foretouch.experiments.parquet import aggregates_of_file, of_text
 from foretouch.experiments.results import Results
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def read_aggregates(rows: Sequence[Path], spec: ExperimentSpec) -> Aggregates | 
     """The sufficient statistics of files: added up from JSON, or streamed from Parquet by one query.
 
     Returns:
-        ``None`` where only rows will do: a CSV, or a spec with quantiles, caps, clusters or checks of rows.
+        ``None`` where only rows will do: a CSV, numbers or times that are text, or a spec with quantiles, caps,
+        clusters or checks of rows.
 
     Raises:
         DataError: A file is missing or unreadable.
@@ -76,7 +77,7 @@ def read_aggregates(rows: Sequence[Path], spec: ExperimentSpec) -> Aggregates | 
         return total_of([Aggregates.of_json(_json(path)) for path in rows])
     if len(rows) > 1:
         raise DataError("only aggregates (.json) add up; give one table of rows", hint="--save-aggregates FILE.json")
-    if rows[0].suffix != ".parquet" or not by_query(spec):
+    if rows[0].suffix != ".parquet" or not by_query(spec) or of_text(rows[0], spec):
         return None
     return aggregates_of_file(rows[0], spec)
 

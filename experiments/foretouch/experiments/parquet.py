@@ -8,7 +8,7 @@ import numpy as np
 from foretouch.core.errors import DataError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.experiments.analysis.query import aggregates_of, told_of
-from foretouch.experiments.analysis.summary import Aggregates
+from foretouch.experiments.analysis.summary import Aggregates, columns_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,6 +46,22 @@ def aggregates_of_file(path: Path, spec: ExperimentSpec, *, identity: bool = Tru
             return aggregates_of(run, spec, relation, alone=alone)
     except duckdb.Error as error:
         raise DataError(f"{path} cannot be read as a table: {error}", hint="Parquet (.parquet) or CSV") from error
+
+
+def of_text(path: Path, spec: ExperimentSpec) -> bool:
+    """Whether a column of a metric, or the time, is text in a Parquet file: rows tell what is wrong, or read the times.
+
+    A file that cannot be read has none; whoever reads it says so.
+    """
+    import duckdb  # noqa: PLC0415 - only files need the engine
+
+    wanted = {name for metric in spec.metrics for name in columns_of(metric)} | {spec.time}
+    try:
+        with duckdb.connect() as connection:
+            described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+    except duckdb.Error:
+        return False
+    return any(name in wanted and kind in {"VARCHAR", "BLOB"} for name, kind, *_ in described)
 
 
 def all_alone(connection: "duckdb.DuckDBPyConnection", spec: ExperimentSpec, relation: str, rows: int) -> bool:

@@ -120,6 +120,8 @@ def analyze_source(source: Source, context: Context, *, lights: tuple[Check, ...
     unfit = [(item.segment, item.value) for item in splits if not item.ok]
     segments, heterogeneity, problems = segment_results(source, contrasts, without=unfit) if readable else ((), (), [])
     refusals += [_refusal(reason, metric=name, segment=segment) for reason, name, segment in problems]
+    if contrasts and spec.time is not None and not source.days():
+        refusals.append(_refusal(Refused("no_days", value=spec.time)))
     uplift: dict[str, UpliftResults] = {}
     unscored: list[tuple[Refused, str]] = []
     if randomised and spec.score is not None and isinstance(source, RowSource):

@@ -22,11 +22,12 @@ def bayesian_views(pair: Pair, effect: Effect, *, prior: Prior, alpha: float, up
         up: More is better.
 
     Returns:
-        Two views; one, on the difference, where the prior is on the lift and the control's mean is not positive.
+        Two views; one, on the difference, where the prior is on the lift and the control's mean is not positive, or no
+        unit of the treatment has anything but 0, so that the delta method gives the lift no spread.
     """
     if prior.on == "difference":
         mean, variance = effect.difference, effect.se**2
-    elif pair.control.mean > 0.0:
+    elif pair.control.mean > 0.0 and _lift(pair)[1] > 0.0:
         mean, variance = _lift(pair)
     else:
         return (_view(effect.difference, effect.se, None, on="difference", alpha=alpha, up=up),)

@@ -89,22 +89,23 @@ def satterthwaite(pair: Pair) -> float:
 def fieller(pair: Pair, critical: float) -> Range | None:
     """Fieller's interval of treatment / control - 1.
 
-    The set of r with (t - (1+r) c)^2 <= critical^2 Var(t - (1+r) c).
+    The set of r with (d - r c)^2 <= critical^2 Var(d - r c), d = t - c: of the difference, so that nothing is lost to
+    rounding where both means are large beside it.
 
     Returns:
         The interval, or ``None`` where the control mean cannot be told from zero and the set is no interval.
     """
-    c, t = pair.control.mean, pair.treatment.mean
+    c, d = pair.control.mean, pair.treatment.mean - pair.control.mean
     squared = critical**2
-    a = c**2 - squared * pair.control.variance
-    b = c * t - squared * pair.covariance
-    d = t**2 - squared * pair.treatment.variance
-    root = b**2 - a * d
+    spread_c = pair.control.variance
+    spread_d = pair.control.variance + pair.treatment.variance - 2.0 * pair.covariance
+    together = pair.covariance - pair.control.variance
+    a = c**2 - squared * spread_c
+    root = c**2 * spread_d - 2.0 * c * d * together + d**2 * spread_c - squared * (spread_c * spread_d - together**2)
     if a <= 0.0 or root < 0.0:
         return None
-    spread = math.sqrt(root)
-    low, high = (b - spread) / a - 1.0, (b + spread) / a - 1.0
-    return (low, high)
+    middle, reach = c * d - squared * together, critical * math.sqrt(root)
+    return ((middle - reach) / a, (middle + reach) / a)
 
 
 def log_delta(pair: Pair, critical: float) -> Range | None:

@@ -7,6 +7,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "column {value} is not in the table",
         "zh": "数据表中没有列 {value}",
     },
+    "no_days": {
+        "en": "column {value} is missing or holds no times, so that there is no curve over time",
+        "zh": "列 {value} 不存在或不含有效时间，无法给出随时间变化的曲线",
+    },
     "not_numeric": {
         "en": "column {value} holds something other than numbers",
         "zh": "列 {value} 含有非数值内容",

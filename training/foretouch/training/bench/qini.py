@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from foretouch.core.canonical import file_hash
+from foretouch.core.errors import DataError
 from foretouch.training.bench.tables import binary, need_columns, numbers, read_table, write_json
 from foretouch.training.uplift.curve import Interval, UpliftEvaluation, evaluate_uplift
 
+LEAST = 2
+"""Rows of an arm: one alone has no spread, and its interval would claim what is not known."""
 DEFINITIONS = {
     "qini": "(area under the Qini curve - chord) / N^2; curve y_t - y_c n_t / n_c at ends of tie blocks, trapezoids",
     "auuc": "area under the gain curve (mean treated - mean control) k, / N^2",
@@ -54,7 +57,11 @@ def run(rows: Path, *, score: str, treatment: str, outcome: str, out: Path, seed
     """
     frame = read_table(rows)
     need_columns(frame, rows, score=score, treatment=treatment, outcome=outcome)
-    evaluation = evaluate_uplift(numbers(frame, score), binary(frame, treatment), numbers(frame, outcome), seed=seed)
+    treated = binary(frame, treatment)
+    smaller = int(min(treated.sum(), len(treated) - treated.sum()))
+    if smaller < LEAST:
+        raise DataError(f"column {treatment!r}: the smaller arm has {smaller} rows, at least {LEAST} are needed")
+    evaluation = evaluate_uplift(numbers(frame, score), treated, numbers(frame, outcome), seed=seed)
     made = {**result(evaluation), "inputs": {"rows_sha256": file_hash(rows)}}
     write_json(made, out)
     return made

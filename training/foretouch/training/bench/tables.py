@@ -71,7 +71,7 @@ def numbers(frame: pd.DataFrame, column: str) -> FloatArray:
     values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
-        cell = frame[column].iloc[int(wrong[0])]
+        cell = frame[column].tolist()[int(wrong[0])]
         raise DataError(
             f"column {column!r}: {len(wrong)} of {len(values)} cells are no finite numbers; the first is {cell!r} in"
             f" row {int(wrong[0])}"
