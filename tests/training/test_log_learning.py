@@ -32,6 +32,7 @@ from foretouch.features.store import apply
 from foretouch.serving.runtime.dataplane import Dataplane
 from foretouch.training.drift.check import check_model
 from foretouch.training.log.contacts import LOG, SOURCE, read_contacts
+from foretouch.training.log.kinds import DRAWN
 from foretouch.training.log.rows import LoggedRows, logged_rows
 from foretouch.training.log.skew import Skew, measure_skew
 from foretouch.training.log.skew_card import skew_of
@@ -356,6 +357,14 @@ def test_decisions_are_further_snapshots_of_their_customers(shop: Workspace, apa
         assert not people["fit"] & people["calibrate"]
     period = (own["as_of"] - first) // timedelta(days=shop.config.features.snapshot_days)
     assert not pd.DataFrame({"customer": own["customer_id"], "period": period}).duplicated().any()
+    weighing, said = with_logged(set_section(shop, "training", ['weighted = ["value"]']), "value", frame, plan)
+    of_log = weighing.iloc[1:]
+    assert weighing["weight"].iloc[0] == 1.0
+    assert of_log["weight"].nunique() > 10
+    assert of_log["customer_id"].tolist() == own["customer_id"].tolist()
+    assert "weighted, worth" in said["rows_from_log"]
+    assert {line["use"] for kind, line in said["log_kinds"].items() if kind in DRAWN} == {"weight"}
+    set_section(shop, "training", ["weighted = []"])
     short, why = with_logged(set_section(shop, "training", ["log_rows = 9999"]), "value", frame, plan)
     set_section(shop, "training", ["log_rows = 100"])
     assert len(short) == 1

@@ -170,6 +170,8 @@ class TrainingSection(Contract):
     """Mature rows of the log from which it is learned from."""
     new_rows: int = Field(default=200, ge=1)
     """Newly matured rows that make ``foretouch train --since`` train a model again."""
+    weighted: tuple[Literal["lead", "churn", "value"], ...] = ()
+    """Models of customers whose logged rows count by the inverse of the probability of what was decided."""
     refit: bool = True
     """After a model was judged on later rows, the one that is served is fitted again with these rows."""
 

@@ -23,7 +23,7 @@ from foretouch.features.tables import connect
 from foretouch.training.booster import fit_booster
 from foretouch.training.data import category_input, dataset_hash, encode
 from foretouch.training.history import history_times
-from foretouch.training.log.snapshots import with_logged
+from foretouch.training.log.snapshots import PART, WEIGHT, with_logged
 from foretouch.training.splits import SplitPlan, assign_parts, plan_split
 from foretouch.training.targets import LABEL, data_span, spine
 from foretouch.training.task import Dataset, FloatArray, Split, TrainingRun
@@ -88,7 +88,9 @@ def load_split(run: TrainingRun, model: ModelName, *, event: str, window_days: f
 
 def _part(frame: pd.DataFrame, name: str) -> Dataset:
     rows = frame[frame["part"] == name].reset_index(drop=True)
-    return Dataset(frame=rows.drop(columns=[LABEL, "part"]), label=rows[LABEL].to_numpy(dtype=np.float64))
+    weight = rows[WEIGHT].to_numpy(dtype=np.float64) if WEIGHT in rows.columns else None
+    kept = rows.drop(columns=[LABEL, PART, WEIGHT], errors="ignore")
+    return Dataset(frame=kept, label=rows[LABEL].to_numpy(dtype=np.float64), weight=weight)
 
 
 def mature_times(times: Sequence[datetime], *, start: datetime, end: datetime, window: timedelta) -> list[datetime]:
@@ -223,6 +225,8 @@ def fit_trees(
 ) -> Trees:
     """Tunes on folds by customer inside the fit part, then fits on all of it with the mean number of rounds.
 
+    Weights of the fit part count where trees are fitted, not where they are judged.
+
     The calibration part is not touched: it stays clean for calibration and thresholds.
 
     Args:
@@ -244,6 +248,8 @@ def fit_trees(
     everything[:, len(seen) :] = np.nan
     thin = thinned(split.fit, TUNING_ROWS)
     matrix, label = everything[thin], everyone[thin]
+    every_weight = split.fit.weight
+    weight = None if every_weight is None else every_weight[thin]
     fold = customer_folds(split.fit.customer_id[thin])
     data_sha256 = dataset_hash(split.fit, split.calibrate, inputs=chosen)
 
@@ -263,6 +269,7 @@ def fit_trees(
                 valid=(matrix[held], label[held]),
                 patience=PATIENCE,
                 report=attempt.report if index == 0 else None,
+                weight=None if weight is None else weight[~held],
             )
             losses.append(float(next(iter(booster.best_score["valid_0"].values()))))
             rounds.append(booster.best_iteration)
@@ -280,6 +287,7 @@ def fit_trees(
         rounds=rounds,
         seed=run.seed,
         threads=run.threads,
+        weight=every_weight,
     )
     text: str = booster.model_to_string()
     return Trees(inputs=chosen, text=text, rounds=rounds, tuned=tuned, data_sha256=data_sha256)

@@ -157,6 +157,23 @@ TABLE: Final[Mapping[Kind, Mapping[Learner, Treatment]]] = {
 }
 """What every learner does with every kind of row."""
 
+DRAWN: Final[frozenset[Kind]] = frozenset({"no_contact", "random_arm", "lower_step", "explored", "ordinary"})
+"""Kinds whose one draw is on record with its probability."""
+_ASKED: Final = _weight("asked for by training.weighted: stands for the customers for whom another draw was likelier")
+
+
+def treatments(learner: Learner, *, weighted: bool = False) -> Mapping[Kind, Treatment]:
+    """What a learner does with every kind of row: its column of ``TABLE``.
+
+    Args:
+        learner: Who.
+        weighted: Weigh what it keeps where the probability of what was decided is on record (``DRAWN``).
+    """
+    column = {kind: TABLE[kind][learner] for kind in KINDS}
+    if not weighted:
+        return column
+    return {kind: _ASKED if kind in DRAWN and own.use == "keep" else own for kind, own in column.items()}
+
 
 def used(learner: Learner, uses: Iterable[Use] = ("keep", "weight")) -> tuple[Kind, ...]:
     """The kinds that a learner uses in one of some ways, in their order."""

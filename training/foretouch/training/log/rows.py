@@ -16,7 +16,7 @@ from foretouch.core.state.opening import read_state
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import SERVICE_VIEWS, FeatureSpec, model_features
 from foretouch.training.log.documents import Artifacts, read_rows
-from foretouch.training.log.kinds import KINDS, LEARNERS, TABLE, Facts, Kind, Learner, kind_of
+from foretouch.training.log.kinds import KINDS, LEARNERS, Facts, Kind, Learner, Treatment, kind_of, treatments
 from foretouch.training.log.labels import KEY, known_until, machine_contacts, person_labels, reward_frame
 from foretouch.training.log.weights import inverse_propensity
 
@@ -71,7 +71,7 @@ def logged_rows(
     until: datetime | None = None,
     as_of: datetime | None = None,
 ) -> LoggedRows:
-    """Reads the rows that a learner may learn from: ``kinds.TABLE`` says which, and how.
+    """Reads the rows that a learner may learn from: ``kinds.TABLE`` says which, and how (``training.weighted`` too).
 
     ``label`` is 1 where any goal of the customer occurred in the window of the decision, whoever caused it, for every
     decision alike; for ``lead``, ``churn`` and ``value`` it is that model's own label. ``accepted`` is 1 where a goal
@@ -96,6 +96,7 @@ def logged_rows(
         raise DataError(f"as_of == {as_of.isoformat()}, must not be later than now ({now.isoformat()})")
     moment = as_of or now
     end = known_until(workspace, moment)
+    table = treatments(learner, weighted=learner in workspace.config.training.weighted)
     specs = feature_specs(workspace, learner)
     names = tuple(spec.name for spec in specs)
     rows, machines = _read(workspace, specs, since=since, until=min(until or moment, moment), as_of=moment)
@@ -106,7 +107,7 @@ def logged_rows(
         return LoggedRows(
             learner=learner,
             frame=empty,
-            counts=_counts(learner, pd.Series(dtype=object)),
+            counts=_counts(table, pd.Series(dtype=object)),
             features=names,
             as_of=moment,
             known_until=end,
@@ -117,9 +118,9 @@ def logged_rows(
         rows = _with_person_labels(workspace, learner, rows, moment)
     rows["by_machine"] = [key in machines for key in zip(rows["decision_id"], rows["rank"], strict=True)]
     rows["kind"] = _kinds(rows)
-    counts = _counts(learner, rows["kind"])
-    uses = rows["kind"].map({kind: TABLE[kind][learner].use for kind in KINDS})
-    rows = rows[uses != "drop"].sort_values(["as_of", *KEY], ignore_index=True)
+    counts = _counts(table, rows["kind"])
+    rows["use"] = rows["kind"].map({kind: own.use for kind, own in table.items()})
+    rows = rows[rows["use"] != "drop"].sort_values(["as_of", *KEY], ignore_index=True)
     rows["holdout"] = rows["arm"].isin(["no_contact", "business_as_usual"])
     chance = rows["selection_probability"].to_numpy(dtype=np.float64)
     rows["randomised"] = (chance > 0.0) & (chance < 1.0 - 1e-12)
@@ -238,20 +239,20 @@ def _kinds(rows: pd.DataFrame) -> list[Kind]:
 
 
 def _weights(learner: Learner, rows: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    used = (rows["kind"].map({kind: TABLE[kind][learner].use for kind in KINDS}) == "weight").to_numpy()
+    used = (rows["use"] == "weight").to_numpy()
     by, action = ("slot_probability", "channel") if learner == "send-time" else ("offer_probability", "offer_id")
     chance = rows[by].to_numpy(dtype=np.float64)
     return inverse_propensity(chance, rows[action].to_numpy(dtype=object), used)
 
 
-def _counts(learner: Learner, kinds: "pd.Series[str]") -> pd.DataFrame:
+def _counts(table: Mapping[Kind, Treatment], kinds: "pd.Series[str]") -> pd.DataFrame:
     found = kinds.value_counts()
     lines = [
         {
             "kind": kind,
             "rows": int(found.get(kind, 0)),
-            "use": TABLE[kind][learner].use,
-            "why": TABLE[kind][learner].why,
+            "use": table[kind].use,
+            "why": table[kind].why,
         }
         for kind in KINDS
     ]

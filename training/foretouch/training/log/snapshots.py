@@ -4,12 +4,14 @@ A model of the customer is fitted on everyone's weekly snapshots. A decision is 
 features are on record as they were served; what the customer did next is the label, whatever was decided. It joins the
 fit and calibrate parts, one per customer and snapshot period, so that nobody counts more for being asked about often.
 Later rows, by which the model is judged, stay snapshots of everyone: the log holds only those who were asked about.
+With ``training.weighted`` logged rows count by the inverse of the probability of what was decided, a snapshot as 1.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foretouch.core.columns import AS_OF, CUSTOMER_ID
@@ -17,9 +19,11 @@ from foretouch.core.models import ModelName
 from foretouch.core.rng import bucket
 from foretouch.core.workspace import Workspace
 from foretouch.training.log.rows import logged_rows
+from foretouch.training.log.weights import effective_rows
 from foretouch.training.splits import CALIBRATE_CUSTOMERS, SplitPlan
 
 PART = "part"
+WEIGHT = "weight"
 
 
 def with_logged(
@@ -34,7 +38,7 @@ def with_logged(
         plan: The times of the parts.
 
     Returns:
-        The same columns, and what was done, for the card.
+        The same columns, with ``weight`` where logged rows are weighted, and what was done, for the card.
     """
     section = workspace.config.training
     if section.source == "history":
@@ -56,10 +60,15 @@ def with_logged(
     rows = rows[~pd.DataFrame({"c": rows[CUSTOMER_ID], "p": (rows[AS_OF] - plan.fit[0]) // period}).duplicated()]
     rows = rows.assign(**{PART: parts_of(rows, plan)})
     rows = rows[rows[PART] != ""]
+    weighted = model in section.weighted
+    if weighted:
+        frame = frame.assign(**{WEIGHT: 1.0})
     own = rows.reindex(columns=list(frame.columns))
     own[AS_OF] = own[AS_OF].astype(frame[AS_OF].dtype)
     joined = pd.concat([frame, own], ignore_index=True) if len(own) else frame
     counted = f"{len(own)}, one per customer and snapshot period; judged on snapshots alone"
+    if weighted:
+        counted += f"; weighted, worth {effective_rows(own[WEIGHT].to_numpy(dtype=np.float64)):.0f}"
     return joined, {
         "source": "snapshots and log",
         "rows_from_log": counted,
