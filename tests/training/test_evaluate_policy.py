@@ -110,6 +110,10 @@ def test_other_hours_weigh_candidate_and_slot_together(workspace: Workspace) -> 
             count = 0.05 / (logged - (0.95 if best else 0.0))  # logged = 0.05 / slots + 0.95 where it is the best
             changed = 0.5 / count + (0.5 if best else 0.0)
             assert rows.slot_ratio[index] == pytest.approx(changed / logged, rel=1e-6)
+    chance, ratio = rows.slots
+    assert np.abs(chance.sum(axis=1) - 1.0).max() < 1e-9
+    assert np.abs((chance * ratio).sum(axis=1) - 1.0).max() < 1e-9
+    assert np.abs(np.where(chance > 0.0, ratio, np.inf) - rows.slot_ratio[:, None]).min(axis=1).max() < 1e-12
     assert rows.timing_changed > 0.9
     assert (rows.slot_ratio[rows.action == 0] == 1.0).all()
     spread = rows.slot_ratio[sent].std() / np.sqrt(len(sent))
@@ -206,6 +210,7 @@ def synthetic(seed: int, *, n: int = 4000) -> tuple[LoggedDecisions, float]:
         reward=(rng.random(n) < truth[here, action]).astype(float),
         pscore=logging[here, action],
         slot_ratio=np.ones(n),
+        slots=(np.ones((n, 1)), np.ones((n, 1))),
         pi=pi,
         logged_pi=logging,
         features=x,

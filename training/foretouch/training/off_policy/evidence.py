@@ -6,6 +6,9 @@ the rows make this mean zero for every action k (a is the logged action)::
 
     E[1(a = k) w - pi(k | x)] = 0
 
+Where the log holds the probability of every action, chance's part in it is known (``drawn.py``); else it is estimated
+from the same rows.
+
 *A policy that has seen the rows* (``own_rows.py``).
 """
 
@@ -13,9 +16,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from foretouch.training.off_policy.drawn import Drawn, chance_of
 from foretouch.training.off_policy.estimators import Estimate, Rounds, effective_sample_size
 from foretouch.training.off_policy.log import PolicyLog, Reason
-from foretouch.training.off_policy.moments import limit, z_of
+from foretouch.training.off_policy.moments import FALSE_ALARM, limit, z_of
 from foretouch.training.off_policy.own_rows import own_rows_reasons
 from foretouch.training.task import FloatArray
 
@@ -53,7 +57,9 @@ def _thin(rounds: Rounds) -> list[Reason]:
 
 
 def unsupported_share(log: PolicyLog) -> float:
-    """Share of the policy's choices that fall on actions that the log never tried."""
+    """Share of the policy's choices that fall on actions that the log never tried, or could not have tried there."""
+    if log.drawn is not None:
+        return log.drawn.unsupported(log.pi.table[log.pi.row])
     never = np.bincount(log.action, minlength=len(log.actions)) == 0
     return float(log.pi.total()[never].sum()) / len(log.action)
 
@@ -62,6 +68,9 @@ def _unsupported(log: PolicyLog) -> list[Reason]:
     share = unsupported_share(log)
     if share <= MAX_UNSUPPORTED:
         return []
+    if log.drawn is not None:
+        text = f"{share:.1%} of the policy's choices could not have been made: the log gave them no chance"
+        return [Reason(code="no_support", text=text)]
     never = (np.bincount(log.action, minlength=len(log.actions)) == 0) & (log.pi.total() > 0.0)
     names = [str(log.actions[index]) for index in np.flatnonzero(never)[:5]]
     return [
@@ -90,6 +99,8 @@ def _disagreement(estimates: Mapping[str, Estimate]) -> list[Reason]:
 
 def _inconsistent_propensities(log: PolicyLog, rounds: Rounds) -> list[Reason]:
     """Per action, and over all: the weight that was logged against the probability that the policy gives."""
+    if log.drawn is not None:
+        return _against_the_law(log, log.drawn)
     n, k = len(rounds), len(log.actions)
     logged = np.bincount(log.action, minlength=k)
     group = np.where(logged >= MIN_LOGGED, np.arange(k), k)  # the last group: all rare actions
@@ -131,3 +142,39 @@ def _inconsistent_propensities(log: PolicyLog, rounds: Rounds) -> list[Reason]:
             )
         ]
     return []
+
+
+def _against_the_law(log: PolicyLog, drawn: Drawn) -> list[Reason]:
+    """The same where the logging policy's whole distribution is known; the slots, given the actions, by themselves.
+
+    Whether the log's own choices are as likely as it says does not need the candidate: how often each action was
+    chosen, and how likely what was chosen is on average, in logarithms.
+    """
+    n, here = len(log.action), np.arange(len(log.action))
+    weight = drawn.weights(log.pi.table[log.pi.row])
+    surprise = np.log(drawn.chance, out=np.zeros_like(drawn.chance), where=drawn.chance > 0.0)
+    tests: list[tuple[str, float, FloatArray, FloatArray]] = [
+        ("weights", float(weight[here, log.action].sum()), drawn.chance, weight),
+        ("weights of the slots", float(drawn.slot_seen.sum()), drawn.slot_chance, drawn.slot_ratio),
+        ("log-probabilities of what was chosen", float(surprise[here, log.action].sum()), drawn.chance, surprise),
+    ]
+    for action in np.flatnonzero(drawn.chance.sum(axis=0) >= MIN_LOGGED):
+        name, rows = log.actions[action], log.action == action
+        law = np.column_stack([drawn.chance[:, action], 1.0 - drawn.chance[:, action]])
+        zero = np.zeros(n)
+        counted = np.column_stack([weight[:, action], zero])
+        tests.append((f"weights of action {name}", float(weight[rows, action].sum()), law, counted))
+        tests.append((f"choices of action {name}", float(rows.sum()), law, np.column_stack([zero + 1.0, zero])))
+    chances = [2.0 * chance_of(seen, law, value) * len(tests) for _, seen, law, value in tests]
+    worst = int(np.argmin(chances))
+    if chances[worst] >= FALSE_ALARM:
+        return []
+    name, seen, law, value = tests[worst]
+    expected = float(np.where(law > 0.0, law * value, 0.0).sum())
+    return [
+        Reason(
+            code="propensities_inconsistent",
+            text=f"{name} average {seen / n:.4g} where right propensities give {expected / n:.4g}"
+            f" (chance below {max(chances[worst], 1e-99):.0e})",
+        )
+    ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from foretouch.training.off_policy.drawn import Drawn
 from foretouch.training.off_policy.estimators import IntArray, Rounds, cross_fitted_means, deal_folds
 from foretouch.training.task import FloatArray
 
@@ -97,6 +98,7 @@ class PolicyLog:
         reward_model: ``given``, or how it was made.
         declared_own: Rows that the log itself marks as used to make the policy.
         declared_unseen: Whether the log says of every row that the policy has not seen it.
+        drawn: The logging policy's whole distribution; None where only the probability of what was chosen is known.
     """
 
     actions: tuple[int | str, ...]
@@ -108,6 +110,7 @@ class PolicyLog:
     reward_model: str
     declared_own: int
     declared_unseen: bool = False
+    drawn: Drawn | None = None
 
     def rounds(self) -> Rounds:
         """What the estimators see."""

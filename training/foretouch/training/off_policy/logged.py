@@ -53,6 +53,7 @@ class LoggedDecisions:
         pscore: Logged selection probability of the action, shape (n,).
         slot_ratio: Probability of the logged slot under the candidate, given the action, over the logged one,
             shape (n,); 1 where nothing was sent.
+        slots: The law of that ratio, as it was drawn: chances and ratios, shape (n, m) each.
         pi: The candidate's selection probabilities, shape (n, actions).
         logged_pi: Those of the policies that decided, shape (n, actions).
         features: Numeric features as the decisions saw them, shape (n, features); NaN is missing.
@@ -70,6 +71,7 @@ class LoggedDecisions:
     reward: FloatArray
     pscore: FloatArray
     slot_ratio: FloatArray
+    slots: tuple[FloatArray, FloatArray]
     pi: FloatArray
     logged_pi: FloatArray
     features: FloatArray
@@ -151,6 +153,7 @@ def read_logged(
         reward=np.array([row["reward"] for row in rows], dtype=np.float64),
         pscore=np.array([row["pscore"] for row in rows], dtype=np.float64),
         slot_ratio=np.array([row["slot_ratio"] for row in rows], dtype=np.float64),
+        slots=_laws([row["slots"] for row in rows]),
         pi=tables["pi"],
         logged_pi=tables["logged_pi"],
         features=_numbers([row["features"] for row in rows]),
@@ -209,6 +212,7 @@ def _row(state: State, replayer: Replayer, candidate: PolicyCandidate, decision_
         "key": key,
         "pscore": pair.base.selection.probabilities[key],
         "slot_ratio": _slot_ratio(pair),
+        "slots": _slot_law(pair),
         "pi": _tried(pair.changed),
         "logged_pi": _tried(pair.base),
         "chances": dict(pair.base.found.by_key),
@@ -228,19 +232,51 @@ def _slot_ratio(pair: Pair) -> float:
     return slot_probability(pair.changed, pick.item.option.key, pick.send_at) / pick.send.slot_probability
 
 
+def _slot_law(pair: Pair) -> dict[float, float]:
+    """What the ratio could have been, given the logged contact, with the probability of each."""
+    if not pair.base.selection.picks:
+        return {1.0: 1.0}
+    key = pair.base.selection.picks[0].item.option.key
+    changed = slot_probabilities(pair.changed, key)
+    law: dict[float, float] = {}
+    for slot, share in slot_probabilities(pair.base, key).items():
+        if share > 0.0:
+            ratio = changed.get(slot, 0.0) / share
+            law[ratio] = law.get(ratio, 0.0) + share
+    return law
+
+
+def _laws(laws: list[dict[float, float]]) -> tuple[FloatArray, FloatArray]:
+    """Chances and ratios, shape (n, most ratios of a row) each; what a row has not has chance 0."""
+    most = max((len(law) for law in laws), default=1)
+    chances, ratios = np.zeros((len(laws), most)), np.ones((len(laws), most))
+    for row, law in enumerate(laws):
+        ratios[row, : len(law)] = list(law)
+        chances[row, : len(law)] = list(law.values())
+    return chances, ratios
+
+
 def slot_probability(course: Course, key: Key, send_at: datetime) -> float:
-    """With which probability a course sends a contact at a time, if it chooses that contact; 0 where it never does.
+    """With which probability a course sends a contact at a time, if it chooses that contact; 0 where it never does."""
+    return slot_probabilities(course, key).get(send_at, 0.0)
+
+
+def slot_probabilities(course: Course, key: Key) -> dict[datetime, float]:
+    """The probability of every slot of a contact, if a course chooses that contact; empty where it cannot.
 
     The policy's share ``slot_exploration`` falls on all allowed slots alike, the rest on the best one.
     """
     worth = course.selection.worths.get(key)
     item = next((found for found in course.survivors if found.option.key == key), None)
-    if worth is None or item is None or send_at not in item.slots:
-        return 0.0
+    if worth is None or item is None:
+        return {}
     owed = course.setting.touch.request.purpose == OWED
     exploration = 0.0 if owed else course.setting.drawing.slot_exploration
-    best = item.slots.index(send_at) == worth.best
-    return min(exploration / len(item.slots) + (1.0 - exploration if best else 0.0), 1.0)
+    alike = exploration / len(item.slots)
+    return {
+        slot: min(alike + (1.0 - exploration if index == worth.best else 0.0), 1.0)
+        for index, slot in enumerate(item.slots)
+    }
 
 
 def _numbers(rows: list[Mapping[str, Any]]) -> FloatArray:

@@ -105,7 +105,7 @@ def _traces(log: PolicyLog, rounds: Rounds) -> list[Reason]:
         if complete:
             tests += [("reward_model", at / log.pscore - log.qhat.sums())]
             tests += [("reward_model", at**2 / log.pscore - log.qhat.sums(2))]
-    if complete:
+    if complete and log.drawn is None:
         tests += [("policy", log.pi.at(log.action) ** 2 / log.pscore - log.pi.sums(2))]
     for what, terms in tests:
         z = z_of(terms)

@@ -21,6 +21,7 @@ from foretouch.core.errors import NotReadyError
 from foretouch.core.workspace import Workspace
 from foretouch.serving.decision.candidates import Key
 from foretouch.training.off_policy.candidate import PolicyCandidate
+from foretouch.training.off_policy.drawn import Drawn
 from foretouch.training.off_policy.estimators import (
     Estimate,
     Rounds,
@@ -180,6 +181,9 @@ def judge(rows: LoggedDecisions, candidate: PolicyCandidate, *, since: datetime 
         reward_model=how,
         declared_own=0,
         declared_unseen=True,
+        drawn=Drawn(
+            chance=rows.logged_pi, slot_chance=rows.slots[0], slot_ratio=rows.slots[1], slot_seen=rows.slot_ratio
+        ),
     )
     rounds = Rounds(
         reward=rows.reward,
