@@ -10,7 +10,7 @@ import pandas as pd
 from foretouch.core.errors import DataError
 from foretouch.serving.models.rhythm import HOURS
 from foretouch.training.metrics import Metric
-from foretouch.training.ranking import Weighted
+from foretouch.training.ranking import Weighted, dot
 from foretouch.training.splits import SplitPlan, plan_split
 from foretouch.training.task import FloatArray
 
@@ -104,7 +104,7 @@ def per_event(name: str) -> Metric:
         def ratio(weight: FloatArray | None) -> float:
             if weight is None:
                 return float(score.sum() / label.sum())
-            return float((weight @ score) / (weight @ label))
+            return dot(weight, score) / dot(weight, label)
 
         return ratio
 

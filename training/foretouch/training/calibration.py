@@ -12,6 +12,7 @@ from scipy.special import betaincinv
 from foretouch.core.bundle import Band, Calibration, ScoreIntervals
 from foretouch.training.evaluation import cluster_weights
 from foretouch.training.metrics import calibration_line, row_log_loss
+from foretouch.training.ranking import dot
 from foretouch.training.task import FloatArray
 
 FOLDS = 5
@@ -98,7 +99,7 @@ def scale_amount(
     """
     if raw.mean() <= 0 or label.sum() <= 0:
         return Calibration()
-    factors = [float((weight @ label) / (weight @ raw)) for weight in cluster_weights(cluster, draws=draws, seed=seed)]
+    factors = [dot(weight, label) / dot(weight, raw) for weight in cluster_weights(cluster, draws=draws, seed=seed)]
     low, high = np.percentile(factors, [2.5, 97.5])
     if low <= 1.0 <= high:
         return Calibration()

@@ -11,6 +11,7 @@ import numpy as np
 
 from foretouch.training.ranking import (
     Weighted,
+    dot,
     prepare_auc,
     prepare_average_precision,
     prepare_gini,
@@ -54,7 +55,7 @@ def mean_metric(name: str, loss: Callable[[FloatArray, FloatArray], FloatArray],
         losses = loss(label, score)
 
         def mean(weight: FloatArray | None) -> float:
-            value = losses.mean() if weight is None else (weight @ losses) / weight.sum()
+            value = losses.mean() if weight is None else dot(weight, losses) / weight.sum()
             return float(np.sqrt(value) if root else value)
 
         return mean

@@ -16,6 +16,15 @@ from foretouch.training.task import FloatArray
 Weighted = Callable[[FloatArray | None], float]
 
 
+def dot(first: FloatArray, second: FloatArray) -> float:
+    """The sum of products of two vectors, shape (n,) each, on one thread.
+
+    BLAS (``@``) shares vectors of more than 10,000 numbers among threads: each call of a bootstrap then waits for them,
+    and the last digits depend on the number of cores.
+    """
+    return float(np.einsum("i,i->", first, second))
+
+
 def _tie_ends(values: FloatArray) -> NDArray[np.intp]:
     """Index of the last element of each run of equal values in a sorted array."""
     ends: NDArray[np.intp] = np.r_[np.flatnonzero(np.diff(values)), len(values) - 1]
@@ -92,10 +101,11 @@ def prepare_spearman(label: FloatArray, score: FloatArray) -> Weighted:
         weights = np.ones(len(label)) if weight is None else weight
         total = weights.sum()
         first, second = rank_label(weights), rank_score(weights)
-        first = first - (weights @ first) / total
-        second = second - (weights @ second) / total
-        scale = np.sqrt((weights @ first**2) * (weights @ second**2))
-        return float((weights @ (first * second)) / scale) if scale > 0 else float("nan")
+        first = first - dot(weights, first) / total
+        second = second - dot(weights, second) / total
+        own = weights * second
+        scale = np.sqrt(dot(weights, first**2) * dot(own, second))
+        return float(dot(own, first) / scale) if scale > 0 else float("nan")
 
     return spearman
 

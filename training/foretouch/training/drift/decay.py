@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from foretouch.training.evaluation import cluster_weights
 from foretouch.training.metrics import AUC, LOG_LOSS, expected_calibration_error
+from foretouch.training.ranking import dot
 from foretouch.training.task import FloatArray
 
 DRAWS = 500
@@ -60,7 +61,7 @@ def decay_of(
         seed: Of the draws.
     """
     ratios = [
-        float(weight @ observed) / total if (total := float(weight @ predicted)) > 0.0 else np.nan
+        dot(weight, observed) / total if (total := dot(weight, predicted)) > 0.0 else np.nan
         for weight in cluster_weights(customer, draws=DRAWS, seed=seed)
     ]
     known = np.asarray([ratio for ratio in ratios if np.isfinite(ratio)] or [np.nan])
