@@ -9,10 +9,11 @@ import typer
 from foretouch.core.cli import build_app
 from foretouch.core.decisions import Status
 from foretouch.core.outcomes import OutcomeType
+from foretouch.serving.models.points import POINTS_RULE
 from foretouch.serving.web.problems import _BY_ERROR
 from foretouch.serving.web.routes import ROUTES
 from foretouch.training.churn import BG_NBD, RECENCY
-from foretouch.training.lead import FOUND_AMONG_HOT, POINTS_RULE
+from foretouch.training.lead import FOUND_AMONG_HOT
 from foretouch.training.metrics import AMOUNT_METRICS, PROBABILITY_METRICS
 from foretouch.training.offer import BASELINE
 from foretouch.training.promotion import GATE

@@ -214,3 +214,27 @@ def test_the_command_hands_leads_to_sales_once(workspace: Workspace, tmp_path: P
     assert (again["delivered"], again["crossed"]) == (0, 0)
     assert all(item["score"] == scored.loc[item["customer_id"], "score"] for item in told)
     assert all(item["origin"] == "simulated" and item["band"] == "hot" and item["reasons"] for item in told)
+
+
+def test_leads_get_points_of_the_marketers_rule_until_there_is_a_model(workspace: Workspace, tmp_path: Path) -> None:
+    write_aliases(workspace.bundles, "lead", {})
+    try:
+        run = score_everyone(workspace, "lead", tmp_path / "cold.parquet")
+    finally:
+        write_aliases(workspace.bundles, "lead", {"champion": "v1"})
+    frame = pd.read_parquet(tmp_path / "cold.parquet").set_index("customer_id")
+    features = features_now(workspace).set_index("customer_id")
+    goal = workspace.config.goals.lead
+    assert goal.points == {"page_view": 5.0, "form_submit": 10.0}
+    told = frame[frame["basis"] == "points_rule"]
+    own = features.loc[told.index]
+    by_hand = 5.0 * own["recent_page_view"].fillna(0) + 10.0 * own["recent_form_submit"].fillna(0)
+    assert (told["points"] == by_hand).all()
+    assert (told["band"] == np.where(by_hand >= goal.hot_from, "hot", "cold")).all()
+    assert set(told["band"]) == {"hot", "cold"}
+    assert frame["score"].isna().all()
+    assert told["note"].str.contains("no lead model yet").all()
+    assert told.loc[told["points"] > 0, "reason_1"].str.endswith("points").all()
+    assert frame.loc[features.index[features["goal_total"] > 0], "points"].isna().all()
+    assert (run.version, run.scored, run.leads) == ("points_rule", 0, ())
+    assert sum(run.bands.values()) == len(told)

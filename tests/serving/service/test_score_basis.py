@@ -89,3 +89,22 @@ def test_no_number_where_the_segment_has_too_little_as_well(answers: Answers, cu
     assert (told.score, told.basis, told.interval) == (None, None, None)
     assert str(told.reason).startswith("too little data")
     assert why in str(told.reason)
+
+
+def test_points_and_no_probability_where_there_is_no_lead_model_yet(
+    answers: Answers, plane: Dataplane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = SimpleNamespace(champions=SimpleNamespace(scorers={}, refused={}))
+    monkeypatch.setattr(plane, "bundles", nobody)
+    goal = plane.settings.current.config.goals.lead
+    seen = {f"recent_{event}": 2.0 for event in goal.points}
+    monkeypatch.setitem(PEOPLE, "keen", {**PEOPLE["known"], **seen, "goal_total": 0.0})
+    told = answers.score("lead", "keen")
+    assert (told.points, told.basis, told.score) == (2.0 * sum(goal.points.values()), "points_rule", None)
+    assert told.band == ("hot" if told.points is not None and told.points >= goal.hot_from else "cold")
+    assert "no lead model yet" in str(told.reason)
+    assert "foretouch train lead" in str(told.reason)
+    assert answers.score("lead", "known").points == 0.0
+    monkeypatch.setitem(PEOPLE, "done", {**PEOPLE["keen"], "goal_total": 1.0})
+    assert "no lead any more" in str(answers.score("lead", "done").reason)
+    assert answers.score("churn", "keen").basis is None

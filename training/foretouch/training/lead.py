@@ -11,41 +11,26 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from foretouch.core.goals import LeadGoal
 from foretouch.core.models import ModelName
 from foretouch.core.workspace import Workspace
-from foretouch.features.schemas import slug
+from foretouch.serving.models.points import POINTS_RULE, points
 from foretouch.training.evaluation import compare
 from foretouch.training.metrics import AUC, AVERAGE_PRECISION, Metric, probability_figures
 from foretouch.training.probability import fit_probability, score_rows
-from foretouch.training.ranking import Weighted
+from foretouch.training.ranking import Weighted, dot
 from foretouch.training.tabular import load_split
 from foretouch.training.targets import lead_labels
 from foretouch.training.task import Evaluation, Fitted, FloatArray, Split, TrainingRun
 
-POINTS_RULE = "points_rule"
 BANDS = {"cold": 1.0, "warm": 0.2, "hot": 0.05}
-
-
-def points(frame: pd.DataFrame, goal: LeadGoal) -> FloatArray:
-    """The points rule's score of each row, shape (n,): points x events of the last ``points_days``.
-
-    Reads the ``recent_<event>`` features, which count the last ``points_days``.
-    """
-    total = np.zeros(len(frame))
-    for event, each in goal.points.items():
-        counts = pd.to_numeric(frame[f"recent_{slug(event)}"]).to_numpy(dtype=np.float64, na_value=0.0)
-        total += each * counts
-    return total
 
 
 def _prepare_found(label: FloatArray, flagged: FloatArray) -> Weighted:
     def share(weight: FloatArray | None) -> float:
         weights = np.ones(len(label)) if weight is None else weight
-        goals = weights @ label
-        return float(weights @ (label * flagged) / goals) if goals > 0 else float("nan")
+        goals = dot(weights, label)
+        return dot(weights, label * flagged) / goals if goals > 0 else float("nan")
 
     return share
 

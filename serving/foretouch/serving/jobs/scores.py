@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,6 +21,7 @@ from foretouch.features.tables import connect
 from foretouch.serving.jobs.leads import ScoredLead
 from foretouch.serving.jobs.score_file import ScoreFile, read_audience
 from foretouch.serving.models.bundles import load_scorer
+from foretouch.serving.models.points import POINTS_RULE, feature_of, points, points_band, reasons, said
 from foretouch.serving.models.scoring import Explainer, FloatArray, Scorer, band, calibrate, interval
 from foretouch.serving.models.support import BackOff, back_off_of, too_little_of
 from foretouch.serving.words.reasons import value_text
@@ -38,14 +40,15 @@ _COLUMNS: dict[str, pa.DataType] = {
     "score": pa.float64(),
     "score_low": pa.float64(),
     "score_high": pa.float64(),
+    "points": pa.float64(),
     "band": _TEXT,
     "basis": _TEXT,
     **{f"reason_{rank}": _TEXT for rank in range(1, REASONS + 1)},
     "note": _TEXT,
 }
 SCHEMA = pa.schema(_COLUMNS)
-"""Columns of the file. ``basis`` is ``customer``, or ``segment`` where the rate of the customer's segment stands in;
-``note`` says why, or why a score is null."""
+"""Columns of the file. ``basis`` is ``customer``, or ``segment`` where the rate of the customer's segment stands in, or
+``points_rule`` where there is no lead model yet (``points``, no score); ``note`` says why, or why a score is null."""
 
 Progress = Callable[[int, int], None]
 
@@ -86,6 +89,8 @@ def score_everyone(
 ) -> ScoreRun:
     """Scores everyone, or an audience, with the champion, and writes the file whole or not at all.
 
+    Leads without a champion get the points of the marketers' rule instead of a score.
+
     Args:
         workspace: Whose customers, features and bundles.
         model: ``lead``, ``churn`` or ``value``.
@@ -102,11 +107,12 @@ def score_everyone(
     if model not in get_args(ScoredModel):
         raise DataError(f"model == {model!r}, must be one of {', '.join(get_args(ScoredModel))}")
     version = read_aliases(workspace.bundles, model).get("champion")
-    if version is None:
+    cold = version is None and model == "lead" and bool(workspace.config.goals.lead.points)
+    if version is None and not cold:
         raise NotReadyError(
             f"model {model} has no champion", hint=f"foretouch train {model} && foretouch promote {model}"
         )
-    scorer = load_scorer(workspace.bundles, model, version)
+    scorer = None if version is None else load_scorer(workspace.bundles, model, version)
     customers = _everyone(workspace) if audience is None else read_audience(audience)
     known = set(_everyone(workspace))
     bands: dict[str, int] = {}
@@ -115,7 +121,10 @@ def score_everyone(
     rows = 0
     with ScoreFile(out, SCHEMA) as writer:
         for start in range(0, len(customers), chunk):
-            frame = score_chunk(workspace, scorer, customers[start : start + chunk], known)
+            some = customers[start : start + chunk]
+            frame = (
+                _cold_chunk(workspace, some, known) if scorer is None else score_chunk(workspace, scorer, some, known)
+            )
             writer.add(frame)
             rows += len(frame)
             for name, count in frame["band"].value_counts().items():
@@ -128,7 +137,7 @@ def score_everyone(
                 progress(min(start + chunk, len(customers)), len(customers))
     return ScoreRun(
         model=model,
-        version=version,
+        version=POINTS_RULE if version is None else version,
         rows=rows,
         scored=rows - sum(notes.values()),
         bands=bands,
@@ -151,10 +160,7 @@ def score_chunk(workspace: Workspace, scorer: Scorer, customers: Sequence[str], 
         One row each, with the columns of ``SCHEMA``.
     """
     card, now = scorer.card, workspace.clock.now()
-    present = [name for name in customers if name in known]
-    times = pd.Series([now] * len(present), dtype="datetime64[us, UTC]")
-    features = build_features(workspace, pd.DataFrame({c.CUSTOMER_ID: present, c.AS_OF: times}))
-    features = features.drop_duplicates(c.CUSTOMER_ID).set_index(c.CUSTOMER_ID).reindex(present)
+    features = _features_at(workspace, customers, known, now)
     outside = out_of_scope(workspace.config, card.model, features)
     outside = pd.concat([outside, too_little_of(card, features.drop(index=outside.index))])
     inside = features.drop(index=outside.index)
@@ -176,12 +182,49 @@ def score_chunk(workspace: Workspace, scorer: Scorer, customers: Sequence[str], 
         for rank in range(REASONS):
             scored[f"reason_{rank + 1}"] = [row[rank] for row in reasons]
     thin = _told_by_segment(scored, card, back_off_of(card, inside, vectors))
+    named = (card.model, card.version, pd.Timestamp(now))
+    return _as_rows(scored, pd.concat([outside, thin]), customers, known, named)
+
+
+def _cold_chunk(workspace: Workspace, customers: Sequence[str], known: set[str]) -> pd.DataFrame:
+    """Points of some customers as of now, by the rule that marketers wrote: the lead model's cold start."""
+    config, now, goal = workspace.config, workspace.clock.now(), workspace.config.goals.lead
+    features = _features_at(workspace, customers, known, now)
+    outside = out_of_scope(config, "lead", features)
+    inside = features.drop(index=outside.index)
+    found = points(inside, goal)
+    scored = pd.DataFrame({"points": found}, index=inside.index)
+    scored["band"] = np.array([points_band(each, goal) for each in found], dtype=object)
+    scored["basis"] = POINTS_RULE
+    counted = inside[[feature_of(event) for event in goal.points]].to_dict("records")
+    told = [reasons({str(name): value for name, value in row.items()}, goal, REASONS) for row in counted]
+    for rank in range(REASONS):
+        scored[f"reason_{rank + 1}"] = [texts[rank] if rank < len(texts) else None for texts in told]
+    notes = pd.concat([outside, pd.Series(said(goal), index=inside.index, dtype=object)])
+    return _as_rows(scored, notes, customers, known, ("lead", POINTS_RULE, pd.Timestamp(now)))
+
+
+def _features_at(workspace: Workspace, customers: Sequence[str], known: set[str], now: datetime) -> pd.DataFrame:
+    """Features of those of some customers whom we know, indexed by customer."""
+    present = [name for name in customers if name in known]
+    times = pd.Series([now] * len(present), dtype="datetime64[us, UTC]")
+    features = build_features(workspace, pd.DataFrame({c.CUSTOMER_ID: present, c.AS_OF: times}))
+    return features.drop_duplicates(c.CUSTOMER_ID).set_index(c.CUSTOMER_ID).reindex(present)
+
+
+def _as_rows(
+    scored: pd.DataFrame,
+    notes: "pd.Series[str]",
+    customers: Sequence[str],
+    known: set[str],
+    named: tuple[str, str, pd.Timestamp],
+) -> pd.DataFrame:
+    """One row per customer, in their order, with the columns of ``SCHEMA``; strangers are said to be strangers."""
     strangers = pd.Series("unknown customer", index=[name for name in customers if name not in known], dtype=object)
-    notes = pd.concat([outside, thin, strangers])
     result = scored.reindex(index=list(customers), columns=SCHEMA.names)
     result["customer_id"] = list(customers)
-    result["model"], result["model_version"], result["as_of"] = card.model, card.version, pd.Timestamp(now)
-    result["note"] = notes.reindex(list(customers)).astype(object)
+    result["model"], result["model_version"], result["as_of"] = named
+    result["note"] = pd.concat([notes, strangers]).reindex(list(customers)).astype(object)
     return result.reset_index(drop=True)
 
 

@@ -16,6 +16,7 @@ from foretouch.serving.decision.customer_rhythm import Reading
 from foretouch.serving.decision.moment import settle_window
 from foretouch.serving.decision.send_time import EVERY_CHANNEL, NO_RHYTHM, Rhythm
 from foretouch.serving.jobs.scores import ScoredModel, out_of_scope
+from foretouch.serving.models.points import POINTS_RULE, points_band, points_by_event, said
 from foretouch.serving.models.scoring import Scorer, band, interval, plan_of, score
 from foretouch.serving.models.send_effect import SendEffect
 from foretouch.serving.models.support import FEATURE, BackOff, back_off, too_little
@@ -63,7 +64,8 @@ class Answers:
         if scorer is None:
             why = champions.refused.get(model, "no version was promoted")
             reason = f"the {model} model is missing ({why}); next: foretouch train {model} && foretouch promote {model}"
-            return ScoreAnswer(customer_id=customer_id, model=model, reason=reason)
+            answer = ScoreAnswer(customer_id=customer_id, model=model, reason=reason)
+            return self._by_points(answer, deadline_ms) if model == "lead" else answer
         snapshot = self._plane.read_features(customer_id, deadline_ms)
         settings = self._plane.settings.current
         answer = ScoreAnswer(
@@ -92,6 +94,24 @@ class Answers:
             band=band(scorer.card, value),
             reason_codes=reasons,
             basis="customer",
+        )
+
+    def _by_points(self, answer: ScoreAnswer, deadline_ms: float | None) -> ScoreAnswer:
+        """A lead by the marketers' rule, until there is a model; without a rule the answer stays as it is."""
+        goal = self._plane.settings.current.config.goals.lead
+        if not goal.points:
+            return answer
+        snapshot = self._plane.read_features(answer.customer_id, deadline_ms)
+        outside = self._out_of_scope("lead", snapshot)
+        if outside is not None:
+            return answer.replace(reason=outside)
+        found = sum(points_by_event(snapshot.values, goal).values())
+        return answer.replace(
+            points=found,
+            band=points_band(found, goal),
+            basis=POINTS_RULE,
+            reason=f"{said(goal)}; {answer.reason}",
+            feature_ages=ages(snapshot, self._plane.clock.now()),
         )
 
     def _out_of_scope(self, model: str, features: FeatureSnapshot) -> str | None:

@@ -83,10 +83,13 @@ class ScoreAnswer(Contract):
     version: str | None = None
     score: float | None = None
     interval: Interval | None = None
+    points: float | None = None
+    """Of a lead by the marketers' rule, where there is no lead model yet; no probability."""
     band: str | None = None
     reason_codes: tuple[Reason, ...] = ()
-    basis: Literal["customer", "segment"] | None = None
-    """Whose rate it is: the customer's own by the model, or, where too little is known of them, their segment's."""
+    basis: Literal["customer", "segment", "points_rule"] | None = None
+    """Whose rate it is: the customer's own by the model, or, where too little is known of them, their segment's; or
+    that there are points instead."""
     reason: str | None = None
     """Why the score is null, or the segment's."""
     feature_ages: dict[str, float] = Field(default_factory=dict)
