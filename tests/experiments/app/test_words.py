@@ -102,6 +102,20 @@ def test_notes_of_cards_and_reasons_of_the_loader_are_told_in_chinese() -> None:
     bands = "Bands: the thresholds are the scores that 20% (warm), 5% (hot) of the calibration rows reach."
     assert told(bands, "zh") == ("分档：阈值为校准数据中有 20% (warm), 5% (hot) 的行达到的评分。", "zh-CN")
     assert told(bands, "en") == (bands, "en")
+    hours = (
+        "The effect of sending at an hour is identified: 900 sends on email at effectively 5.1 hours per customer, 40"
+        " sends on sms at effectively 4.0 hours per customer; no past sends on push."
+    )
+    assert told(hours, "zh")[0] == (
+        "可以识别按小时发送的效果：email 有 900 次发送，每位客户有效 5.1 个小时，"
+        "sms 有 40 次发送，每位客户有效 4.0 个小时；push 没有以往的发送。"
+    )
+    alone = "Trees alone: the purchase model (BG/NBD and Gamma-Gamma) has no part, since {}."
+    reason = "on the calibration part it makes the trees no better"
+    assert told(alone.format(reason), "zh")[0].endswith("原因：在校准数据上它未能改进树模型。")
+    assert told(alone.format("the optimiser stopped"), "zh")[0].endswith("原因：the optimiser stopped。")
+    leak = "Suspected leak: alone, late (0.999), odd (0.998) orders the labels almost without error; look at when it"
+    assert "仅凭 late (0.999), odd (0.998) 就" in told(f"{leak} becomes known.", "zh")[0]
     assert told("what nobody foresaw", "zh") == ("what nobody foresaw", "en")
     text = "\n".join(written())
     for english, chinese in SAID.items():

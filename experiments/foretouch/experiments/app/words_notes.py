@@ -32,6 +32,16 @@ SAID: Final[Mapping[str, str]] = {
     "Bands: high is the score that {a} % of the calibration rows reach, medium {b} %.": (
         "分档：校准数据中 {a}% 的行达到“高”，{b}% 达到“中”。"
     ),
+    "Trees alone: the purchase model (BG/NBD and Gamma-Gamma) has no part, since {a}.": (
+        "只用树模型：购买模型（BG/NBD 与 Gamma-Gamma）未参与，原因：{a}。"
+    ),
+    "on the calibration part it makes the trees no better": "在校准数据上它未能改进树模型",
+    "A blend: {a} trees, {b} purchase model (BG/NBD and Gamma-Gamma); the weight has the least Tweedie deviance on the"
+    " calibration part. Who has not bought yet is answered by the trees alone. MLflow's own flavour of the model holds"
+    " the trees; the bundle holds both.": (
+        "混合：{a} 树模型，{b} 购买模型（BG/NBD 与 Gamma-Gamma）；权重使校准数据上的 Tweedie 偏差最小。"
+        "尚未购买的客户只由树模型回答。MLflow 自带格式只含树模型；模型包两者都有。"
+    ),
     # offer
     "Propensity is acceptance by customers who were sent the offer, before the offer ends.": (
         "接受概率指收到优惠的客户在优惠结束前接受的概率。"
@@ -65,6 +75,21 @@ SAID: Final[Mapping[str, str]] = {
     "No difference between hours held up on held-out customers: every multiplier is 1.": (
         "在留出的客户上未发现各小时之间的差异：所有系数均为 1。"
     ),
+    "It differs by {a}; in brackets the precision of the prior, from held-out customers.": (
+        "效果随 {a} 而不同；括号内为先验的精度，由留出的客户选定。"
+    ),
+    "Not identified: {a}.": "无法识别：{a}。",
+    "no past sends on {a}": "{a} 没有以往的发送",
+    "hours were not varied on {a}: {b} of {c} sends lie away from their customer's most frequent hour, need {d}": (
+        "{a} 的发送时间没有变化：{c} 次发送中只有 {b} 不在该客户最常用的小时，至少需要 {d}"
+    ),
+    "hours were hardly varied on {a}: effectively {b} hours per customer, need {c}": (
+        "{a} 的发送时间变化太少：每位客户有效 {b} 个小时，至少需要 {c} 个"
+    ),
+    "too few answers on {a}: {b} responses of customers who were sent to at different hours, need {c}": (
+        "{a} 的回应太少：在不同时间收到发送的客户只有 {b} 次回应，至少需要 {c} 次"
+    ),
+    "{a} sends on {b} at effectively {c} hours per customer": "{b} 有 {a} 次发送，每位客户有效 {c} 个小时",
     # uplift
     "Uplift is the chance of the goal with a contact less that without, in the window of the decision; later contacts"
     " within the window count with the first.": (
@@ -101,7 +126,24 @@ SAID: Final[Mapping[str, str]] = {
     "No effect is claimed: the figures on later rows describe how contacts and others differ, whatever the cause.": (
         "不作效果声明：后续数据上的指标只描述触达与其他客户的差异，不论原因为何。"
     ),
+    "Uplift is per offer, whatever the channel; per channel it is not identified: {a}.": (
+        "增量按优惠给出，不分渠道；按渠道的增量无法识别：{a}。"
+    ),
+    "Uplift is per offer, whatever the channel; beside the average of the channels: {a}.": (
+        "增量按优惠给出，不分渠道；各渠道与渠道平均相比：{a}。"
+    ),
+    "no contact's channel was drawn by chance": "没有一次触达的渠道是随机抽取的",
+    "fewer than two channels have {a} effective contacts drawn by chance": (
+        "随机抽取渠道的有效触达达到 {a} 次的渠道不足两个"
+    ),
     "Warning, observational data: {a}.": "警告，非随机数据：{a}。",
+    # what a model learnt from
+    "Suspected leak: alone, {a} orders the labels almost without error; look at when it becomes known.": (
+        "疑似泄漏：仅凭 {a} 就几乎能无误地排出结果；请检查它何时才为人所知。"
+    ),
+    "Skew was not measured: {a}.": "未测量训练与线上的偏差：{a}。",
+    "Training and service do not see the same: {a} differ between log and history without a cause; foretouch skew"
+    " shows each.": "训练与线上所见不同：{a} 在日志与历史之间存在原因不明的差异；用 foretouch skew 查看各项。",
     # why nothing can be said of whom to contact, or of what a policy is worth
     "nobody of {a} has a complete window yet, {b} people of either group are needed": (
         "“{a}”还没有观察期已满的客户，每组至少需要 {b} 人"
@@ -147,8 +189,18 @@ def told(text: str, language: str) -> tuple[str, str]:
         for pattern, translated in _patterns():
             found = pattern.fullmatch(text)
             if found:
-                return translated.format(**found.groupdict()), "zh-CN"
+                return translated.format(**{name: _within(part) for name, part in found.groupdict().items()}), "zh-CN"
     return text, "en"
+
+
+def _within(text: str) -> str:
+    """A part of a sentence in Chinese: a list of reasons that are all known, or one of them; else as it was written."""
+    for separator, mark in (("; ", "；"), (", ", "，")):
+        parts = text.split(separator)
+        said = [_within(part) for part in parts] if len(parts) > 1 else parts
+        if all(after != before for after, before in zip(said, parts, strict=True)):
+            return mark.join(said)
+    return told(text, "zh")[0]
 
 
 def told_failure(failure: Mapping[str, Any] | None, language: str) -> dict[str, Any] | None:
