@@ -118,7 +118,7 @@ def assign(
 ) -> tuple[tuple[Assignment, Arm], ...]:
     """Every running experiment's arm for a customer, with what the arm does: portfolio first, then by order."""
     found: list[tuple[Assignment, Arm]] = []
-    for spec in sorted(experiments, key=lambda spec: (not spec.portfolio, spec.key if spec.portfolio else "")):
+    for spec in experiments if len(experiments) == 1 else sorted(experiments, key=_turn):
         if not runs(spec, touchpoint, at, purpose):
             continue
         unit = unit_of(spec, customer_id, household_id)
@@ -130,6 +130,11 @@ def assign(
         if spec.portfolio and arm.kind != "policy":
             break
     return tuple(found)
+
+
+def _turn(spec: ExperimentSpec) -> tuple[bool, str]:
+    """Portfolio first, by key; the others as they come."""
+    return not spec.portfolio, spec.key if spec.portfolio else ""
 
 
 def strictest(assigned: tuple[tuple[Assignment, Arm], ...]) -> tuple[Assignment, Arm] | None:

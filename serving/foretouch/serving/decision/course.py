@@ -1,7 +1,7 @@
 """The course of one decision: what each step found, for the next step and for the record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from foretouch.serving.decision.send_time import NO_RHYTHM, Rhythm
 from foretouch.serving.decision.setting import Setting
 
 NO_OPTIONS = Lineup()
+NOTHING_FOUND = Propensities(step="nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Course:
     empty: bool = False
     probes: Sequence[Screened] = ()
     held: bool = False
-    found: Propensities = field(default_factory=lambda: Propensities(step="nothing"))
+    found: Propensities = NOTHING_FOUND
     forced: Key | None = None
     selection: Selection = NOTHING_DRAWN
     rhythm: Rhythm = NO_RHYTHM

@@ -10,7 +10,9 @@ from the model's bootstrap members would have chosen each candidate.
 
 import math
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -250,12 +252,8 @@ def draw(
         position: In [0, 1).
         order: Indices in the order of the keys, where it is known.
     """
-    cumulated, last = 0.0, 0
-    for index in sorted(range(len(keys)), key=keys.__getitem__) if order is None else order:
-        share = probabilities[index]
-        if share > 0.0:
-            cumulated += share
-            if position < cumulated:
-                return index
-            last = index
-    return last
+    order = sorted(range(len(keys)), key=keys.__getitem__) if order is None else order
+    place = bisect_right(list(accumulate(map(probabilities.__getitem__, order))), position)
+    if place < len(order):
+        return order[place]
+    return next((index for index in reversed(order) if probabilities[index] > 0.0), 0)

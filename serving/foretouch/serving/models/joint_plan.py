@@ -1,6 +1,7 @@
 """The vectors of several models from one look at each customer's values. Pure."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ class JointPlan:
             for model, plan in plans.items()
         }
         self._names = [name if levels is None else None for name, levels in places]
+        numbers = [name for name in self._names if name is not None]
+        self._numbers = np.array([place for place, name in enumerate(self._names) if name is not None], dtype=np.int64)
+        self._get = itemgetter(*numbers) if len(numbers) > 1 else None
         self._categories = [
             (place, name, {level: float(code) for code, level in reversed(list(enumerate(levels)))})
             for (name, levels), place in places.items()
@@ -30,13 +34,26 @@ class JointPlan:
 
     def matrix(self, customers: Sequence[Mapping[str, Any]]) -> FloatArray:
         """Every customer's inputs, shape (customers, inputs of all models); ``of`` has those of one model."""
-        rows = []
-        for values in customers:
-            row = encode_numbers(values, self._names)
-            for place, name, levels in self._categories:
-                row[place] = encode_category(levels, values.get(name))
-            rows.append(row)
-        return np.array(rows, dtype=np.float64).reshape(len(customers), len(self._names))
+        matrix = np.full((len(customers), len(self._names)), np.nan)
+        matrix[:, self._numbers] = self._encoded(customers)
+        for place, name, levels in self._categories:
+            matrix[:, place] = [encode_category(levels, values.get(name)) for values in customers]
+        return matrix
+
+    def _encoded(self, customers: Sequence[Mapping[str, Any]]) -> FloatArray:
+        """Every customer's numbers, shape (customers, numbers): mostly all are there, and are numbers or null."""
+        try:
+            rows = None if self._get is None else [self._get(values) for values in customers]
+        except KeyError:
+            rows = None
+        if rows is None:
+            names = [name for name in self._names if name is not None]
+            found = np.array([encode_numbers(values, names) for values in customers], dtype=np.float64)
+        else:
+            found = np.array(rows, dtype=np.float64)  # null becomes NaN, anything else what ``float`` makes of it
+        found = found.reshape(len(customers), len(self._numbers))
+        found[~np.isfinite(found)] = np.nan
+        return found
 
     def of(self, model: str, matrix: FloatArray) -> FloatArray:
         """The vectors of one model among a ``matrix``, as ``ScorePlan.vector`` has each, shape (customers, inputs)."""

@@ -157,10 +157,11 @@ class Decider:
             features_ms: How long the features took, for the record.
         """
         settings, champions = self._settings.current, self._bundles.champions
-        begun = Begun(request=request, features=features, settings=settings)
         if request.options.dry_run:
             stored = self._preview(request, features)
-            return replace(begun, given=Given(body=stored.answer_bytes, stored=stored))
+            given = Given(body=stored.answer_bytes, stored=stored)
+            return Begun(request=request, features=features, settings=settings, given=given)
+        all_made: list[Made] = []
         started, now, decision_id = monotonic(), self._clock.now(), new_id("dec")
         turn = Turn(self._expected(request, features, settings, champions, now))
 
@@ -180,7 +181,7 @@ class Decider:
             stored = store_course(request, inputs, course)
             after = monotonic()
             self._turns.note(used=course.found.scorer is not None)
-            begun.made.append(Made(inputs=inputs, course=course, at=after))
+            all_made.append(Made(inputs=inputs, course=course, at=after))
             parts = {
                 "features": features_ms,
                 "queue": (before - started) * 1000.0 - turn.ms,
@@ -193,13 +194,20 @@ class Decider:
                 request, now=now, settings=settings, repeat=repeat, make=make, ahead=(self._turns.take, turn)
             )
         except StateError as error:
-            return replace(begun, failure=error)
-        if repeat is None:
-            return replace(begun, pending=pending)
-        first = self._flights.enter(repeat.flight)
-        if first:  # let go when it is settled, should nobody come to finish it
-            pending.future.add_done_callback(lambda _: self._flights.leave(repeat.flight))
-        return replace(begun, pending=pending, repeat=repeat, first=first)
+            return Begun(request=request, features=features, settings=settings, failure=error)
+        first = repeat is None or self._flights.enter(repeat.flight)
+        if repeat is not None and first:  # let go when it is settled, should nobody come to finish it
+            flight = repeat.flight
+            pending.future.add_done_callback(lambda _: self._flights.leave(flight))
+        return Begun(
+            request=request,
+            features=features,
+            settings=settings,
+            pending=pending,
+            made=all_made,
+            repeat=repeat,
+            first=first,
+        )
 
     def finish(self, begun: Begun, *, seconds: float = LOG_SECONDS) -> Given:
         """Waits for the commit and answers; if there is none, the answer says so.
