@@ -54,6 +54,8 @@ def test_delivery_is_of_those_to_be_contacted(log: MadeLog) -> None:
     assert "“all” 75.0%" in found.text_en
     assert "“all”75.0%" in found.text_zh
     assert "none" not in found.text_en
+    for language, sentence in (("en", found.text_en), ("zh", found.text_zh)):  # the strip has a word for it
+        assert unescape(render(analyzed(log), language)).count(sentence) == 1
 
 
 def test_arms_of_which_one_is_not_reached_are_told_apart(tmp_path: Path) -> None:
