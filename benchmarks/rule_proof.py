@@ -2,8 +2,9 @@
 
 Customers in every IANA time zone, days on which clocks jump, caps that are used up to their last contact, concurrent
 requests for one customer, households, placements, cool-downs after outcomes that come late or never, suppression
-lists, consents that come and go, offers with few pieces to give. Every decision goes through the service's own data
-plane, with its durable log; the judge (``rule_checker.py``) reads the log alone.
+lists, consents that come and go, offers with few pieces to give; first without models, then with ones that pull
+towards forbidden hours. Every decision goes through the service's own data plane, with its durable log; the judge
+(``rule_checker.py``) reads the log alone.
 
     python benchmarks/rule_proof.py [--decisions 200000] [--folder DIR]
 """
@@ -23,11 +24,12 @@ from pathlib import Path
 
 from result import write
 from rule_checker import Checker
+from rule_models import Features, write_models
 from rule_world import CHANNELS, CUSTOMERS, PLACEMENTS, PURPOSES, make_workspace, people
 
 from foretouch.core.clock import ManualClock
 from foretouch.core.contact import SuppressionEntry
-from foretouch.core.decisions import DecisionRequest, FeatureSnapshot
+from foretouch.core.decisions import DecisionRequest
 from foretouch.core.events import Consent
 from foretouch.core.outcomes import Outcome
 from foretouch.core.state.people import add_consents, upsert_customers
@@ -40,25 +42,15 @@ MOMENTS = (
     "2025-03-08T20:00:00+00:00",  # North America springs forward on the 9th
     "2025-03-29T18:00:00+00:00",  # Europe on the 30th
     "2025-04-05T10:00:00+00:00",  # Australia and New Zealand fall back on the 6th; Lord Howe by half an hour
-    "2025-09-06T12:00:00+00:00",  # Chile springs forward
+    "2025-09-06T12:00:00+00:00",  # Chile springs forward; from here on models decide
     "2025-09-27T20:00:00+00:00",  # China: the 28th is a Sunday that is worked; New Zealand springs forward
     "2025-10-25T18:00:00+00:00",  # Europe falls back on the 26th
     "2025-11-01T20:00:00+00:00",  # North America on the 2nd
     "2025-12-31T06:00:00+00:00",  # a month, a week and a year end
 )
+MODELS_FROM = MOMENTS[3]
 STEPS = 18
 STEP_HOURS = 3.5
-
-
-class NoFeatures:
-    """A feature store in which nobody is known: rules, not scores, are judged here."""
-
-    def read(self, _customer_id: str) -> FeatureSnapshot:
-        """Nothing."""
-        return FeatureSnapshot(known=True, values={"recency_days": 3.0})
-
-    def refresh(self, _customer_ids: Sequence[str], _now: dt.datetime) -> None:
-        """Nothing to compute again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +204,7 @@ def run(folder: Path, decisions: int, *, threads: int = 8, say: bool = True) -> 
     everyone = people(draw)
     start = dt.datetime.fromisoformat(MOMENTS[0]) - dt.timedelta(days=1)
     per_step = max(decisions // (len(MOMENTS) * STEPS), 1)
-    with Dataplane(workspace, features=NoFeatures()) as plane, ThreadPoolExecutor(threads) as pool:
+    with Dataplane(workspace, features=Features()) as plane, ThreadPoolExecutor(threads) as pool:
         plane.state.write(lambda connection: upsert_customers(connection, everyone))
         consents = [
             Consent(
@@ -227,6 +219,9 @@ def run(folder: Path, decisions: int, *, threads: int = 8, say: bool = True) -> 
         campaign = Campaign(plane, draw)
         made = 0
         for moment in MOMENTS:
+            if moment == MODELS_FROM:
+                write_models(workspace, CHANNELS)
+                plane.bundles.refresh()
             for step in range(STEPS):
                 jump = dt.timedelta(hours=step * STEP_HOURS, minutes=step * 7)
                 clock.set(dt.datetime.fromisoformat(moment) + jump)

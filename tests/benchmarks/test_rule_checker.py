@@ -25,7 +25,8 @@ Row = dict[str, Any]
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of a few thousand decisions where rules break first."""
     folder = tmp_path_factory.mktemp("rules") / "workspace"
-    run(folder, 1500, threads=4, say=False)
+    made = run(folder, 1500, threads=4, say=False)
+    assert min(made.statuses["fallback"], made.statuses["decided"]) > 200, "both without and with models"
     return folder / "state.db"
 
 
