@@ -246,25 +246,33 @@ def serving(workspace: Workspace, *, workers: int = 1, key: str = "") -> Iterato
     port = free_port()
     log = (workspace.root / "serve.log").open("ab")
     arguments = [str(BIN / "foretouch"), "serve", "--workspace", str(workspace.root), "--port", str(port)]
-    service = _started(workspace, [*arguments, "--workers", str(workers)], port, key, log)
-    wait_for(lambda: _ready(service) or service.process.poll() is not None, seconds=60.0, what="the service to start")
-    if service.process.poll() is not None:
-        # Many tests start services at once, and BentoML picks its supervisor's ports before it binds them: once more.
-        service = _started(workspace, [*arguments, "--workers", str(workers)], port, key, log)
-    process = service.process
+    command = [*arguments, "--workers", str(workers)]
+    service = _started(workspace, command, port, key, log)
     try:
+        wait_for(lambda: _ready(service) or _ended(service), seconds=60.0, what="the service to start")
+        if _ended(service):
+            # Many tests start services at once, and BentoML picks its supervisor's ports before it binds them: again.
+            service = _started(workspace, command, port, key, log)
         wait_for(lambda: _ready(service), seconds=60.0, what="the service to be ready")
         yield service
     finally:
+        _stop(service.process)
+        log.close()
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    finally:
         with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(5)
-            log.close()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(5)
+
+
+def _ended(service: Service) -> bool:
+    return service.process.poll() is not None
 
 
 def _started(workspace: Workspace, command: list[str], port: int, key: str, log: Any) -> Service:

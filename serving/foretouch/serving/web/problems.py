@@ -73,6 +73,16 @@ _BY_ERROR: tuple[tuple[type[ForetouchError], int], ...] = (
 )
 
 
+_OBJECTS = frozenset({"model_type", "model_attributes_type", "dict_type"})
+_OF_PYTHON = {
+    "Tuple should": "Array should",
+    "valid tuple": "valid array",
+    "valid list": "valid array",
+    "Extra inputs are not permitted": "There is no such field",
+    " after validation, not": ", not",
+}
+
+
 def problem_of(error: Exception) -> Problem:
     """The problem that an exception becomes; what we did not foresee says nothing of the inside."""
     if isinstance(error, Problem):
@@ -92,12 +102,21 @@ def invalid(error: ValidationError) -> Problem:
     wrong = tuple(
         {
             "field": ".".join(str(part) for part in item["loc"]) or "body",
-            "message": item["msg"].removeprefix("Value error, "),
+            "message": _in_json(item["type"], item["msg"]),
         }
         for item in error.errors(include_url=False, include_context=False, include_input=False)[:50]
     )
     named = ", ".join(item["field"] for item in wrong[:5])
     return Problem(status=422, code="validation", detail=f"The request does not fit its schema: {named}.", errors=wrong)
+
+
+def _in_json(kind: str, message: str) -> str:
+    """What is wrong, in the words of JSON and not of Python's types."""
+    if kind in _OBJECTS:
+        return "Input should be an object"
+    for python, json in _OF_PYTHON.items():
+        message = message.replace(python, json)
+    return message.removeprefix("Value error, ")
 
 
 def _sentence(error: ForetouchError) -> str:
