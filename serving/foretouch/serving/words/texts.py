@@ -17,7 +17,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "static_default": ("the campaign's static default; no model decided", "采用活动的静态默认动作；没有模型参与决策"),
     "explored": (
         "explored with probability {probability}; the highest priority was {best} (probability {greedy})",
-        "以 {probability} 的概率进行探索；优先级最高的是{best}（概率 {greedy}）",
+        "以 {probability} 的概率进行探索；优先级最高的是“{best}”（概率 {greedy}）",
     ),
     "fallback_offer": ("a fallback offer: no other offer passed the rules here", "备选优惠：此处没有其他优惠通过规则"),
     "only_candidate": ("the only contact that the rules left", "规则筛选后唯一可行的触达"),
