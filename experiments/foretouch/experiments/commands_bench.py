@@ -53,10 +53,9 @@ def analysis(
     """What an analysis costs: ten million rows with CUPED, and a Qini of five million, beside the best libraries."""
     import tempfile
 
-    import orjson
     from rich.console import Console
 
-    from foretouch.core.terminal import print_json
+    from foretouch.core.terminal import hand_over
     from foretouch.experiments.bench.analysis import Plan, measure
 
     console = Console(stderr=True)
@@ -73,15 +72,7 @@ def analysis(
         found = measure(plan, Path(folder), lambda text: console.print(f"{text} …", style="dim"))
     found["command"] += f" --rows {rows} --wide-rows {wide_rows} --qini-rows {qini_rows} --band-rows {band_rows}"
     found["command"] += f" --rounds {rounds}" + ("" if peers else " --no-peers")
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
-    if as_json:
-        print_json(found)
-        return
-    show(found)
-    if out is not None:
-        typer.echo(f"written to {out}")
+    hand_over(found, out=out, as_json=as_json, show=show)
 
 
 def show(found: dict[str, Any]) -> None:

@@ -28,11 +28,10 @@ def serve(
     """Decisions per second, latency and CPU: ours, its bare parts, and what others would put together, side by side."""
     import tempfile
 
-    import orjson
     from rich.console import Console
 
     from foretouch.core.errors import ConfigError
-    from foretouch.core.terminal import print_json
+    from foretouch.core.terminal import hand_over
     from foretouch.serving.bench.serve import Plan, has_peers, measure
     from foretouch.serving.bench.world import Size
 
@@ -57,15 +56,7 @@ def serve(
         found = measure(plan, Path(folder), lambda text: console.print(f"{text} …", style="dim"))
     options = f" --seconds {seconds:g} --rounds {rounds} --clients {clients} --customers {customers}"
     found["command"] += options + ("" if plan.peers else " --no-peers")
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
-    if as_json:
-        print_json(found)
-        return
-    show(found)
-    if out is not None:
-        typer.echo(f"written to {out}")
+    hand_over(found, out=out, as_json=as_json, show=show)
 
 
 def show(found: dict[str, Any]) -> None:
