@@ -1,6 +1,7 @@
 """The gate: figures by hand and by simulation, rows that pass and fail, and a real damaged model that is refused."""
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from foretouch.core.bundle import read_aliases, read_bundle
+from foretouch.core.bundle import read_aliases, read_bundle, write_bundle
 from foretouch.core.cli import build_app
 from foretouch.core.config import Config, PromotionSection
 from foretouch.core.state.db import connect as connect_state
@@ -19,8 +20,10 @@ from foretouch.training.gate import Check, Gate
 from foretouch.training.gate.calibrated import Figure, Spread, error_beyond_chance, mean_ratio, slope
 from foretouch.training.gate.groups import MISSING, fairness_report, groups_of, segment_features
 from foretouch.training.gate.latency import median_milliseconds
+from foretouch.training.gate.later import beside_champion
+from foretouch.training.gate.scoring import fitted_of
 from foretouch.training.gate.words import chinese
-from foretouch.training.pipeline import Trained, train, training_run
+from foretouch.training.pipeline import Trained, load_task, train, training_run
 from foretouch.training.promotion import PromotionRefusedError, promote, rollback
 from foretouch.training.task import Dataset, Fitted, FloatArray, Split, TrainingRun
 from tests.training.test_pipeline import make_workspace
@@ -156,7 +159,7 @@ def champion(workspace: Workspace) -> Trained:
 def test_the_same_model_again_is_no_worse_than_the_champion(workspace: Workspace, champion: Trained) -> None:
     again = train(training_run(workspace, trials=0), "churn")
     found = again.card.extras["gate"]
-    assert found["champion"] == champion.card.version
+    assert (found["champion"], found["as_judged"]) == (champion.card.version, True)
     assert {line["metric"]: line["difference"] for line in found["comparisons"]} == {"log_loss": 0.0, "auc": 0.0}
     back = found["backtest"]
     assert back["version"] == champion.card.version
@@ -178,6 +181,36 @@ def test_the_same_model_again_is_no_worse_than_the_champion(workspace: Workspace
     assert rollback(workspace, "churn").version == champion.card.version
 
 
+def test_what_the_champion_learnt_after_its_judgement_is_not_held_against_a_retrain(
+    workspace: Workspace, champion: Trained, tmp_path: Path
+) -> None:
+    """The served champion knows rows that the challenger is judged without: the two are compared as each was judged."""
+    root = tmp_path / "shop"
+    shutil.copytree(workspace.root, root)
+    here = Workspace.open(root)
+    run, task = training_run(here, trials=0), load_task("churn")
+    split = task.load(run)
+    version = champion.card.version
+    served, judged = (read_bundle(store, "churn", version) for store in (here.bundles, here.reports / "judged"))
+    assert judged.card.trained_through == split.trained_through < served.card.trained_through
+    found = {}
+    for name, through in (
+        ("newer", split.test.as_of.sort_values().iloc[len(split.test) // 2].to_pydatetime()),
+        ("older", split.trained_through),
+    ):
+        shutil.rmtree(here.bundles / "churn" / version)
+        card = served.card.replace(trained_through=through)
+        write_bundle(here.bundles, card, served.model_text, served.golden)
+        found[name] = beside_champion(run, task, split, fitted_of(judged), None)
+    assert split.trained_through < split.test.as_of.median()
+    newer, older = found["newer"], found["older"]
+    assert (newer["as_judged"], older["as_judged"]) == (True, False)
+    assert newer["rows_later_than_champion"] == older["rows_later_than_champion"] == len(split.test)
+    assert {line["metric"]: line["difference"] for line in newer["comparisons"]} == {"log_loss": 0.0, "auc": 0.0}
+    assert all(line["difference"] != 0.0 for line in older["comparisons"])
+    assert here.config.promotion.min_rows <= newer["backtest"]["rows"] < len(split.test)  # of the one that serves
+
+
 def test_a_damaged_model_is_refused_with_its_table_in_json_audit_and_mlflow(
     workspace: Workspace, champion: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,8 +230,8 @@ def test_a_damaged_model_is_refused_with_its_table_in_json_audit_and_mlflow(
     (line,) = json.loads(result.stdout)
     assert line["error"]["code"] == "promotion_refused"
     failed = {row["what"] for row in line["table"]["checks"] if row["passed"] is False}
-    assert f"log_loss beside champion {champion.card.version}" in failed
-    assert f"auc beside champion {champion.card.version}" in failed
+    assert f"log_loss beside champion {champion.card.version}, both as judged" in failed
+    assert f"auc beside champion {champion.card.version}, both as judged" in failed
     assert read_aliases(workspace.bundles, "churn")["champion"] == champion.card.version
     with closing(connect_state(workspace.state_file, read_only=True)) as state:
         action, detail = state.execute("SELECT action, detail FROM audit ORDER BY sequence DESC LIMIT 1").fetchone()

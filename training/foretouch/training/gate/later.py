@@ -5,9 +5,11 @@ It is kept on the card (``extras["gate"]``), so that a promotion needs no data a
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretouch.core.bundle import Bundle, read_aliases, read_bundle
 from foretouch.core.errors import BundleError, NotFoundError
@@ -42,7 +44,7 @@ def with_gate(run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, e
     """
     run.say(f"{task.name}: beside the champion, in groups")
     kept = evaluation.scores.get("model")
-    found: dict[str, Any] = {"rows": len(split.test), **_beside_champion(run, task, split, fitted, kept)}
+    found: dict[str, Any] = {"rows": len(split.test), **beside_champion(run, task, split, fitted, kept)}
     if fitted.target in CALIBRATED:
         score = score_part(task.name, fitted, split.test) if kept is None else kept
         found |= _calibration(fitted, split.test, score)
@@ -50,37 +52,58 @@ def with_gate(run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, e
     return replace(evaluation, extras={**evaluation.extras, GATE: found})
 
 
-def _beside_champion(
+def beside_champion(
     run: TrainingRun, task: ModelTask, split: Split, fitted: Fitted, kept: FloatArray | None
 ) -> dict[str, Any]:
-    """Paired differences to the champion on test rows that are later than its data; or why there are none."""
+    """Paired differences to the champion on test rows that are later than its data; or why there are none.
+
+    Like beside like: a champion that was fitted again with newer rows than the challenger is judged with would win for
+    these rows alone, so it is taken as it was judged (``as_judged``). What it foretold (``backtest``) is told of the
+    one that serves, where enough rows are later than its data.
+
+    Args:
+        run: Of the training.
+        task: The kind of model.
+        split: Its test part is judged on.
+        fitted: The challenger as it is judged.
+        kept: Its scores of the test part; None where its evaluation keeps none.
+    """
     bundles = _champion(run, task.name)
     if not bundles:
         return {CHAMPION: None}
     least = run.workspace.config.promotion.min_rows
-    for bundle in bundles:
-        unseen = (split.test.as_of >= bundle.card.trained_through).to_numpy(dtype=bool)
-        if unseen.sum() >= least:
-            break
-    champion = fitted_of(bundle)
+    served = bundles[0]
+    order = bundles if served.card.trained_through <= split.trained_through else bundles[::-1]
+    bundle = next((item for item in order if _later(split, item).sum() >= least), order[0])
+    unseen = _later(split, bundle)
     found: dict[str, Any] = {
         CHAMPION: bundle.card.version,
         "champion_trained_through": bundle.card.trained_through.isoformat(),
+        "as_judged": bundle is not served,
         "rows_later_than_champion": int(unseen.sum()),
     }
     if unseen.sum() < least:
         return found
     try:
         score = score_part(task.name, fitted, split.test) if kept is None else kept
-        theirs = champion_scores(run, task, split, mine=kept, fitted=fitted, champion=champion)
+        score_of = partial(champion_scores, run, task, split, mine=kept, fitted=fitted)
+        theirs = score_of(champion=fitted_of(bundle))
+        foretold = bundle if _later(split, served).sum() < least else served
+        told = theirs if foretold is bundle else score_of(champion=fitted_of(foretold))
     except (KeyError, ValueError) as error:
         return {**found, "not_compared": say("cannot_score", error=error)}
+    since = _later(split, foretold)
+    found[BACKTEST] = backtest(foretold.card, rows_of(split.test, since), told[since], seed=run.seed)
     part = rows_of(split.test, unseen)
-    found[BACKTEST] = backtest(bundle.card, part, theirs[unseen], seed=run.seed)
     if part.label.min() == part.label.max():
         return {**found, "not_compared": say("alike")}
     lines = compare_models(run, task.name, part, score[unseen], theirs[unseen], target=fitted.target)
     return {**found, "comparisons": [asdict(line) for line in lines]}
+
+
+def _later(split: Split, champion: Bundle) -> NDArray[np.bool_]:
+    """Test rows that are later than a champion's data, shape (n,)."""
+    return np.asarray((split.test.as_of >= champion.card.trained_through).to_numpy(dtype=bool))
 
 
 def _champion(run: TrainingRun, model: str) -> list[Bundle]:

@@ -106,6 +106,7 @@ def _beside(workspace: Workspace, figures: Any, champion: str | None) -> Iterato
             why=_not_compared(figures, champion, least),
         )
         return
+    sentence = "champion_as_judged" if figures.get("as_judged") else "champion"
     for line in figures["comparisons"]:
         item = Comparison(**line)
         allowed = margin * abs(item.reference)
@@ -113,7 +114,7 @@ def _beside(workspace: Workspace, figures: Any, champion: str | None) -> Iterato
         passed = bool(worst <= allowed)
         yield Check(
             check="champion",
-            what=say("champion", metric=item.metric, version=champion),
+            what=say(sentence, metric=item.metric, version=champion),
             passed=passed,
             figure=_interval(item),
             bound=say("worse_bound_of", margin=f"{margin:.0%}", allowed=f"{allowed:.4g}"),

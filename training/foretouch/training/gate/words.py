@@ -13,6 +13,10 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     # what was looked at
     "baseline": ("{metric} beside {baseline}", "{metric}（对比 {baseline}）"),
     "baseline_any": ("any baseline", "任一基准"),
+    "champion_as_judged": (
+        "{metric} beside champion {version}, both as judged",
+        "{metric}（对比现用版本 {version}，均按评估时的状态）",
+    ),
     "champion": ("{metric} beside champion {version}", "{metric}（对比现用版本 {version}）"),
     "champion_rows": ("later data beside {version}", "后续数据（对比版本 {version}）"),
     "later": ("later data", "后续数据"),
