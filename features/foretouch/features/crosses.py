@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from foretouch.core.columns import OFFER_ID
 from foretouch.core.offers import Offer
 
 CUSTOMER_SHARE: Final = "category_share_"
@@ -119,11 +120,14 @@ def pair_row(customer: Mapping[str, Any], offer: Offer, at: datetime) -> dict[st
 
 
 def pair_part(customer: Mapping[str, Any], offer: Offer, at: datetime) -> dict[str, Any]:
-    """What ``pair_row`` adds to the customer's own features: ``OFFER_FEATURES`` and ``CROSS_FEATURES`` by name."""
+    """What ``pair_row`` adds to the customer's own features, by name.
+
+    ``offer_id``, ``OFFER_FEATURES`` and ``CROSS_FEATURES``.
+    """
     about = offer_features(offer, at)
     crossed = cross_features(customer, about)
     del about[_OFFER_SHARES]
-    return {**about, **crossed}
+    return {OFFER_ID: offer.offer_id, **about, **crossed}
 
 
 def response_rate(responses: object, sends: object) -> float:

@@ -28,10 +28,20 @@ def append_trees(text: str, added: str, columns: Sequence[int]) -> str:
     names, own = (_line(head, "feature_names").split() for head in heads)
     if [names[at] if 0 <= at < len(names) else None for at in columns] != own:
         raise ValueError(f"the added trees see {own}, which are not columns {list(columns)} of {names}")
-    blocks = [*_trees(text), *(_moved(block, columns) for block in _trees(added))]
-    numbered = [f"Tree={index}\n{block}" for index, block in enumerate(blocks)]
+    return append_blocks(text, [_moved(block, columns) for block in _trees(added)])
+
+
+def append_blocks(text: str, blocks: Sequence[str]) -> str:
+    """A model's text with further trees after its own.
+
+    Args:
+        text: LightGBM's own text of a model with one output.
+        blocks: The lines of each tree, without its number, that split on inputs of ``text``.
+    """
+    head = text[: text.index("\nTree=0\n")] if "\nTree=0\n" in text else text
+    numbered = [f"Tree={index}\n{block}" for index, block in enumerate([*_trees(text), *blocks])]
     sizes = " ".join(str(len(block.encode())) for block in numbered)
-    head = re.sub(r"(?m)^tree_sizes=.*$", f"tree_sizes={sizes}", heads[0])
+    head = re.sub(r"(?m)^tree_sizes=.*$", f"tree_sizes={sizes}", head)
     return f"{head}\n\n{''.join(numbered)}end of trees\n\n"
 
 

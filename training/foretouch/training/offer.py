@@ -30,6 +30,7 @@ from foretouch.training.evaluation import compare
 from foretouch.training.log.contacts import read_contacts
 from foretouch.training.metrics import AUC, AVERAGE_PRECISION, LOG_LOSS, PROBABILITY_METRICS, expected_calibration_error
 from foretouch.training.offer_evidence import by_offer
+from foretouch.training.offer_levels import Levels
 from foretouch.training.offer_ranking import compare_rankings, popularity, rank
 from foretouch.training.sends import CLOSES_AT, LABEL, category_rates, split_sends
 from foretouch.training.task import Dataset, Evaluation, Fitted, FloatArray, Split, TrainingRun
@@ -156,12 +157,21 @@ class OfferTask:
         unseen = np.empty(len(label))
         for index in np.unique(fold):
             unseen[fold == index] = predict_text(trees(fold != index), matrix[fold == index])
+        frame = pd.concat([split.fit.frame, split.calibrate.frame], ignore_index=True)
+        levels = Levels.fit(unseen, label, frame, fold, weight=own)
+        if levels.tell_apart:
+            run.say(f"offer: {len(levels.shifts.offers)} offers have levels of their own")
+            unseen = levels.unseen
+            inputs = (*inputs, levels.column)
+            matrix = np.column_stack([matrix, np.full(len(label), np.nan)])  # the trees see what an offer is like
         calibration = calibrate_probability(unseen, label, cluster)
         every = np.ones(len(label), dtype=bool)
-        text = trees(every)
+        text = levels.added_to(trees(every), inputs)
         run.say(f"offer: {MEMBERS} bootstrap members")
-        members = fit_members(lambda weight, seed: trees(every, weight, seed), cluster, seed=run.seed)
-        frame = pd.concat([split.fit.frame, split.calibrate.frame], ignore_index=True)
+        members = fit_members(
+            lambda weight, seed: levels.added_to(trees(every, weight, seed), inputs, draw=seed), cluster, seed=run.seed
+        )
+        matrix = encode(frame, inputs)
         randomised = bool(frame["randomised"].astype(bool).all())
         return Fitted(
             target="probability",
@@ -178,6 +188,7 @@ class OfferTask:
                 "category_rates": category_rates(frame["offer_category"], label),
                 OFFER_CONTACTS: _counts(frame[OFFER_ID]),
                 CATEGORY_CONTACTS: _counts(frame["offer_category"]),
+                **levels.extras(),
                 "uplift": None,
                 "uplift_reason": UPLIFT_UNTREATED if randomised else UPLIFT_TARGETED,
             },
@@ -186,6 +197,7 @@ class OfferTask:
                 "Uplift is " + (UPLIFT_UNTREATED if randomised else UPLIFT_TARGETED) + ".",
                 "Trees chosen on calibrate, then fitted on fit and calibrate together; calibrated on customer folds.",
                 f"{MEMBERS} bootstrap members for Thompson sampling: fitted on other weights of the same customers.",
+                levels.note,
             ),
         )
 

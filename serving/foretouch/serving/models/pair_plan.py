@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from foretouch.core.columns import OFFER_ID
 from foretouch.core.offers import Offer
 from foretouch.features.crosses import CATEGORY_FEATURES, pair_part
 from foretouch.features.pair_table import FIXED, MOVING, PairTable
@@ -26,11 +27,11 @@ class PairPlan:
         self._row = {id(offer): row for row, offer in enumerate(self._table.offers)}  # the table keeps them
         numbers = {item.name for item in plan.card.inputs if item.kind != "category"}
         categories = {item.name for item in plan.card.inputs if item.kind == "category"}
-        self._usual = categories.isdisjoint({*FIXED, *MOVING}) and numbers.isdisjoint(CATEGORY_FEATURES)
+        self._usual = categories.isdisjoint({*FIXED, *MOVING}) and numbers.isdisjoint({*CATEGORY_FEATURES, OFFER_ID})
         inputs = [(index, item.name) for index, item in enumerate(plan.card.inputs)]
         self._moving = [(index, name) for index, name in inputs if name in MOVING]
         self._names = frozenset(name for _, name in self._moving)
-        self._fixed = [index for index, name in inputs if name in {*FIXED, *CATEGORY_FEATURES}]
+        self._fixed = [index for index, name in inputs if name in {*FIXED, *CATEGORY_FEATURES, OFFER_ID}]
         self._last: tuple[Mapping[str, Offer], list[int]] | None = None
         self._values = np.empty((len(offers), 0))
         if self._usual and self._fixed:
@@ -40,7 +41,8 @@ class PairPlan:
     def _column(self, name: str, index: int, offers: Sequence[Offer]) -> FloatArray:
         if name in FIXED:
             return self._table.fixed(name)
-        return np.array([self._plan.code(index, offer.category or None) for offer in offers])
+        named = [offer.offer_id if name == OFFER_ID else offer.category or None for offer in offers]
+        return np.array([self._plan.code(index, value) for value in named])
 
     @property
     def usual(self) -> bool:

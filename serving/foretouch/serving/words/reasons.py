@@ -26,6 +26,7 @@ TOP = 3
 """Features named in each direction."""
 
 CROSS_TEXTS: Mapping[str, tuple[str, str]] = {
+    "offer_id": ("how this offer is usually taken", "该优惠的一贯接受程度"),
     "offer_category": ("offer category", "优惠类别"),
     "offer_days_left": ("days left of the offer", "优惠剩余天数"),
     "offer_days_running": ("days since the offer began", "优惠已进行天数"),

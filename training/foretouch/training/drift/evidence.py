@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foretouch.core.bundle import Bundle, ModelCard, ModelInput
+from foretouch.core.columns import OFFER_ID
 from foretouch.core.workspace import Workspace
 from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.purchase_blend import PURCHASE_MODEL
@@ -101,10 +102,11 @@ def _customer_evidence(run: TrainingRun, bundle: Bundle) -> Evidence:
 def drifting(card: ModelCard) -> list[ModelInput]:
     """Inputs whose movement says something: not those ages and totals that only a purchase model reads.
 
-    They grow with the calendar by themselves, and the purchase model knows of time.
+    They grow with the calendar by themselves, and the purchase model knows of time. Nor which offer it is: every
+    campaign brings new ones.
     """
     stored = card.extras.get(PURCHASE_MODEL)
-    beside = set(stored.get(UNSEEN, ())) if isinstance(stored, Mapping) else set()
+    beside = {OFFER_ID, *(stored.get(UNSEEN, ()) if isinstance(stored, Mapping) else ())}
     return [item for item in card.inputs if item.name not in beside]
 
 

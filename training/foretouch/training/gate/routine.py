@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from foretouch.core.bundle import ModelCard, read_bundle
+from foretouch.core.columns import OFFER_ID
 from foretouch.core.errors import BundleError, NotFoundError
 from foretouch.core.workspace import Workspace
 
@@ -19,7 +20,8 @@ def changes(card: ModelCard, champion: ModelCard) -> tuple[str, ...]:
     """What is not as it was with the champion: ``inputs``, ``goal``, ``learner``; nothing for a routine retrain.
 
     Levels of a category and figures that a search chose follow the data: they are no change of structure. Names and
-    kinds of inputs, the goal, what a score means, the method and every setting in words are.
+    kinds of inputs, the goal, what a score means, the method and every setting in words are. Whether offers have levels
+    of their own follows the data, too.
     """
     found = {
         "inputs": _inputs(card) != _inputs(champion) or card.feature_service != champion.feature_service,
@@ -38,7 +40,7 @@ def changes_beside(workspace: Workspace, card: ModelCard, champion: str) -> tupl
 
 
 def _inputs(card: ModelCard) -> tuple[tuple[str, str, str], ...]:
-    return tuple((item.name, item.view, item.kind) for item in card.inputs)
+    return tuple((item.name, item.view, item.kind) for item in card.inputs if item.name != OFFER_ID)
 
 
 def _learner(card: ModelCard) -> Mapping[str, Any]:

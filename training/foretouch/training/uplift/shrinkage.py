@@ -6,6 +6,9 @@ normal hierarchical model with DerSimonian and Laird's (1986) variances. What is
 told, and not added: an uplift is the offer's.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,10 +39,33 @@ def fit_shifts(
     centred = residual - np.average(residual, weights=weight)
     names, mean, variance = group_means(centred, weight, offer)
     of = {str(name): str(kind) for name, kind in zip(offer, category, strict=True)}
-    kinds = np.array([of[name] for name in names], dtype=object)
-    within = between_variance([(mean[kinds == kind], variance[kinds == kind]) for kind in sorted(set(kinds))])
+    drawn = draw_in(names, mean, variance, [of[name] for name in names])
+    rest = centred - np.array([drawn.offers[str(name)].mean for name in offer])
+    ways, shift, noise_of_way = group_means(rest, weight, channel)
+    spread = between_variance([(shift, noise_of_way)], around=0.0)
+    channels = {}
+    for name, value, noise in zip(ways, shift, noise_of_way, strict=True):
+        share = spread / (spread + noise) if spread > 0.0 else 0.0
+        channels[name] = Shift(mean=float(share * value), sd=float(np.sqrt(share * noise)))
+    return replace(drawn, channels=channels)
+
+
+def draw_in(names: Sequence[str], mean: FloatArray, variance: FloatArray, kinds: Sequence[str]) -> Shifts:
+    """The normal hierarchical model: offers are drawn to their category, categories to 0.
+
+    Args:
+        names: Of the offers, m of them.
+        mean: What each shows by itself, around what all show, shape (m,).
+        variance: Its error variance, shape (m,).
+        kinds: Category of each.
+
+    Returns:
+        Offers, categories, and what is not known of others; no channels.
+    """
+    kind_of = np.array(kinds, dtype=object)
     labels = sorted(set(kinds))
-    own = [_pooled(mean[kinds == kind], variance[kinds == kind] + within) for kind in labels]
+    within = between_variance([(mean[kind_of == kind], variance[kind_of == kind]) for kind in labels])
+    own = [_pooled(mean[kind_of == kind], variance[kind_of == kind] + within) for kind in labels]
     level, level_variance = (np.array(values) for values in zip(*own, strict=True))
     across = between_variance([(level, level_variance)], around=0.0)
     categories: dict[str, Shift] = {}
@@ -48,26 +74,14 @@ def fit_shifts(
         kept = across / (across + noise) if across > 0.0 else 0.0
         centre, left = kept * value, kept * noise
         categories[kind] = Shift(mean=float(centre), sd=float(np.sqrt(left + within)))
-        for name, value_of, noise_of in zip(names, mean, variance, strict=True):
-            if of[name] == kind:
+        for name, value_of, noise_of, own_kind in zip(names, mean, variance, kinds, strict=True):
+            if own_kind == kind:
                 share = within / (within + noise_of) if within > 0.0 else 0.0
                 offers[name] = Shift(
                     mean=float(centre + share * (value_of - centre)),
                     sd=float(np.sqrt(share * noise_of + (1.0 - share) ** 2 * left)),
                 )
-    rest = centred - np.array([offers[str(name)].mean for name in offer])
-    ways, shift, noise_of_way = group_means(rest, weight, channel)
-    spread = between_variance([(shift, noise_of_way)], around=0.0)
-    channels = {}
-    for name, value, noise in zip(ways, shift, noise_of_way, strict=True):
-        share = spread / (spread + noise) if spread > 0.0 else 0.0
-        channels[name] = Shift(mean=float(share * value), sd=float(np.sqrt(share * noise)))
-    return Shifts(
-        offers=offers,
-        categories=categories,
-        unknown=Shift(sd=float(np.sqrt(within + across))),
-        channels=channels,
-    )
+    return Shifts(offers=offers, categories=categories, unknown=Shift(sd=float(np.sqrt(within + across))))
 
 
 def group_means(
