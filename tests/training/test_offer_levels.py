@@ -11,6 +11,7 @@ import pytest
 from foretouch.core.bundle import ModelCard, ModelInput, write_bundle
 from foretouch.core.offers import Offer
 from foretouch.core.workspace import Workspace
+from foretouch.experiments.app.words_notes import told
 from foretouch.features.crosses import pair_part
 from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.pair_plan import PairPlan
@@ -197,6 +198,8 @@ def test_levels_that_foretell_nothing_are_not_added(run: TrainingRun, fitted: Fi
     assert fitted.extras[LEVELS]["used"] is True
     assert fitted.extras[LEVELS]["gain"] > 3.0 * fitted.extras[LEVELS]["gain_se"] > 0.0
     assert any("a new offer takes its category's" in note for note in fitted.notes)
+    for note in (alike.notes[-1], fitted.notes[-1]):
+        assert told(note, "zh")[1] == "zh-CN"
 
 
 def test_levels_are_those_that_were_planted_also_far_from_nothing() -> None:

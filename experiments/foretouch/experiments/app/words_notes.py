@@ -59,6 +59,11 @@ SAID: Final[Mapping[str, str]] = {
     "{a} bootstrap members for Thompson sampling: fitted on other weights of the same customers.": (
         "{a} 个自助法成员用于 Thompson 抽样：以同一批客户的不同权重拟合。"
     ),
+    "Offers have levels of their own, drawn to their category's: {a} to {b} on the log-odds; a new offer takes its"
+    " category's.": "各优惠有自己的水平（对数几率 {a} 至 {b}），数据少时向所属类别的水平收缩；新优惠沿用其类别的水平。",
+    "Beyond their category and inputs offers hardly differ on customers left out: none has its own level.": (
+        "在留出的客户上，除类别与输入特征外各优惠几乎没有差别：均不设单独的水平。"
+    ),
     "Order per customer (ndcg, hit_rate_1): of {a} who accepted some later sends.": (
         "每位客户的排序（ndcg、hit_rate_1）：依据接受过部分后续发送的 {a} 名客户。"
     ),
