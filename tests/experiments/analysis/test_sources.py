@@ -1,8 +1,10 @@
 """One contract for every back end: rows, DuckDB, Postgres and aggregates give the same numbers."""
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,10 @@ STRATIFIED = spec(
     {"covariates": ["x"], "strata": ["g"]}, {"kind": "ratio", "numerator": "y", "denominator": "d", "strata": ["g"]}
 )
 ROWS = table(n=2000)
+SOCKETS = pytest.mark.filterwarnings(
+    "ignore:unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+"""pyspark leaves the sockets of its answers to the garbage collector."""
 Asked = Callable[[ExperimentSpec, pd.DataFrame], Aggregates]
 
 
@@ -70,6 +76,33 @@ def by_postgres() -> Iterator[Asked]:
                 return aggregates_of(_runner(connection), read, "units")
 
         yield asked
+
+
+@pytest.fixture(scope="module")
+def by_spark() -> Iterator[Asked]:
+    """Spark in local mode, where it and Java are there: ``pip install pyspark`` and Java 17 or later."""
+    sql = pytest.importorskip("pyspark.sql", reason="no pyspark here: Spark is not asked")
+    if shutil.which("java") is None:
+        pytest.skip("no Java here: Spark is not asked")
+    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "1")
+    session = builder.config("spark.log.level", "ERROR").getOrCreate()
+
+    def asked(read: ExperimentSpec, rows: pd.DataFrame) -> Aggregates:
+        with tempfile.TemporaryDirectory() as folder:
+            rows.to_parquet(
+                f"{folder}/units.parquet", index=False, coerce_timestamps="us", allow_truncated_timestamps=True
+            )
+            session.read.parquet(f"{folder}/units.parquet").createOrReplaceTempView("units")
+
+            def run(statement: str) -> tuple[list[str], list[Any]]:
+                frame = session.sql(statement)
+                return frame.columns, frame.collect()
+
+            return aggregates_of(run, read, "units", quote="`")
+
+    yield asked
+    session.stop()
 
 
 def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -113,6 +146,60 @@ def test_duckdb_gives_the_numbers_of_rows(read: ExperimentSpec) -> None:
 @pytest.mark.parametrize("read", [SPEC, STRATIFIED], ids=["plain", "strata"])
 def test_postgres_gives_the_numbers_of_rows(by_postgres: Asked, read: ExperimentSpec) -> None:
     same(of_rows(read), of(by_postgres(read, ROWS), read))
+
+
+@SOCKETS
+def test_spark_gives_the_numbers_of_rows(by_spark: Asked) -> None:
+    for read in (SPEC, STRATIFIED):
+        same(of_rows(read), of(by_spark(read, ROWS), read))
+
+
+def holes(row: int) -> pd.DataFrame:
+    """One unit has no time of its first exposure."""
+    return ROWS.assign(entered=ROWS["entered"].where(ROWS.index != row))
+
+
+@pytest.mark.parametrize("row", [0, 700], ids=["first row", "in the middle"])
+def test_a_time_that_is_missing_once_takes_the_curve_and_nothing_else(tmp_path: Path, row: int) -> None:
+    """Real timestamps with a hole: named, no curve over time, every other number as without a time."""
+    rows = holes(row)
+    untimed = dict(flat(of_rows(SPEC.replace(time=None), rows).metrics))
+    (tmp_path / "spec.json").write_text(SPEC.to_line())
+    rows.to_parquet(tmp_path / "rows.parquet", index=False)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    answers = [of_rows(rows=rows), of(by_duckdb(SPEC, rows))]
+    answers += [
+        analyze_files(tmp_path / f"rows.{kind}", tmp_path / "spec.json", tmp_path / "out.json")
+        for kind in ("parquet", "csv")
+    ]
+    for found in answers:
+        assert [item.code for item in found.refusals] == ["no_days"]
+        assert found.refusals[0].text_en.startswith("column entered")
+        assert found.cumulative == ()
+        for path, value in flat(found.metrics):
+            assert untimed[path] == (pytest.approx(value, rel=1e-8) if isinstance(value, float) else value), path
+
+
+@SOCKETS
+@pytest.mark.parametrize("engine", ["postgres", "spark"])
+def test_a_missing_time_is_the_same_to_every_engine(engine: str, request: pytest.FixtureRequest) -> None:
+    asked: Asked = request.getfixturevalue(f"by_{engine}")
+    rows = holes(0)
+    if engine == "postgres":
+        rows = rows.assign(entered=rows["entered"].astype(object).where(rows["entered"].notna(), None))
+    found = of(asked(SPEC, rows))
+    assert [item.code for item in found.refusals] == ["no_days"]
+    assert found.metrics[0].p == pytest.approx(of_rows().metrics[0].p, rel=1e-8)
+
+
+@pytest.mark.parametrize("column", ["bot", "day", "y"])
+def test_a_first_row_that_holds_nothing_does_not_hide_a_columns_kind(column: str) -> None:
+    rows = ROWS.assign(day=(ROWS["entered"].dt.dayofyear).astype("Int64"), bot=ROWS["bot"].astype("boolean"))
+    rows = rows.assign(**{column: rows[column].where(rows.index != 0)})
+    read = SPEC.replace(time="day")
+    expected = {(item.code, item.metric) for item in of_rows(read, rows).refusals}
+    assert {(item.code, item.metric) for item in of(by_duckdb(read, rows), read).refusals} == expected
+    assert expected
 
 
 def test_day_and_day_and_a_file_between_are_the_whole() -> None:

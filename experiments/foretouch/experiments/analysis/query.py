@@ -22,6 +22,8 @@ from foretouch.experiments.analysis.arm_names import arm_named
 from foretouch.experiments.analysis.summary import DAYS, WHOLE, Aggregates, Key, columns_of, strata_name
 from foretouch.experiments.analysis.table import MISSING, column_of
 
+HEAD = 100
+"""Rows of which the first value of a column tells its kind."""
 Run = Callable[[str], tuple[Sequence[str], Sequence[Sequence[Any]]]]
 """Runs a statement: column names and rows, of a cursor's ``description`` and ``fetchall`` or a Spark frame's."""
 
@@ -60,7 +62,7 @@ def query_of(spec: ExperimentSpec, relation: str, there: Mapping[str, Any]) -> Q
     Args:
         spec: The experiment.
         relation: A table's name, or anything that may stand after FROM.
-        there: The relation's columns, each with a value of its first row: those that are not there are left out.
+        there: The relation's columns, each with a value of its first rows: those that are not there are left out.
     """
     usable = [metric for metric in spec.metrics if all(_number(there, name) for name in columns_of(metric))]
     columns = tuple(dict.fromkeys(name for metric in usable for name in columns_of(metric)))
@@ -165,8 +167,8 @@ def aggregates_of(
     Raises:
         DataError: The unit or arm column is not in the relation.
     """
-    names, first = run(f"SELECT * FROM {relation} LIMIT 1")  # noqa: S608
-    there = dict(zip(names, first[0] if first else [None] * len(names), strict=True))
+    names, head = run(f"SELECT * FROM {relation} LIMIT {HEAD}")  # noqa: S608
+    there = {name: next((row[at] for row in head if row[at] is not None), None) for at, name in enumerate(names)}
     for name in (spec.arm, spec.unit):
         if name not in there:
             raise DataError(
@@ -174,15 +176,20 @@ def aggregates_of(
                 hint="name the columns in the spec: unit = …, arm = …",
             )
     query = query_of(spec, relation, there)
-    heads, rows = run(query.sql.replace('"', quote))
+    heads, rows = run(_spoken(query.sql, quote))
     found = _read(query, heads, rows, spec.weights)
     named = sum(part.n for (grouping, _, _), part in found.cells.items() if grouping == WHOLE)
     ((everybody,),) = run(f"SELECT count(*) FROM {relation}")[1]  # noqa: S608
     found = replace(found, without_arm=int(everybody) - named)
     if alone is not None and alone(named):
         return found
-    ((repeated, in_two_arms),) = run(repeated_sql(spec, relation).replace('"', quote))[1]
+    ((repeated, in_two_arms),) = run(_spoken(repeated_sql(spec, relation), quote))[1]
     return replace(found, repeated=int(repeated), in_two_arms=int(in_two_arms))
+
+
+def _spoken(sql: str, quote: str) -> str:
+    """A statement of the standard as an engine wants it; those with backticks know a double by its short name alone."""
+    return sql if quote == '"' else sql.replace('"', quote).replace("DOUBLE PRECISION", "DOUBLE")
 
 
 def _read(query: Query, heads: Sequence[str], rows: Sequence[Sequence[Any]], arms: Collection[str]) -> Aggregates:
