@@ -2,7 +2,7 @@
 
 An analysis takes seconds of pure computation; in the service's own process it would take the interpreter from the
 decisions. So it runs aside, at a lower priority, and a page that needs it waits a moment, then says that it is being
-worked out and comes back.
+worked out and comes back. Where an earlier answer was kept (``kept.py``), it shows that one meanwhile.
 """
 
 import json
@@ -14,13 +14,14 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from foretouch.core.clock import monotonic, utc_now
 from foretouch.experiments.app.aside import FAILED
+from foretouch.experiments.app.kept import KEPT, Kept
 
 log = logging.getLogger("foretouch.pages")
 
@@ -45,6 +46,8 @@ class Found:
         stamp: What it was made from.
         at: When it was finished, machine's time.
         moment: The same on the monotonic clock.
+        kept: It can be shown while a newer one is being worked out.
+        stale: A newer one is being worked out.
     """
 
     value: Any = None
@@ -52,6 +55,8 @@ class Found:
     stamp: str = ""
     at: datetime
     moment: float
+    kept: bool = False
+    stale: bool = False
 
     def stands(self, stamp: str) -> bool:
         """Whether it can still be shown as it is."""
@@ -71,6 +76,7 @@ class Aside:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._kept = Kept(root)
         self._found: dict[Key, Found] = {}
         self._waiting: dict[Key, threading.Event] = {}
         self._jobs: queue.SimpleQueue[tuple[Key, str]] = queue.SimpleQueue()
@@ -87,11 +93,11 @@ class Aside:
             wait: Seconds to wait for it.
 
         Returns:
-            None while it is being worked out.
+            None while it is being worked out and none was kept; an earlier one that was kept is marked as such.
         """
         key = (job, json.dumps(arguments, sort_keys=True))
         with self._lock:
-            found = self._found.get(key)
+            found = self._found.get(key) or self._read(key)
             if found is not None and found.stands(stamp):
                 return found
             event = self._waiting.get(key)
@@ -102,9 +108,19 @@ class Aside:
                 self._thread = threading.Thread(target=self._run, name="pages-aside", daemon=True)
                 self._thread.start()
         if not event.wait(wait):
-            return None
+            return replace(found, stale=True) if found is not None and found.kept else None
         with self._lock:
             return self._found.get(key)
+
+    def _read(self, key: Key) -> Found | None:
+        told = self._kept.read(*key)
+        if told is None:
+            return None
+        at: datetime = told["at"]
+        since = max((utc_now() - at).total_seconds(), 0.0)
+        found = Found(value=told["value"], stamp=told["stamp"], at=at, moment=monotonic() - since, kept=True)
+        self._found[key] = found
+        return found
 
     def _run(self) -> None:
         process = _Process(self._root)
@@ -112,8 +128,15 @@ class Aside:
             key, stamp = self._jobs.get()
             answer = process.answer(*key)
             found = Found(
-                value=answer.get("value"), failure=answer.get("failure"), stamp=stamp, at=utc_now(), moment=monotonic()
+                value=answer.get("value"),
+                failure=answer.get("failure"),
+                stamp=stamp,
+                at=utc_now(),
+                moment=monotonic(),
+                kept=answer.get("failure") is None and key[0] in KEPT,
             )
+            if found.kept:
+                self._kept.write(*key, value=found.value, stamp=stamp, at=found.at)
             with self._lock:
                 self._found.pop(key, None)
                 self._found[key] = found

@@ -25,6 +25,7 @@ def show(site: Site, visit: Visit) -> PageAnswer:
         since=since or "",
         until=until or "",
         pending=found is None,
+        stale=found.at if found is not None and found.stale else None,
         refresh=COME_BACK if found is None else 0,
     )
 

@@ -51,12 +51,13 @@ def show(site: Site, visit: Visit) -> PageAnswer:
         refresh=COME_BACK if pending else 0,
         html=shown["html"],
         pending=shown["pending"],
+        stale=shown["stale"] or (arms.at if arms is not None and arms.stale else None),
         failure=told_failure(shown["failure"], visit.language),
     )
 
 
 def _asked(site: Site, visit: Visit, wanted: dict[str, Any], stamp: str) -> dict[str, Any]:
-    nothing = {"html": "", "failure": None, "pending": False, "results": None}
+    nothing = {"html": "", "failure": None, "pending": False, "results": None, "stale": None}
     try:
         versions = [content_hash(site.workspace.policy(name)) for name in wanted["policies"]]
     except ForetouchError as error:
@@ -71,4 +72,5 @@ def _asked(site: Site, visit: Visit, wanted: dict[str, Any], stamp: str) -> dict
         "failure": None if page is None else page.failure,
         "pending": page is None,
         "results": found.value,
+        "stale": found.at if found.stale else None,
     }
