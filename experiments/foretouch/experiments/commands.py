@@ -1,6 +1,5 @@
 """Commands of the experiments part. Heavy imports happen inside each command, so that ``--help`` stays fast."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +11,12 @@ from foretouch.experiments import commands_bench, commands_insights, commands_lo
 from foretouch.experiments.commands_aa import aa
 from foretouch.experiments.commands_policy_page import policy
 from foretouch.experiments.commands_uplift import uplift
+from foretouch.experiments.options import AsOfOption, as_of_time
 
 KeyArgument = Annotated[str, typer.Argument(help="The experiment's key, as in experiments/*.toml.")]
 WindowOption = Annotated[
     float | None,
     typer.Option("--window-days", min=0.01, help="Cap every metric's window, to read a young experiment early."),
-]
-
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", help="A past time with its zone: the answer as it was then. Default: now."),
 ]
 
 
@@ -53,7 +48,7 @@ def analyze(
     from foretouch.experiments.log.experiment import analyze_experiment
 
     opened = Workspace.open(workspace)
-    results = analyze_experiment(opened, key, now=_time(as_of, opened.clock.now()), shorten_to_days=window_days)
+    results = analyze_experiment(opened, key, now=as_of_time(as_of, opened.clock.now()), shorten_to_days=window_days)
     if as_json:
         typer.echo(json_text(results), nl=False)
     else:
@@ -101,7 +96,7 @@ def report(
     else:
         opened = Workspace.open(workspace)
         spec, folder = spec_of(opened, str(key)), out or opened.reports
-        now = _time(as_of, opened.clock.now())
+        now = as_of_time(as_of, opened.clock.now())
         try:
             results = analyze_experiment(opened, spec.key, now=now, shorten_to_days=window_days)
         except ConfigError as error:
@@ -122,25 +117,11 @@ def report(
         raise failure
 
 
-def _time(text: str | None, now: datetime) -> datetime:
-    """The time of the analysis: as asked for, not later than now."""
-    if text is None:
-        return now
-    try:
-        asked = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no time like 2026-03-01T09:00:00+00:00", param_hint="--as-of") from error
-    if asked.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} names no zone; write {text}+00:00 for UTC", param_hint="--as-of")
-    if asked > now:
-        raise typer.BadParameter(f"{text} is later than the workspace's now, {now.isoformat()}", param_hint="--as-of")
-    return asked
-
-
 def design(
     key: KeyArgument,
     workspace: WorkspaceOption = None,
     power: Annotated[float, typer.Option("--power", min=0.5, max=0.999, help="Chance to find a true effect.")] = 0.8,
+    as_of: AsOfOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """How many customers an experiment needs, and what the present audience can show, from past data."""
@@ -150,11 +131,18 @@ def design(
     from foretouch.core.workspace import Workspace
     from foretouch.experiments.console import print_plan
     from foretouch.experiments.log.design import design as plan_of
+    from foretouch.experiments.log.experiment import place_of
+    from foretouch.experiments.report.meanings import definitions_of
 
     opened = Workspace.open(workspace)
-    plan = plan_of(opened, key, now=opened.clock.now(), power=power)
+    now = as_of_time(as_of, opened.clock.now())
+    plan = plan_of(opened, key, now=now, power=power)
     if as_json:
         prices = [price.model_dump(mode="json") for price in plan.prices]
-        typer.echo(json.dumps({**asdict(plan), "prices": prices}, ensure_ascii=False))
+        command = (
+            f"foretouch experiment design {key} --power {power:g} --as-of {now.isoformat()} {place_of(opened)} --json"
+        )
+        told = {**asdict(plan), "prices": prices, "definitions": definitions_of("design"), "command": command}
+        typer.echo(json.dumps(told, ensure_ascii=False))
     else:
         print_plan(plan)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
+from foretouch.experiments.options import AsOfOption, as_of_time
 
 if TYPE_CHECKING:
     from foretouch.experiments.analysis.aa import Trial
@@ -26,6 +27,7 @@ def aa(
     spec: Annotated[Path | None, typer.Option("--spec", help="With --rows: the spec, TOML or JSON.")] = None,
     splits: Annotated[int, typer.Option(min=100, max=20_000, help="How often the units are split.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    as_of: AsOfOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """A/A on past data: split units by lot, with nothing done to anybody, and count how often an effect is seen.
@@ -37,21 +39,28 @@ def aa(
 
     from foretouch.experiments.analysis.aa import trial
     from foretouch.experiments.files import read_rows, read_spec
+    from foretouch.experiments.report.meanings import definitions_of
 
     if (key is None) == (rows is None) or (rows is None) != (spec is None):
         raise typer.BadParameter("name an experiment, or give --rows FILE and --spec FILE", param_hint="KEY")
     if rows is not None and spec is not None:
         table, ready = read_rows(rows), read_spec(spec)
+        source = f"--rows {rows} --spec {spec}"
     else:
         from foretouch.core.workspace import Workspace
+        from foretouch.experiments.log.experiment import place_of
         from foretouch.experiments.log.past import past_units
         from foretouch.experiments.specs import spec_of
 
         opened = Workspace.open(workspace)
-        table, ready = past_units(opened, spec_of(opened, str(key)), now=opened.clock.now())
+        now = as_of_time(as_of, opened.clock.now())
+        table, ready = past_units(opened, spec_of(opened, str(key)), now=now)
+        source = f"{key} --as-of {now.isoformat()} {place_of(opened)}"
     found = trial(table, ready, splits=splits, seed=seed)
     if as_json:
-        typer.echo(json.dumps({"key": ready.key, **asdict(found)}, ensure_ascii=False))
+        command = f"foretouch experiment aa {source} --splits {splits} --seed {seed} --json"
+        told = {"key": ready.key, **asdict(found), "definitions": definitions_of("aa"), "command": command}
+        typer.echo(json.dumps(told, ensure_ascii=False))
     else:
         print_trial(ready.key, found)
     if any(item.code == "too_many" for item in found.metrics):

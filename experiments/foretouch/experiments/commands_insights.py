@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
+from foretouch.experiments.options import AsOfOption, as_of_time
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +21,7 @@ def insights(
         str | None, typer.Option("--since", help="Decisions from then on, with zone. Default: the first one.")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="Decisions before it, with zone. Default: now.")] = None,
+    as_of: AsOfOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the files; reports/ of the workspace by default.")
     ] = None,
@@ -37,7 +39,8 @@ def insights(
     if lang not in {"en", "zh", "both"}:
         raise typer.BadParameter(f"{lang!r} must be en, zh or both", param_hint="--lang")
     opened = Workspace.open(workspace)
-    found = read_insights(opened, time_option(since, "--since"), time_option(until, "--until"))
+    now = as_of_time(as_of, opened.clock.now())
+    found = read_insights(opened, time_option(since, "--since"), time_option(until, "--until"), as_of=now)
     written = write_insights(found, out or opened.reports, ("en", "zh") if lang == "both" else (lang,))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))

@@ -6,6 +6,7 @@ import typer
 
 from foretouch.core.cli import JsonOption, WorkspaceOption
 from foretouch.experiments.commands_insights import time_option
+from foretouch.experiments.options import AsOfOption, as_of_time
 
 
 def register(group: typer.Typer) -> None:
@@ -20,6 +21,7 @@ def decompose(
     window_days: Annotated[
         float | None, typer.Option("--window-days", min=0.01, help="Cap the metric's window, to look early.")
     ] = None,
+    as_of: AsOfOption = None,
     lang: Annotated[str, typer.Option("--lang", help="en, zh or both.")] = "both",
     as_json: JsonOption = False,
 ) -> None:
@@ -30,7 +32,7 @@ def decompose(
 
     _check_language(lang)
     opened = Workspace.open(workspace)
-    found = split(opened, key, now=opened.clock.now(), shorten_to_days=window_days)
+    found = split(opened, key, now=as_of_time(as_of, opened.clock.now()), shorten_to_days=window_days)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
@@ -42,6 +44,7 @@ def arms(
     by: Annotated[str, typer.Option("--by", help="offer or channel.")] = "offer",
     since: Annotated[str | None, typer.Option("--since", help="Decisions from then on, with zone.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Decisions before it, with zone.")] = None,
+    as_of: AsOfOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What each offer earned where the policy explored: by logged probabilities (AIPW), plain means beside them."""
@@ -56,7 +59,7 @@ def arms(
     found = read_arms(
         opened,
         by=wanted,
-        now=opened.clock.now(),
+        now=as_of_time(as_of, opened.clock.now()),
         since=time_option(since, "--since"),
         until=time_option(until, "--until"),
     )

@@ -9,6 +9,7 @@ import pytest
 from foretouch.experiments.insights.blocks_anomalies import anomaly_words
 from foretouch.experiments.insights.expected_band import LONGEST, SHORTEST, band
 from foretouch.experiments.insights.insights import insights
+from foretouch.experiments.report.numbers import day_of
 from tests.experiments.insights.made_log import CONFIG, NOW, START, MadeLog
 
 WEEKDAYS = np.array([1.0, 1.1, 1.2, 1.1, 1.0, 0.6, 0.5])
@@ -85,8 +86,8 @@ def test_figures_by_local_day_and_a_planted_collapse(tmp_path: Path) -> None:
     assert series["revenue"].points[0].value == 2.0 * counts[1]
     said = anomaly_words(found)
     assert said[0].code == "daily_count"
-    assert collapse.day in said[1].text_en
-    assert collapse.day in said[1].text_zh
+    assert day_of(collapse.day)["en"] in said[1].text_en
+    assert day_of(collapse.day)["zh"] in said[1].text_zh
     assert {item.code for item in found.summary} >= {"funnel_people", "no_holdout", "daily_oddest"}
 
 

@@ -15,6 +15,7 @@ from foretouch.experiments.insights.blocks import insight_blocks
 from foretouch.experiments.insights.contract import Insights
 from foretouch.experiments.insights.insights import insights
 from foretouch.experiments.insights.page import render
+from foretouch.experiments.insights.texts import called
 from tests.experiments.insights.made_log import START, MadeLog
 
 ENDED, WITHDRAWN, FULL = ("dates", "ends_at"), ("consent", "withdrawn"), ("caps", "weekly")
@@ -93,6 +94,21 @@ def test_columns_of_both_record_versions_equal_the_whole_record(made: MadeLog) -
             fields, columns = read_columns(kept, names)
             assert columns == expected
             assert fields["decision_id"] == record.decision_id
+
+
+def test_rules_are_told_in_words(made: MadeLog) -> None:
+    """What we named ourselves is in the reader's words; what the marketer named is as they named it."""
+    found = insights(made.workspace)
+    english, chinese = ({block.name: block for block in insight_blocks(found, code)}["rules"] for code in ("en", "zh"))
+    assert {row[0] for row in english.rows} >= {
+        "no consent: refused or withdrawn",
+        "the offer does not run: already ended",
+    }
+    assert {row[0] for row in chinese.rows} >= {"未获同意: 已拒绝或撤回", "优惠不在有效期: 已结束"}
+    assert any(row[0].endswith("weekly") for row in english.rows)
+    named = found.replace(names={"tea": {"en": "Green tea", "zh": "绿茶"}})
+    assert called(named, "tea", "zh") == "绿茶"
+    assert called(named, "cake", "zh") == "cake"
 
 
 def test_both_languages_show_the_same_numbers(made: MadeLog) -> None:

@@ -14,6 +14,7 @@ from foretouch.core.state.log import append_decision, read_decisions
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.log.experiment import analyze_experiment
 from foretouch.experiments.log.frame import build_frame
+from foretouch.experiments.report.numbers import day
 from foretouch.experiments.report.steps import steps_of
 
 
@@ -71,7 +72,9 @@ def test_before_anyone_is_mature_there_is_a_date_and_no_number(planted: Any) -> 
     results = analyze_experiment(planted.workspace, "spring", now=first + timedelta(days=2))
     assert "none_mature" in {item.code for item in results.refusals}
     assert results.verdict.code == "unclear"
-    assert (first + timedelta(days=14)).date().isoformat() in results.verdict.text_en
+    told = day((first + timedelta(days=14)).date())
+    assert told["en"] in results.verdict.text_en
+    assert told["zh"] in results.verdict.text_zh
     assert not results.metrics
 
 

@@ -186,6 +186,7 @@ def analyze_source(source: Source, context: Context, *, lights: tuple[Check, ...
             segments=bool(spec.segments),
             strata=any(metric.strata for metric in spec.metrics),
             basis=stage.basis,
+            log=enrolment is not None,
         ),
         enrolment=enrolment,
         assumptions=context.assumptions,

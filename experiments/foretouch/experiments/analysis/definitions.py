@@ -25,6 +25,9 @@ DEFINITIONS: dict[str, str] = {
     "anytime_ci": "asymptotic confidence sequence (arXiv 2103.06476v7), n = units of both arms, tightest at `tuning` "
     "units; valid at every look",
     "anytime_p": "of this look; in cumulative[] the running minimum",
+    "anytime_p_at_look": "the same of this look alone",
+    "srm_segments": "the same within a segment: statistic, p, and p_adjusted by Holm over all of them; alarm below "
+    "0.001",
     "p_adjusted": "Holm over every primary and guardrail contrast; Benjamini-Hochberg over the secondary ones, and "
     "over all segments; while the test runs, over the anytime p",
     "ci_fcr": "interval at alpha x selected / all of the family of segments (false coverage rate)",
@@ -35,6 +38,44 @@ DEFINITIONS: dict[str, str] = {
     "when it lies wholly beyond",
     "money": "per 1,000 units: 1,000 x (difference x value_per_unit - cost_per_unit)",
     "unit": "one row per unit, from its first logged exposure on; goals are counted alike for every arm",
+    "n": "units counted: whose window is over, one row per unit, in the arm of the first exposure",
+    "arms": "units counted, by arm",
+    "weights": "share of the units that the spec gives each arm",
+    "alpha": "error rate of one two-sided test; intervals are at 1 - alpha",
+    "control_mean": "the control's mean per unit (a ratio: sum over sum; a quantile: that quantile), adjusted for "
+    "covariates and strata where there are any",
+    "treatment_mean": "the same of the treatment arm",
+    "n_control": "units of the control that count",
+    "n_treatment": "units of the treatment arm that count",
+    "se": "standard error of the difference",
+    "df": "degrees of freedom of t; null: normal theory",
+    "z": "the difference in standard errors; bound: how many it takes at this look",
+    "decisive": "what the verdict goes by: `ci` and `p` of one look, the anytime ones while a test "
+    "without a plan runs, or those of the plan of looks",
+    "anytime_lift_ci": "ends of the lift that Fieller's test does not reject with the confidence "
+    "sequence's bound in place of t",
+    "variance_explained": "1 - variance of the difference after adjustment / before it",
+    "cap": "the value at which a winsorised metric was capped; without_cap: the same effect without it",
+    "unadjusted": "the effect without covariates and strata",
+    "multiplicity": "size: how many comparisons the family holds",
+    "enrolment": "everyone who entered: `mature` have their window behind them and are counted, "
+    "`not_mature` not yet; `in_two_arms` are left out; `assignment_mismatches` were logged "
+    "in another arm than the spec's hash gives",
+    "contacted": "share of an arm's units whose first decision said to contact",
+    "exposed": "share of an arm's counted units with a contact known to have gone out within the longest window",
+    "window_days": "days from the first exposure within which a metric's events count",
+    "sample_left": "units of both arms for 80 % power to see smallest_lift, with the variance so far, "
+    "less those counted; power_now: the chance that those counted show it",
+    "more_units": "units of both arms still needed, rounded up to two figures: for 80 % power to see the "
+    "change that the verdict names, or that a guardrail is within its limit, with the "
+    "variance so far",
+    "more_days": "more_units at the pace at which units have entered",
+    "sequential": "information: share of the planned units seen; looks and bounds by the spending "
+    "function; prices: most units over those of one test at the end for the same power, "
+    "and the power with the same units where one test has 80 %",
+    "plan": "units of both arms for 80 % power by relative change, from the metric's mean and variance "
+    "in everyone's last full window; detectable_lift: the change seen with the whole audience",
+    "assumptions": "what the data lack and was supposed instead",
 }
 
 CHINESE: dict[str, str] = {
@@ -56,6 +97,8 @@ CHINESE: dict[str, str] = {
     "cluster": "CR1 稳健方差，G/(G-1) × (N-1)/(N-2)，t 取 G - 1 个自由度",
     "anytime_ci": "渐近置信序列（arXiv 2103.06476v7），n 为两组单位数之和，在 `tuning` 个单位处最窄；每次查看均有效",
     "anytime_p": "本次查看的值；cumulative[] 中为迄今最小值",
+    "anytime_p_at_look": "仅本次查看的值",
+    "srm_segments": "细分内的同一检验：统计量、p，以及对全部细分按 Holm 调整的 p_adjusted；低于 0.001 报警",
     "p_adjusted": "全部主要与护栏对比用 Holm 法；次要对比与全部细分各用 Benjamini-Hochberg 法；"
     "实验运行期间以 anytime p 计算",
     "ci_fcr": "区间水平为 alpha × 选中数 / 细分总数（错误覆盖率）",
@@ -65,6 +108,38 @@ CHINESE: dict[str, str] = {
     "non_inferiority": "界限为绝对值，单位与指标相同；区间完全在界限内为通过，完全越过界限为突破",
     "money": "每 1,000 个单位：1,000 × (差值 × value_per_unit - cost_per_unit)",
     "unit": "每个单位一行，自首次记录的曝光起；各组的目标统计方式一致",
+    "n": "计入的单位数：观察窗口已结束，每单位一行，归入首次曝光时的分组",
+    "arms": "各分组计入的单位数",
+    "weights": "方案为各分组设定的占比",
+    "alpha": "单次双侧检验的错误率；区间水平为 1 - alpha",
+    "control_mean": "对照组每单位均值（比率为和之比；分位数为该分位数）；如有协变量或分层，则为调整之后",
+    "treatment_mean": "实验组的同一数值",
+    "n_control": "对照组计入的单位数",
+    "n_treatment": "实验组计入的单位数",
+    "se": "差值的标准误",
+    "df": "t 的自由度；null 表示正态理论",
+    "z": "差值除以标准误；bound 为本次查看所需的倍数",
+    "decisive": "结论所依据的结果：单次查看的 `ci` 与 `p`；无查看计划的实验运行期间用随时可看的区间与 p；"
+    "有计划时用计划的结果",
+    "anytime_lift_ci": "以置信序列的界限代替 t，Fieller 检验不拒绝的提升区间端点",
+    "variance_explained": "1 - 调整后差值方差 / 调整前差值方差",
+    "cap": "缩尾指标的封顶值；without_cap 为不封顶时的效果",
+    "unadjusted": "不用协变量与分层时的效果",
+    "multiplicity": "size 为该组比较的个数",
+    "enrolment": "全部进入者：`mature` 的观察窗口已结束并计入，`not_mature` 尚未；`in_two_arms` 不计入；"
+    "`assignment_mismatches` 为记录的分组与方案哈希不符者",
+    "contacted": "该分组中首次决策为触达的单位占比",
+    "exposed": "该分组计入的单位中，在最长窗口内确知已发出触达的占比",
+    "window_days": "自首次曝光起统计指标事件的天数",
+    "sample_left": "以目前方差、80% 功效看出 smallest_lift 所需的两组单位数减去已计入数；power_now "
+    "为现有单位能看出它的概率",
+    "more_units": "仍需的两组单位数（进位至两位有效数字）：以目前方差、80% 功效看出结论所述的变化，或证明护栏未越界",
+    "more_days": "按目前进入速度，more_units 所需的天数",
+    "sequential": "information 为已见单位占计划的比例；looks 与 bounds 由消耗函数给出；prices "
+    "为同等功效所需最多单位与终点一次检验之比，以及单位数相同、一次检验为 80% 时的功效",
+    "plan": "由全体最近一个完整窗口的均值与方差，按相对变化给出 80% 功效所需的两组单位数；"
+    "detectable_lift 为全部受众可看出的变化",
+    "assumptions": "数据缺失而由假设补足之处",
 }
 """The same in Chinese."""
 
@@ -83,6 +158,7 @@ def used(
     segments: bool,
     strata: bool = False,
     basis: str = "fixed",
+    log: bool = True,
 ) -> dict[str, str]:
     """The definitions that one experiment's results use."""
     skip: set[str] = {"group_sequential", "hybrid"} - {basis}
@@ -96,5 +172,7 @@ def used(
         skip.add("winsor")
     if not segments:
         skip |= {"ci_fcr", "heterogeneity"}
+    if not log:
+        skip |= {"enrolment", "contacted", "exposed", "window_days"}
     skip |= {"ratio", "quantile"} - kinds
     return {name: text for name, text in DEFINITIONS.items() if name not in skip}

@@ -1,5 +1,6 @@
 """Named refusals: an input that cannot carry a number gets a reason instead of one."""
 
+from datetime import date
 from typing import Any
 
 TEXTS: dict[str, dict[str, str]] = {
@@ -163,4 +164,15 @@ class Refused(Exception):  # noqa: N818 - an expected result with a reason, not 
 
     def text(self, language: str) -> str:
         """The reason in words."""
-        return TEXTS[self.code][language].format(**self.details)
+        return TEXTS[self.code][language].format(
+            **{name: _told(value, language) for name, value in self.details.items()}
+        )
+
+
+def _told(value: object, language: str) -> object:
+    """A count with its separators and a day as readers of the language write it; anything else as it is."""
+    if isinstance(value, date):
+        from foretouch.experiments.report.numbers import day  # noqa: PLC0415 - time zones, which only dates need
+
+        return day(value)[language]
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,7 +1,7 @@
 """Templates, and numbers, money and times as a reader of each language writes them."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
@@ -9,11 +9,14 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from foretouch.experiments.app.static import static_url
 from foretouch.experiments.app.visit import Visit
 from foretouch.experiments.app.words import LANGUAGES, Language, say
 from foretouch.experiments.report import numbers
+from foretouch.experiments.report.fragment import how
+from foretouch.experiments.report.meanings import meaning
 from foretouch.experiments.report.numbers import LOCALES
 from foretouch.serving.web.pages import PageAnswer
 
@@ -119,6 +122,12 @@ def render(
         headers: Beside those of every page.
     """
     t: Callable[..., str] = partial(say, visit.language)
+
+    def defined(document: str, terms: Iterable[tuple[str, str]], commands: Sequence[str], title: str) -> Markup:
+        """What the numbers of a table mean, and what gives them again."""
+        told = [(term, meaning(document, fields, visit.language)) for term, fields in terms]
+        return how(told, visit.language, title=title, commands=commands)
+
     text = (
         environment()
         .get_template(f"{template}.html.j2")
@@ -128,6 +137,7 @@ def render(
             t=t,
             f=Formats(visit.language, currency, zone),
             nav=NAV,
+            defined=defined,
             **{"refresh": 0, "title": t(f"nav_{visit.page}") if visit.page in NAV else t("name"), **values},
         )
     )

@@ -63,4 +63,9 @@ WORTH: dict[str, tuple[str, str]] = {
     "left_now": ("{n} more to see a change of {lift}", "还需 {n} 名客户才能看出 {lift} 的变化"),
     "left_verdict": ("{n} more for an answer", "还需 {n} 名客户才能得出结论"),
     "left_days": (" (about {days} days)", "（约 {days} 天）"),
+    "stale": (
+        "As it was at {when}. A newer answer is being worked out: load the page again to see it.",
+        "此为 {when} 的结果。新的结果正在计算，请稍后刷新页面。",
+    ),
+    "evidence_rows": ("What the rows are worth", "记录的有效量"),
 }

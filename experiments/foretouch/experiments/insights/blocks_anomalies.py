@@ -6,6 +6,7 @@ from foretouch.experiments.insights.contract import DailyPoint, DailySeries, Ins
 from foretouch.experiments.insights.texts import text, words
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import LANGUAGES, Phrase
+from foretouch.experiments.report.meanings import meanings
 from foretouch.experiments.report.section import Block
 
 MOST_DAYS = 12
@@ -24,7 +25,7 @@ def anomaly_blocks(insights: Insights, language: str) -> list[Block]:
     charts = ("", "") if drawn is None else (_chart(drawn, language, name), _chart(drawn, language, name, narrow=True))
     rows = [
         [
-            f"{point.day}: {text(f'series_{series.name}', language)}",
+            f"{numbers.day_of(point.day)[language]}: {text(f'series_{series.name}', language)}",
             _shown(series, point.value, insights.currency)[language],
             _expected(series, point, insights.currency, language),
         ]
@@ -41,6 +42,8 @@ def anomaly_blocks(insights: Insights, language: str) -> list[Block]:
             narrow=charts[1],
             sentences=[getattr(item, f"text_{language}") for item in anomaly_words(insights)],
             footnotes=[text("daily_foot", language)],
+            meanings=meanings("insights", ("", "daily", "daily"), language),
+            place="daily",
         )
     ]
 
@@ -60,7 +63,7 @@ def anomaly_words(insights: Insights) -> list[Words]:
             name: _shown(series, value or 0.0, insights.currency)
             for name, value in (("value", point.value), ("low", point.low), ("high", point.high))
         }
-        told.append(words("daily_oddest", day=point.day, series=title, **ends))
+        told.append(words("daily_oddest", day=numbers.day_of(point.day), series=title, **ends))
     return told
 
 

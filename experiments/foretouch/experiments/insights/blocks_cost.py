@@ -3,11 +3,14 @@
 from foretouch.experiments.insights.blocks_incremental import arm_name
 from foretouch.experiments.insights.charts import Bar, bars_for_both
 from foretouch.experiments.insights.contract import CostRow, Insights, Words
-from foretouch.experiments.insights.texts import text, words
+from foretouch.experiments.insights.texts import called, text, words
 from foretouch.experiments.report import numbers
+from foretouch.experiments.report.meanings import meaning, meanings
 from foretouch.experiments.report.section import Block
 
 MOST_ROWS = 14
+MEANT = ("contacts", "contact_cost", "costs__conversions", "costs__value", "offer_cost", "profit", "roi")
+"""Definitions of the table's columns after the first."""
 
 
 def cost_blocks(insights: Insights, language: str) -> list[Block]:
@@ -17,7 +20,7 @@ def cost_blocks(insights: Insights, language: str) -> list[Block]:
     header = ("touch", "contacts", "contact_cost", "credited", "value", "offer_cost", "profit", "roi")
     bars = [
         Bar(
-            label=row.touch,
+            label=called(insights, row.touch, language),
             value=row.profit,
             shown=numbers.money(row.profit, insights.currency, sign=False)[language],
             tone="good" if row.profit > 0.0 else "bad",
@@ -32,11 +35,14 @@ def cost_blocks(insights: Insights, language: str) -> list[Block]:
             title=text("costs", language),
             note=text("costs_note", language),
             header=[text(name, language) for name in header],
-            rows=[_cells(row, insights.currency, language) for row in insights.costs[:MOST_ROWS]],
+            rows=[_cells(insights, row, language) for row in insights.costs[:MOST_ROWS]],
             chart=charts[0],
             narrow=charts[1],
             sentences=[getattr(item, f"text_{language}") for item in cost_words(insights)],
             folded=True,
+            meanings=meanings("insights", ("", *MEANT), language),
+            also=[(text("cost_per_name", language), meaning("insights", "cost_per_incremental", language))],
+            place="costs, incremental",
         )
     ]
 
@@ -64,12 +70,14 @@ def cost_words(insights: Insights) -> list[Words]:
     return told
 
 
-def _cells(row: CostRow, currency: str, language: str) -> list[str]:
+def _cells(insights: Insights, row: CostRow, language: str) -> list[str]:
+    currency = insights.currency
+
     def shown(value: float) -> str:
         return numbers.money(value, currency, sign=False)[language]
 
     return [
-        text("all_contacts", language) if row.dimension == "all" else row.touch,
+        text("all_contacts", language) if row.dimension == "all" else called(insights, row.touch, language),
         numbers.count(row.contacts)[language],
         shown(row.contact_cost),
         numbers.count(row.conversions)[language],

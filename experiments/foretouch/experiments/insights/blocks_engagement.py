@@ -2,8 +2,9 @@
 
 from foretouch.experiments.insights.charts import Bar, bars_for_both
 from foretouch.experiments.insights.contract import Engagement, EngagementRow, Insights, Words
-from foretouch.experiments.insights.texts import text, words
+from foretouch.experiments.insights.texts import called, text, words
 from foretouch.experiments.report import numbers
+from foretouch.experiments.report.meanings import meanings
 from foretouch.experiments.report.section import Block
 
 MOST_OFFERS = 10
@@ -34,12 +35,16 @@ def engagement_blocks(insights: Insights, language: str) -> list[Block]:
             title=text("engagement", language),
             note=text("engagement_note", language),
             header=[text("channel_or_offer", language), *(text(step, language) for step in STEPS)],
-            rows=[_cells(row, language) for row in (found.total, *found.channels, *found.offers[:MOST_OFFERS])],
+            rows=[
+                _cells(insights, row, language) for row in (found.total, *found.channels, *found.offers[:MOST_OFFERS])
+            ],
             chart=charts[0] if found.total.delivered else "",
             narrow=charts[1] if found.total.delivered else "",
             sentences=[getattr(item, f"text_{language}") for item in engagement_words(found)],
             folded=True,
             footnotes=[text("engagement_foot", language, days=f"{days:g}")],
+            meanings=meanings("insights", ("", *STEPS), language),
+            place="engagement",
         )
     ]
 
@@ -67,11 +72,11 @@ def _share(part: int, whole: int) -> str:
     return numbers.percents([part / whole if whole else 0.0], sign=False)[0]["en"]
 
 
-def _cells(row: EngagementRow, language: str) -> list[str]:
+def _cells(insights: Insights, row: EngagementRow, language: str) -> list[str]:
     if row.channel == row.offer_id:
         name = text("all_contacts", language)
     else:
-        name = row.offer_id if row.channel == "*" else row.channel
+        name = called(insights, row.offer_id, language) if row.channel == "*" else row.channel
     cells = [name, numbers.count(row.sent)[language]]
     for step in STEPS[1:]:
         value = getattr(row, step)

@@ -2,9 +2,10 @@
 
 from foretouch.experiments.insights.charts import Bar, bars_for_both
 from foretouch.experiments.insights.contract import Funnel, Insights, Words
-from foretouch.experiments.insights.texts import named, text, words
+from foretouch.experiments.insights.texts import named, rule_called, text, words
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import LANGUAGES
+from foretouch.experiments.report.meanings import meaning, meanings
 from foretouch.experiments.report.section import Block
 
 MOST_RULES = 15
@@ -15,7 +16,7 @@ def funnel_blocks(insights: Insights, language: str) -> list[Block]:
     """Who could be contacted, and what each rule dropped."""
     if not insights.funnel.considered:
         return []
-    return [_people(insights.funnel, language), _rules(insights.funnel, language)]
+    return [_people(insights.funnel, language), _rules(insights, language)]
 
 
 def _people(found: Funnel, language: str) -> Block:
@@ -50,6 +51,9 @@ def _people(found: Funnel, language: str) -> Block:
         narrow=charts[1],
         sentences=[getattr(item, f"text_{language}") for item in funnel_words(found)],
         folded=True,
+        meanings=meanings("insights", ("", "customers_left", "decisions_left", "left", "dropped"), language),
+        also=[(contacted, meaning("insights", "decisions_contacted customers_contacted chosen", language))],
+        place="funnel",
     )
 
 
@@ -72,7 +76,8 @@ def funnel_words(found: Funnel) -> list[Words]:
     return told
 
 
-def _rules(found: Funnel, language: str) -> Block:
+def _rules(insights: Insights, language: str) -> Block:
+    found = insights.funnel
     listed = sorted(
         ((rule.candidates, stage.stage, rule) for stage in found.stages for rule in stage.rules),
         key=lambda item: (-item[0], item[1], item[2].rule),
@@ -84,7 +89,7 @@ def _rules(found: Funnel, language: str) -> Block:
 
     rows = [
         line(
-            f"{named('stage', stage, language)}: {rule.rule}",
+            rule_called(insights, stage, rule.rule, language),
             candidates,
             numbers.count(rule.decisions)[language],
             numbers.count(rule.customers)[language],
@@ -108,4 +113,6 @@ def _rules(found: Funnel, language: str) -> Block:
         note=text("rules_note", language),
         header=[text(name, language) for name in ("rule", "candidates", "share", "decisions", "customers")],
         rows=rows,
+        meanings=meanings("insights", ("", "dropped", "share", "rules", "rules"), language),
+        place="funnel.stages[].rules",
     )

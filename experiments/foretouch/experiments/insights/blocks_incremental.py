@@ -8,7 +8,11 @@ from foretouch.experiments.insights.texts import named, text, words
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import LANGUAGES, Phrase
 from foretouch.experiments.report.charts import Dot, interval_plot
+from foretouch.experiments.report.meanings import meanings
 from foretouch.experiments.report.section import Block
+
+MEANT = ("n_treatment n_control", "control_rate", "treatment_rate", "incremental", "attributed")
+"""Definitions of the table's columns after the first."""
 
 
 def incremental_blocks(insights: Insights, language: str) -> list[Block]:
@@ -32,6 +36,8 @@ def incremental_blocks(insights: Insights, language: str) -> list[Block]:
             narrow=charts[1],
             sentences=told,
             footnotes=[text("incremental_foot", language, days=f"{days:g}")] if rows else [],
+            meanings=meanings("insights", ("", *MEANT), language),
+            place="incremental",
         )
     ]
 

@@ -222,11 +222,15 @@ class Insights(Contract):
     """Outcomes and events received by then are known."""
     summary: tuple[Words, ...] = ()
     """From a fixed table of sentences."""
+    names: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """What readers call an offer (by its id) and an arm (by ``experiment/arm``), by language."""
     funnel: Funnel
     engagement: Engagement | None = None
     attribution: Attribution | None = None
     incremental: tuple[IncrementalRow, ...] = ()
     costs: tuple[CostRow, ...] = ()
     daily: tuple[DailySeries, ...] = ()
+    definitions: dict[str, str] = Field(default_factory=dict)
+    """What each number means, by the name of its field, else of what encloses it."""
     command: str = ""
     """What gives these very numbers again."""

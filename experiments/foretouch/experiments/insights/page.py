@@ -12,6 +12,7 @@ from foretouch.experiments.insights.blocks import insight_blocks
 from foretouch.experiments.insights.contract import Insights
 from foretouch.experiments.insights.texts import text
 from foretouch.experiments.report.fragment import render_blocks, style_sheet
+from foretouch.experiments.report.meanings import definitions_of
 from foretouch.experiments.report.texts import SENTENCES, sentence
 from foretouch.experiments.report.written import write_numbers, write_pages
 
@@ -61,6 +62,7 @@ def render(found: Insights, language: str, *, other: str | None = None) -> str:
         period=text("period", language, **times),
         origin=sentence(origin, language) if (origin := f"origin_{found.origin}") in SENTENCES else "",
         summary=[getattr(item, f"text_{language}") for item in found.summary],
-        sections=render_blocks(insight_blocks(found, language), language),
+        sections=render_blocks(insight_blocks(found, language), language, command=found.command),
+        definitions=definitions_of("insights", language),
         data=DATA,
     )

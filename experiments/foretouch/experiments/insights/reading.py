@@ -7,7 +7,7 @@ over. Aliases count as the customer that they stand for; decisions that say ``lo
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -94,6 +94,7 @@ class Gathered:
         as_of: Outcomes and events received by then are known.
         decisions: How many there are.
         config: The goals and windows to count by.
+        names: What readers call an offer, by its id, as the latest catalogue has it.
     """
 
     tables: duckdb.DuckDBPyConnection
@@ -102,6 +103,7 @@ class Gathered:
     as_of: datetime
     decisions: int
     config: Config
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def begin(self) -> int:
@@ -139,15 +141,24 @@ def gather(
         store = Store(tables, SCHEMAS)
         count = 0
         first: int | None = None
+        names: dict[str, str] = {}
         if state is not None:
             roots = _roots(workspace)
             with closing(state):
                 low = -(2**62) if since is None else to_micros(since)
-                count, first = _read_decisions(state, store, roots, low, to_micros(end))
+                count, first = _read_decisions(state, store, roots, (low, to_micros(end)), names)
                 _read_outcomes(state, store, low, to_micros(as_of))
         store.done()
         begin = since or (end if first is None else from_micros(first))
-        yield Gathered(tables=tables, since=begin, until=end, as_of=as_of, decisions=count, config=workspace.config)
+        yield Gathered(
+            tables=tables,
+            since=begin,
+            until=end,
+            as_of=as_of,
+            decisions=count,
+            config=workspace.config,
+            names=names,
+        )
 
 
 def _roots(workspace: Workspace) -> dict[str, str]:
@@ -156,14 +167,14 @@ def _roots(workspace: Workspace) -> dict[str, str]:
 
 
 def _read_decisions(
-    state: Connection, store: Store, roots: Mapping[str, str], low: int, high: int
+    state: Connection, store: Store, roots: Mapping[str, str], span: tuple[int, int], names: dict[str, str]
 ) -> tuple[int, int | None]:
     artifacts = Artifacts(state)
     offers: dict[str, dict[str, tuple[str, float, float]]] = {}
     count = 0
     first: int | None = None
     query = "SELECT decided_at, record FROM decisions WHERE decided_at >= ? AND decided_at < ? ORDER BY sequence"
-    for at, line in stream(state, query, (low, high)):
+    for at, line in stream(state, query, span):
         record, columns = read_columns(line, ("offer_id", "dropped_by"))
         if not record.get("logged", True):
             continue
@@ -174,6 +185,7 @@ def _read_decisions(
         if actions and version not in offers:
             catalogue = artifacts.catalogue(version)
             offers[version] = {item.offer_id: (item.category, item.cost, item.value) for item in catalogue.offers}
+            names |= {item.offer_id: item.name for item in catalogue.offers}
         _add(store, record, columns, at=at, roots=roots, offers=offers.get(version, {}))
     return count, first
 

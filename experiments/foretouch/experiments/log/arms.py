@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from foretouch.core.attribution import DAY, goal_events
 from foretouch.core.errors import NotReadyError
@@ -26,6 +27,8 @@ from foretouch.core.stored_record import read_columns
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.adaptive import arm_mean, difference, effective, scores
 from foretouch.experiments.analysis.aggregates import Codes, Floats
+from foretouch.experiments.log.experiment import place_of
+from foretouch.experiments.report.meanings import definitions_of
 from foretouch.features.tables import connect, read_table, resolve_aliases
 
 By = Literal["offer", "channel"]
@@ -75,6 +78,10 @@ class Arms(Contract):
     not_mature: int
     method: str = "AIPW with the logged probabilities, uniform weights, running means, errors by customer"
     arms: tuple[ArmRow, ...] = ()
+    definitions: dict[str, str] = Field(default_factory=dict)
+    """What each number means, by the name of its field, else of what encloses it."""
+    command: str = ""
+    """What gives these very numbers again."""
 
 
 @dataclass(kw_only=True)
@@ -117,6 +124,7 @@ def arms(
     outcomes = _goals(workspace, rows, window, to_micros(now))
     codes = np.unique(np.array(rows.customers, dtype=object), return_inverse=True)[1].astype(np.int64)
     parts = {name: _part(found) for name, found in rows.allowed.items()}
+    ends = "".join(f" --{name} {at.isoformat()}" for name, at in (("since", since), ("until", until)) if at is not None)
     listed = sorted(parts, key=lambda name: (name != NO_CONTACT, -int(parts[name][2].sum()), name))
     return Arms(
         by=by,
@@ -129,6 +137,8 @@ def arms(
         overlapping=rows.overlapping,
         not_mature=rows.not_mature,
         arms=tuple(_row(name, parts, outcomes, codes) for name in listed),
+        definitions=definitions_of("arms"),
+        command=f"foretouch experiment arms --by {by}{ends} --as-of {now.isoformat()} {place_of(workspace)} --json",
     )
 
 

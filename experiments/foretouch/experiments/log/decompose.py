@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from foretouch.core.errors import NotFoundError
 from foretouch.core.experiment import ExperimentSpec, Metric
@@ -22,9 +23,11 @@ from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.analyze import Context, analyze
 from foretouch.experiments.analysis.effects import t_quantile
 from foretouch.experiments.analysis.table import cap_of, column_of
+from foretouch.experiments.log.experiment import place_of
 from foretouch.experiments.log.frame import Frame, build_frame
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import LANGUAGES, Catalogue, Phrase
+from foretouch.experiments.report.meanings import definitions_of
 from foretouch.experiments.results import MetricResult
 from foretouch.experiments.specs import spec_of
 
@@ -88,6 +91,10 @@ class Decomposition(Contract):
     """Of each part's interval."""
     arms: tuple[ArmValue, ...]
     parts: tuple[PartValue, ...]
+    definitions: dict[str, str] = Field(default_factory=dict)
+    """What each number means, by the name of its field, else of what encloses it."""
+    command: str = ""
+    """What gives these very numbers again."""
 
 
 def portfolio_of(workspace: Workspace) -> str:
@@ -137,6 +144,8 @@ def decompose(
     revenue = metric.event is not None and metric.measure == "value" and metric.value_per_unit is None
     currency = workspace.config.workspace.currency if revenue else None
     case = _Case(frame=frame, metric=metric, sizes=sizes, currency=currency, alpha=alpha)
+    place = place_of(workspace)
+    shorter = "" if shorten_to_days is None else f" --window-days {shorten_to_days:g}"
     parts = []
     for part, (base, over) in there.items():
         pair, reason = (str(base), str(over)), None
@@ -156,6 +165,8 @@ def decompose(
         alpha=alpha,
         arms=tuple(_arm(frame.rows, spec, metric, arm, kinds[arm]) for arm in spec.weights),
         parts=tuple(parts),
+        definitions=definitions_of("parts"),
+        command=f"foretouch experiment decompose {spec.key}{shorter} --as-of {now.isoformat()} {place} --json",
     )
 
 

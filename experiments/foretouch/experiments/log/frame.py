@@ -141,7 +141,7 @@ def build_frame(
         refused.append(Refused("no_log"))
     if clean and not mature:
         first = min(item.at for item in clean) + longest
-        refused.append(Refused("none_mature", value=len(clean), column=first.date().isoformat()))
+        refused.append(Refused("none_mature", value=len(clean), column=first.date()))
     return Frame(
         rows=rows,
         spec=ready,

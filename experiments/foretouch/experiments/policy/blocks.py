@@ -5,6 +5,7 @@ from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import Catalogue, Phrase
 from foretouch.experiments.report.charts import Dot, interval_plot
 from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.meanings import meaning, meanings
 from foretouch.experiments.report.section import Block
 
 WORDS = Catalogue("policy")
@@ -30,9 +31,13 @@ def _span(found: PolicyResults, item: Amount, language: str, *, sign: bool = Fal
     return f"{per_1000(found, item.value, sign=sign)[language]}\n{low} … {high}"
 
 
-def _tone(item: PolicyEstimate) -> str:
+def _found(item: PolicyEstimate) -> str:
     low, high = item.difference.ci
-    return "good" if low > 0.0 else "bad" if high < 0.0 else "open"
+    return "good" if low > 0.0 else "bad" if high < 0.0 else "same" if low == high == 0.0 else "open"
+
+
+def _tone(item: PolicyEstimate) -> str:
+    return {"same": "open"}.get(_found(item), _found(item))
 
 
 def _estimates(found: PolicyResults, language: str) -> Block:
@@ -74,7 +79,7 @@ def _estimates(found: PolicyResults, language: str) -> Block:
                 _span(found, item.dr, language),
                 _span(found, item.snips, language),
                 _span(found, item.difference, language, sign=True),
-                WORDS.text(f"found_{_tone(item)}", language),
+                WORDS.text(f"found_{_found(item)}", language),
             ]
         )
     return Block(
@@ -86,7 +91,10 @@ def _estimates(found: PolicyResults, language: str) -> Block:
         chart=charts[0],
         narrow=charts[1],
         texts=frozenset({4}),
-        footnotes=[WORDS.text("define_dr", language), WORDS.text("define_se", language)],
+        footnotes=[meaning("policy", "dr", language), meaning("policy", "se", language)],
+        meanings=meanings("policy", ("", "dr", "snips", "difference", ""), language),
+        also=[(WORDS.text("logged", language), meaning("policy", "logged", language))],
+        place="policies, logged",
     )
 
 
@@ -119,7 +127,10 @@ def _evidence(found: PolicyResults, language: str) -> Block:
         header=[WORDS.text(key, language) for key in ("policy", "overlap", "rows_worth", "top", "untried", "weight")],
         rows=rows,
         texts=frozenset({1}),
-        footnotes=[WORDS.text("define_ess", language)],
+        footnotes=[meaning("policy", "ess", language)],
+        meanings=meanings("policy", ("", "", "ess n", "top_weight_share", "unsupported", "mean_weight"), language),
+        also=[(WORDS.text("withheld", language), meaning("policy", "refused", language))],
+        place="policies",
     )
 
 
@@ -138,6 +149,8 @@ def _left_out(found: PolicyResults, language: str) -> Block:
         note=WORDS.text("left_out_note", language),
         header=[WORDS.text("reason", language), label("customers_or_decisions", language)] if rows else [],
         rows=rows,
+        meanings=meanings("policy", ("", "left_out"), language),
+        place="policies[].left_out",
     )
 
 

@@ -7,11 +7,12 @@ from foretouch.core.canonical import content_hash
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.log.experiment import place_of
 from foretouch.experiments.policy.contract import Amount, PolicyEstimate, PolicyReason, PolicyResults
+from foretouch.experiments.report.meanings import definitions_of
 from foretouch.experiments.results import Light
 from foretouch.training.off_policy.candidate import PolicyCandidate
 from foretouch.training.off_policy.logged import RewardKind
-from foretouch.training.off_policy.valuation import DEFINITIONS, Valuation, value_policy
 from foretouch.training.off_policy.valuation import Amount as Valued
+from foretouch.training.off_policy.valuation import Valuation, value_policy
 
 GREEN_SHARE = 0.1
 """Effective rows, as a share of all, from which the overlap is good."""
@@ -49,6 +50,7 @@ def compare_policies(
         for one in candidates
     ]
     first = found[0]
+    until = until or workspace.clock.now()  # the command stays that of these decisions while the log grows
     ends = "".join(f" --{name} {at.isoformat()}" for name, at in (("since", since), ("until", until)) if at is not None)
     names = " ".join(one.name for one in candidates)
     wanted = "" if reward is None else f" --reward {reward}"
@@ -59,7 +61,7 @@ def compare_policies(
         currency=workspace.config.workspace.currency,
         logged=_amount(first.logged),
         policies=tuple(estimate_of(item) for item in found),
-        definitions=dict(DEFINITIONS),
+        definitions=definitions_of("policy"),
         command=f"foretouch experiment policy {names}{ends} --sample {sample}{wanted} {place_of(workspace)}",
         inputs={"decisions_sha256": content_hash([sorted(map(str, first.decisions.customer_id)), first.logged.value])},
     )

@@ -8,14 +8,16 @@ from foretouch.experiments.policy.blocks import WORDS, per_1000, policy_blocks
 from foretouch.experiments.policy.contract import PolicyEstimate, PolicyResults
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.answers import Answer
-from foretouch.experiments.report.fragment import environment, render_blocks
+from foretouch.experiments.report.fragment import environment, how, render_blocks
 from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.meanings import definitions_of, meaning
 from foretouch.experiments.report.texts import SENTENCES, sentence
 from foretouch.experiments.report.written import write_numbers, write_pages
 
 STEM = "policies"
 DATA = f"{STEM}.json"
-DEFINED = ("value", "weight", "dr", "snips", "difference", "se", "ess", "refused")
+MEANT = ("difference refused", "difference logged", "se", "ess unsupported")
+"""What each of the answers rests on, in their order."""
 
 
 def write_policies(found: PolicyResults, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
@@ -50,6 +52,7 @@ def render_policies(found: PolicyResults, language: str, *, other: str | None = 
         other: Where the other language's page is.
     """
     best = best_of(found)
+    answers = _answers(found, best, language)
     low, high = best.difference.ci
     refused = best.verdict == "refused"
     origin = f"origin_{found.origin}"
@@ -64,11 +67,21 @@ def render_policies(found: PolicyResults, language: str, *, other: str | None = 
             other=other,
             say=partial(label, language=language),
             code="broken" if refused else "win" if low > 0.0 else "harm" if high < 0.0 else "unclear",
-            four=_answers(found, best, language),
+            four=answers,
+            how=how(
+                [
+                    (answer.question, meaning("policy", fields, language))
+                    for answer, fields in zip(answers, MEANT, strict=True)
+                ],
+                language,
+                title=label("verdict", language),
+                commands=[found.command],
+                place="policies, logged",
+            ),
             sentences=[item.text_zh if language == "zh" else item.text_en for item in found.policies],
-            sections=render_blocks(policy_blocks(found, language), language),
+            sections=render_blocks(policy_blocks(found, language), language, command=found.command),
             counting=[WORDS.text("per", language)],
-            definitions={name: WORDS.text(f"define_{name}", language) for name in DEFINED},
+            definitions=definitions_of("policy", language),
             command=found.command,
             data=DATA,
             hashes={label("input_hash", language): found.inputs.get("decisions_sha256", "–")},
@@ -83,7 +96,7 @@ def _answers(found: PolicyResults, best: PolicyEstimate, language: str) -> list[
 
     refused = best.verdict == "refused"
     low, high = best.difference.ci
-    better = "yes" if low > 0.0 else "no" if high < 0.0 else "unclear"
+    better = "yes" if low > 0.0 else "no" if high < 0.0 else "same" if low == high == 0.0 else "unclear"
     much = Answer(question=told("question_much"), text="–")
     sure = Answer(question=told("question_sure"), text="–", details=(told("not_enough"),))
     if not refused:
@@ -95,8 +108,8 @@ def _answers(found: PolicyResults, best: PolicyEstimate, language: str) -> list[
         )
         sure = Answer(
             question=told("question_sure"),
-            text=told("sure" if better != "unclear" else "unsure"),
-            details=(told("between", **ends),),
+            text=told({"unclear": "unsure", "same": "sure_same"}.get(better, "sure")),
+            details=() if better == "same" else (told("between", **ends),),
         )
     counts = {"ess": numbers.count(best.ess), "n": numbers.count(best.n)}
     return [

@@ -2,9 +2,20 @@
 
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.meanings import RESULTS, meanings
 from foretouch.experiments.report.names import arm_title, title_of
 from foretouch.experiments.report.section import Block
 from foretouch.experiments.results import Results
+
+MEANT = {
+    "customers": "enrolment",
+    "expected": "srm",
+    "planned": "weights",
+    "counted": "n",
+    "contacted": "contacted",
+    "reached": "exposed",
+}
+"""Definitions by column of the groups' table."""
 
 
 def plan_block(results: Results, language: str) -> Block | None:
@@ -30,6 +41,8 @@ def plan_block(results: Results, language: str) -> Block | None:
         header=[label("metric", language), *changes, label("plan_all", language)],
         rows=rows,
         sentences=sentences,
+        meanings=meanings(RESULTS, ("", *("plan" for _ in changes), "plan"), language),
+        place="plan",
     )
 
 
@@ -66,4 +79,6 @@ def groups_block(results: Results, language: str) -> Block:
         rows=rows,
         texts=frozenset({1}) if results.arm_kinds else frozenset(),
         footnotes=[label("reached_note", language)] if enrolment is not None and enrolment.exposed else [],
+        meanings=meanings(RESULTS, [MEANT.get(key, "") for key in keys], language),
+        place="enrolment, srm, weights",
     )

@@ -8,6 +8,7 @@ from foretouch.experiments.report import numbers
 from foretouch.experiments.report.audience import groups_block, plan_block
 from foretouch.experiments.report.charts import Dot, Series, cumulative_plot
 from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.meanings import RESULTS, meaning, meanings
 from foretouch.experiments.report.metrics import interval_plots, metrics_block
 from foretouch.experiments.report.names import arm_title, differences, title_of
 from foretouch.experiments.report.progress import sample_left
@@ -107,6 +108,12 @@ def _cumulative_block(results: Results, row: MetricResult, looks: Sequence[Look]
         chart=charts[0],
         narrow=charts[1],
         folded=True,
+        meanings=meanings(RESULTS, ("", "n", "lift", "anytime_lift_ci"), language),
+        also=[
+            (label("fixed_band", language), meaning(RESULTS, "lift_ci", language)),
+            (label("how_left", language), meaning(RESULTS, "sample_left more_units", language)),
+        ],
+        place="cumulative",
     )
 
 
@@ -176,6 +183,9 @@ def segments_block(results: Results, language: str) -> Block | None:
         narrow=charts[1],
         sentences=sentences,
         folded=True,
+        meanings=meanings(RESULTS, ("", "n", "difference", "ci_fcr"), language),
+        also=[("Q", meaning(RESULTS, "heterogeneity", language))],
+        place="segments",
     )
 
 

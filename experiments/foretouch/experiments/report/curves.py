@@ -58,7 +58,7 @@ def curve_plot(
     """
     with drawing(name):
         figure = Figure(figsize=(NARROW, 4.2) if narrow else (WIDTH, 3.7))
-        axes = figure.add_axes((0.19, 0.14, 0.78, 0.6) if narrow else (0.1, 0.15, 0.87, 0.7))
+        axes = figure.add_axes((0.19, 0.14, 0.74, 0.6) if narrow else (0.1, 0.15, 0.87, 0.7))
         rest = iter(legend[2:])
         axes.fill_between(
             list(curve.shares), list(curve.low), list(curve.high), color=BLUE, alpha=0.18, linewidth=0, label=legend[1]

@@ -2,6 +2,7 @@
 
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import Catalogue
+from foretouch.experiments.report.meanings import RESULTS, meanings
 from foretouch.experiments.report.names import arm_title, title_of
 from foretouch.experiments.report.section import Block
 from foretouch.experiments.results import Bayesian, Results
@@ -46,6 +47,8 @@ def bayesian_block(results: Results, language: str) -> Block | None:
         header=[DETAILS.text(key, language, level=level) for key in ("effect", "prior", "credible", "chance", "risks")],
         rows=rows,
         texts=frozenset({1}),
+        meanings=meanings(RESULTS, ("", "", "bayesian", "bayesian", "bayesian"), language),
+        place="metrics[].bayesian",
     )
 
 
@@ -80,6 +83,8 @@ def looks_block(results: Results, language: str) -> Block | None:
         sentences=sentences,
         header=[DETAILS.text(key, language) for key in ("looking", "bounds", "factor", "power")] if rows else [],
         rows=rows,
+        meanings=meanings(RESULTS, ("", "group_sequential", "sequential", "sequential"), language),
+        place="sequential",
     )
 
 
@@ -106,4 +111,6 @@ def sizes_block(results: Results, language: str) -> Block | None:
         header=[DETAILS.text(key, language) for key in ("segment", "seen", "p", "state")],
         rows=rows,
         texts=frozenset({1, 3}),
+        meanings=meanings(RESULTS, ("", "n", "srm", ""), language),
+        place="srm_segments",
     )

@@ -39,16 +39,44 @@ def style_sheet() -> str:
     return files("foretouch.experiments.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
 
 
-def render_blocks(blocks: Sequence[Block], language: str, *, level: int = 2) -> Markup:
+def render_blocks(blocks: Sequence[Block], language: str, *, level: int = 2, command: str = "") -> Markup:
     """Sections as HTML: heading, findings, chart and the same as a table.
 
     Args:
         blocks: In the order of reading; their names are unique in the page.
         language: ``en`` or ``zh``, for the fixed labels; the blocks bring their own texts.
         level: Of the headings, 2 to 5.
+        command: What gives the numbers again; stands with their definitions one click below each section.
 
     Returns:
         One ``<section>`` per block, escaped.
     """
     macro = environment().get_template("block.html.j2").module.block_section  # type: ignore[attr-defined]
-    return Markup("\n").join(macro(block, label("table_of", language), level) for block in blocks)
+    return Markup("\n").join(
+        macro(block, label("table_of", language), how_made(block, language, command), level) for block in blocks
+    )
+
+
+def how_made(block: Block, language: str, command: str) -> Markup:
+    """What a section's numbers mean and what gives them again, one click away; nothing for one without terms."""
+    return how(block.terms(), language, title=block.title, commands=(command,), place=block.place)
+
+
+def how(
+    terms: Sequence[tuple[str, str]], language: str, *, title: str, commands: Sequence[str] = (), place: str = ""
+) -> Markup:
+    """The same of any terms.
+
+    Args:
+        terms: Each with what it means.
+        language: ``en`` or ``zh``.
+        title: Of what the terms belong to, for a screen reader.
+        commands: What gives the numbers again; empty ones are left out.
+        place: Where they are in its JSON.
+    """
+    if not terms:
+        return Markup()
+    macro = environment().get_template("how.html.j2").module.how_made  # type: ignore[attr-defined]
+    words = {key: label(f"how_{key}", language) for key in ("made", "again", "place")}
+    told: Markup = macro(terms, words, title, [command for command in commands if command], place)
+    return told

@@ -6,6 +6,7 @@ from foretouch.experiments.analysis.definitions import DEFINITIONS, definition
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.charts import Dot, interval_plot
 from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.meanings import RESULTS, meanings
 from foretouch.experiments.report.names import arm_title, differences, levels, title_of
 from foretouch.experiments.report.section import Block
 from foretouch.experiments.results import MetricResult, Results
@@ -42,7 +43,26 @@ def metrics_block(results: Results, language: str, *, secondary: bool) -> Block 
                 lift=definition("lift", DEFINITIONS["lift"], language),
             )
         ],
+        meanings=meanings(RESULTS, _columns(results, rows, limited=limited), language),
+        place="metrics",
     )
+
+
+def _columns(results: Results, rows: Sequence[MetricResult], *, limited: bool) -> list[str]:
+    """What each column holds, by the names of the definitions."""
+    interval = {"fixed": "ci", "anytime": "anytime_ci"}.get(results.basis, results.basis)
+    of_lift = "anytime_lift_ci" if results.basis == "anytime" else "lift_ci"
+    beside = ["unadjusted"] if any(row.unadjusted is not None for row in rows) else []
+    beside += ["cap"] if any(row.without_cap is not None for row in rows) else []
+    return [
+        "",
+        *([""] if len(results.arms) > 2 else []),
+        "control_mean",
+        "treatment_mean",
+        " ".join(["difference", interval, *beside]),
+        f"lift {of_lift}",
+        *(["non_inferiority"] if limited else []),
+    ]
 
 
 def _note(results: Results, rows: Sequence[MetricResult], language: str, *, limited: bool) -> str:

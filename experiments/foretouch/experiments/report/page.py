@@ -5,13 +5,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from markupsafe import Markup
+
 from foretouch.experiments.analysis.definitions import definition
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.answers import ANSWERS, answers_of
 from foretouch.experiments.report.blocks import blocks_of
 from foretouch.experiments.report.details import detail_blocks
-from foretouch.experiments.report.fragment import environment, render_blocks
+from foretouch.experiments.report.fragment import environment, how, render_blocks
 from foretouch.experiments.report.labels import LABELS, label
+from foretouch.experiments.report.meanings import RESULTS, meaning
 from foretouch.experiments.report.names import arm_title, title_of
 from foretouch.experiments.report.steps import steps_of
 from foretouch.experiments.report.texts import SENTENCES, phrase, sentence
@@ -46,6 +49,7 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
         other: Where the other language's page is.
     """
     withheld = results.verdict.code == "broken"
+    drawn = partial(render_blocks, command=results.command)
     as_of = ""
     if results.enrolment is not None:
         as_of = label("as_of", language, time=numbers.moment(results.enrolment.as_of))
@@ -70,14 +74,17 @@ def render(results: Results, language: str, *, other: str | None = None) -> str:
                 for item in answers_of(results, language)
             ],
             answers=_answers(results, language),
+            how=_how(results, language),
             withheld=withheld,
             money=[] if withheld else _money(results, language),
-            sections="" if withheld else render_blocks(blocks_of(results, language), language),
+            sections="" if withheld else drawn(blocks_of(results, language), language),
             assumptions=[str(item.get(f"text_{language}", "")) for item in results.assumptions],
             counting=_counting(results, language),
             refusals=_refusals(results, language),
             statistics=_statistics(results, language),
-            details="" if withheld else render_blocks(detail_blocks(results, language), language, level=3),
+            details=""
+            if withheld
+            else render_blocks(detail_blocks(results, language), language, level=3, command=results.command),
         )
     )
 
@@ -101,6 +108,31 @@ def _answers(results: Results, language: str) -> list[str]:
     """The verdict to act on first, then those of the other arms."""
     rest = [item for item in results.verdicts if item != results.verdict]
     return [_text(item, language) for item in (results.verdict, *rest)]
+
+
+HOW = {
+    "trust": (("short_split", "srm"), ("counted", "n enrolment")),
+    "verdict": (("verdict_rule", "decisive p_adjusted"),),
+    "money": (("money", "money"),),
+}
+"""By part of the first screen: terms, each with the definitions that it rests on."""
+PLACES = {"trust": "srm, checks, enrolment", "verdict": "verdict, metrics", "money": "metrics[].money"}
+
+
+def _how(results: Results, language: str) -> dict[str, Markup]:
+    """What the numbers of the first screen mean, by part."""
+    interval = {"fixed": "lift_ci", "anytime": "anytime_lift_ci"}.get(results.basis, results.basis)
+    asked = {"much": "lift difference control_mean", "sure": interval, "long": "more_units more_days"}
+    answers = [
+        (ANSWERS[f"question_{name}"][language], meaning(RESULTS, told, language)) for name, told in asked.items()
+    ]
+    found = {}
+    for part, terms in HOW.items():
+        told = [(label(name, language), meaning(RESULTS, fields, language)) for name, fields in terms]
+        told = [*told, *answers] if part == "verdict" else told
+        title = label(part, language)
+        found[part] = how(told, language, title=title, commands=[results.command], place=PLACES[part])
+    return found
 
 
 def _money(results: Results, language: str) -> list[dict[str, str]]:

@@ -29,7 +29,10 @@ class Block:
         sentences: Findings in words.
         texts: Columns that hold text rather than numbers.
         folded: The table is one click down; without a chart it stays open.
-        footnotes: Definitions of the numbers in the section, under the table.
+        footnotes: Remarks under the table.
+        meanings: What each column's numbers mean, in the order of ``header``; empty for a column without numbers.
+        also: Further terms of the section with their meanings: numbers in its sentences and its chart.
+        place: Where the numbers are in the JSON beside the page, such as ``metrics``.
         extra: HTML that stands after the chart, such as controls; made here, never from data.
     """
 
@@ -44,4 +47,12 @@ class Block:
     texts: frozenset[int] = field(default=frozenset())
     folded: bool = False
     footnotes: Sequence[str] = ()
+    meanings: Sequence[str] = ()
+    also: Sequence[tuple[str, str]] = ()
+    place: str = ""
     extra: Markup = Markup()  # noqa: RUF009 - a string: immutable
+
+    def terms(self) -> tuple[tuple[str, str], ...]:
+        """Every term of the section with what it means."""
+        columns = ((name, told) for name, told in zip(self.header, self.meanings, strict=False) if told)
+        return (*columns, *self.also)

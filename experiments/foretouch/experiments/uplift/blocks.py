@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import Catalogue, Phrase
 from foretouch.experiments.report.curves import Curve, curve_plot, interval_bars
+from foretouch.experiments.report.meanings import meaning, meanings
 from foretouch.experiments.report.section import Block
 from foretouch.experiments.uplift.contract import MoneyCurve, UpliftResults
 
@@ -86,7 +87,10 @@ def _qini(found: UpliftResults, language: str, name: str) -> Block:
         chart=charts[0],
         narrow=charts[1],
         folded=True,
-        footnotes=[f"Qini: {WORDS.text('define_qini', language)}. {WORDS.text('define_ci', language)}."],
+        footnotes=[f"Qini: {meaning('uplift', 'qini', language)}. {meaning('uplift', 'ci', language)}."],
+        meanings=meanings("uplift", ("share", "curve", "curve", "chord"), language),
+        also=[("Qini", meaning("uplift", "qini ci better_than_random", language))],
+        place="curve, qini",
     )
 
 
@@ -156,7 +160,10 @@ def _money(money: MoneyCurve, language: str, name: str) -> Block:
         rows=rows,
         chart=charts[0],
         narrow=charts[1],
-        footnotes=[WORDS.text("define_money", language)],
+        footnotes=[meaning("uplift", "money", language)],
+        meanings=meanings("uplift", ("share", "money", "money ci"), language),
+        also=[(WORDS.text("money_best", language), meaning("uplift", "optimum", language))],
+        place="money",
     )
 
 
@@ -196,7 +203,9 @@ def _tenths(found: UpliftResults, language: str, name: str) -> Block:
         chart=charts[0],
         narrow=charts[1],
         folded=True,
-        footnotes=[WORDS.text("define_tenths", language)],
+        footnotes=[meaning("uplift", "tenths", language)],
+        meanings=meanings("uplift", ("", "rows", "score", "tenths", "ci"), language),
+        place="tenths",
     )
 
 
@@ -219,5 +228,7 @@ def _kinds(found: UpliftResults, language: str, name: str) -> Block:
         sentences=said or [WORDS.text("quadrants_none", language)],
         header=[],
         rows=[],
-        footnotes=[WORDS.text("define_quadrants", language)],
+        footnotes=[meaning("uplift", "quadrants", language)],
+        also=[(WORDS.text("kinds_title", language), meaning("uplift", "quadrants", language))],
+        place="quadrants",
     )

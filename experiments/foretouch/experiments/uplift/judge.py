@@ -7,6 +7,7 @@ import numpy as np
 
 from foretouch.core.canonical import file_hash
 from foretouch.core.errors import DataError
+from foretouch.experiments.report.meanings import definitions_of
 from foretouch.experiments.uplift.contract import CurvePoint, Measured, TenthResult, UpliftResults
 from foretouch.experiments.uplift.money import Gains, Z, gains_of, money_curve
 from foretouch.experiments.uplift.quadrants import quadrants
@@ -14,8 +15,6 @@ from foretouch.training.bench.tables import binary, need_columns, numbers, read_
 from foretouch.training.task import FloatArray
 from foretouch.training.uplift.curve import Interval, Randomised, UpliftEvaluation, evaluate_uplift
 from foretouch.training.uplift.deciles import uplift_by_tenth
-
-DEFINITIONS = ("qini", "auuc", "better_than_random", "gain", "money", "optimum", "tenths", "quadrants", "ci")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +86,7 @@ def judge_score(
         money=money,
         quadrants=quadrants(score, treated, outcome),
         draws=found.draws,
+        definitions=definitions_of("uplift"),
     )
 
 

@@ -6,17 +6,19 @@ from functools import partial
 from pathlib import Path
 
 from foretouch.experiments.report import numbers
-from foretouch.experiments.report.fragment import environment, render_blocks
+from foretouch.experiments.report.fragment import environment, how, render_blocks
 from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.meanings import definitions_of, meaning
 from foretouch.experiments.report.written import write_numbers, write_pages
 from foretouch.experiments.uplift.answers import uplift_answers, uplift_sentences
 from foretouch.experiments.uplift.blocks import WORDS, uplift_blocks
 from foretouch.experiments.uplift.contract import UpliftResults
 from foretouch.experiments.uplift.controls import controls, script
-from foretouch.experiments.uplift.judge import DEFINITIONS
 
 STEM = "uplift"
 DATA = f"{STEM}.json"
+MEANT = ("qini ci better_than_random", "average", "optimum gain", "money optimum")
+"""What each of the answers rests on, in their order."""
 
 
 def write_uplift(found: UpliftResults, folder: Path, languages: Sequence[str]) -> dict[str, Path]:
@@ -47,6 +49,7 @@ def render_uplift(found: UpliftResults, language: str, *, other: str | None = No
         replace(block, extra=controls(found, language)) if scripts and block.name == "uplift-money" else block
         for block in uplift_blocks(found, language)
     ]
+    answers = uplift_answers(found, language)
     counts = {key: numbers.count(getattr(found, key)) for key in ("n", "treated", "control")}
     return (
         environment()
@@ -59,11 +62,21 @@ def render_uplift(found: UpliftResults, language: str, *, other: str | None = No
             other=other,
             say=partial(label, language=language),
             code="win" if found.better_than_random else "unclear",
-            four=uplift_answers(found, language),
+            four=answers,
             sentences=uplift_sentences(found, language),
-            sections=render_blocks(blocks, language),
+            how=how(
+                [
+                    (answer.question, meaning("uplift", fields, language))
+                    for answer, fields in zip(answers, MEANT, strict=False)
+                ],
+                language,
+                title=label("verdict", language),
+                commands=[found.command],
+                place="qini, average, money",
+            ),
+            sections=render_blocks(blocks, language, command=found.command),
             counting=[WORDS.text("summary", language, outcome=found.outcome, **counts)],
-            definitions={name: WORDS.text(f"define_{name}", language) for name in DEFINITIONS},
+            definitions=definitions_of("uplift", language),
             command=found.command,
             data=DATA,
             hashes={label("input_hash", language): found.inputs.get("rows_sha256", "–")},

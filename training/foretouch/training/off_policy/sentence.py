@@ -21,6 +21,11 @@ UNCLEAR: Final[Mapping[Tongue, str]] = {
     "zh": "目前还无法判断“{name}”是否更好：每 1,000 次决策的差异可能在 {low} 至 {high} {unit}之间；"
     "目前为 {base} {unit}。",
 }
+SAME: Final[Mapping[Tongue, str]] = {
+    "en": '"{name}" decides just as the log did: nothing would have been different from the {base} {unit} per 1,000'
+    " decisions of today.",
+    "zh": "“{name}”的决策与记录完全相同：与目前每 1,000 次决策的 {base} {unit}没有差异。",
+}
 REFUSED: Final[Mapping[Tongue, str]] = {
     "en": 'What we logged cannot say what "{name}" would have earned: {why}.',
     "zh": "现有记录无法说明“{name}”本可带来多少收益：{why}。",
@@ -60,6 +65,8 @@ def sentences(
         kind: ``goal`` or ``revenue``.
     """
     table = REFUSED if refused else WINS if low > 0.0 else LOSES if high < 0.0 else UNCLEAR
+    if table is UNCLEAR and low == high == 0.0:  # exact where every probability is the logged one
+        table = SAME
     amounts = {"low": low, "high": high, "base": base}
     if table is LOSES:
         amounts |= {"low": -low, "high": -high}
