@@ -32,6 +32,23 @@ def test_a_score_is_judged_by_its_order_not_by_its_modesty() -> None:
     assert choose(label, {"rough": rough, "modest": modest}).shares["modest"] >= 0.85
 
 
+def test_even_shares_stand_unless_chosen_ones_are_surely_better() -> None:
+    """Where both are good, whatever chance makes of 40 positives; not where one of them is noise and rows are many."""
+    rng = np.random.default_rng(5)
+    one, other = rng.normal(size=(2, 600))
+    label = (rng.random(600) < sigmoid(one + other - 3.5)).astype(float)
+    scores = {"one": one, "other": 0.05 * other, "third": rng.normal(size=600)}
+    found = choose(label, scores, even=("one", "other"))
+    assert found.shares == {"one": 0.5, "other": 0.5, "third": 0.0}
+    assert found.lines["other"][0] > 5.0 * found.lines["one"][0]  # as modest as it comes, it counts as much
+    probability = found.apply({"one": one, "other": 0.05 * other})  # what has no share need not be there
+    assert probability.mean() == pytest.approx(label.mean(), abs=1e-6)
+    assert choose(label, scores, even=("one", "absent")) == choose(label, scores)
+    many, noise = rng.normal(size=(2, 20_000))
+    seen = (rng.random(20_000) < sigmoid(2.0 * many)).astype(float)
+    assert choose(seen, {"many": many, "noise": noise}, even=("many", "noise")).shares["many"] >= 0.85
+
+
 def test_a_line_that_would_turn_the_order_round_is_not_used() -> None:
     label = np.repeat([0.0, 1.0], 50)
     assert platt(label, np.linspace(1.0, -1.0, 100)) == (1.0, 0.0)

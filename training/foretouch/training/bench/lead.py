@@ -46,6 +46,8 @@ BAGS_LEFT_OUT = 3
 """Trees that differ by seed, at the end and in each fold."""
 PENALTIES = {"linear": (1000.0, 300.0, 100.0, 30.0), "steps": (3000.0, 1000.0, 300.0)}
 """From strong to weak: each fit starts from the one before."""
+EVEN = ("trees", "steps")
+"""Models that share evenly unless other shares are surely better."""
 MIN_OF_EACH = 20
 TOP = 0.2
 THREADS = 1
@@ -131,7 +133,7 @@ def fit_lead(
     designs = {name: made for name, made in _linear_designs(design, matrix).items() if _complete(left_out[name])}
     chosen = {name: best_of(label, list(left_out[name])) for name in designs}
     scores = {"trees": trees} | {name: left_out[name][row] for name, row in chosen.items()}
-    blend = choose(label, scores)
+    blend = choose(label, scores, even=EVEN)
     out_of_fold = blend.apply(scores)
     return LeadModel(
         design=design,
