@@ -11,12 +11,16 @@ from typer.testing import CliRunner
 from foretouch.core.cli import build_app
 from foretouch.core.clusters import read_clusters
 from foretouch.core.errors import ConfigError, DataError
+from foretouch.core.offers import Catalogue
 from foretouch.core.workspace import Workspace
 from foretouch.features.build import build_features, build_history, offline_file
-from foretouch.features.catalogue import CLUSTER, model_features
+from foretouch.features.catalogue import CLUSTER, features_of, model_features
 from foretouch.features.online import OnlineFeatures
 from foretouch.features.store import apply, materialize, training_frame
+from foretouch.serving.jobs.score_file import read_audience
+from foretouch.serving.rules.rule_check import check_catalogue
 from foretouch.training.segments.fit import choose, fit_clusters, stability_of
+from tests.serving.decision.world import OFFERS, decided
 from tests.training.test_pipeline import CONFIG, make_workspace
 
 pytestmark = [
@@ -81,6 +85,27 @@ def test_history_the_online_store_and_the_file_agree(shop: Workspace) -> None:
     assert {name: values[CLUSTER] for name, values in read.items()} == told.iloc[:20].to_dict()
     online.refresh(["c1"], shop.clock.now())
     assert online.read_many(["c1"])["c1"].values[CLUSTER] == told["c1"]  # noqa: PD011 - no frame
+
+
+def test_a_cluster_is_a_rule_an_audience_and_a_segment_of_reports(shop: Workspace) -> None:
+    """A customer of the cluster and one of another: an offer for the cluster, an audience of it, and the log's row."""
+    told = pd.read_csv(shop.root / "clusters.csv", dtype=str)
+    names = {cluster: str(rows.iloc[0]) for cluster, rows in told.groupby("cluster")["customer_id"]}
+    one, other = sorted(names)[:2]
+    catalogue = Catalogue(offers=(OFFERS[1].replace(eligibility=f"feature.{CLUSTER} == '{one}'"),))
+    check_catalogue(catalogue, features_of(shop.config))
+    records = {}
+    for cluster in (one, other):
+        snapshot = OnlineFeatures(shop).read_many([names[cluster]])[names[cluster]]
+        records[cluster] = decided(catalogue=catalogue, features=snapshot.replace(known=True))
+    assert not records[one].suppressed
+    assert [item.rule for item in records[other].suppressed] == ["eligibility"]
+    assert f'not met: feature.{CLUSTER} == "{other}"' in records[other].suppressed[0].text
+    for cluster, record in records.items():  # what an experiment's report takes its segments from
+        assert record.features.values[CLUSTER] == cluster  # noqa: PD011 - no frame
+    audience = shop.root / "audience.csv"
+    told[told["cluster"] == one].to_csv(audience, index=False)
+    assert read_audience(audience) == told.loc[told["cluster"] == one, "customer_id"].tolist()
 
 
 def test_no_model_learns_from_a_cluster(shop: Workspace) -> None:
