@@ -90,7 +90,7 @@ def test_history_the_online_store_and_the_file_agree(shop: Workspace) -> None:
 def test_a_cluster_is_a_rule_an_audience_and_a_segment_of_reports(shop: Workspace) -> None:
     """A customer of the cluster and one of another: an offer for the cluster, an audience of it, and the log's row."""
     told = pd.read_csv(shop.root / "clusters.csv", dtype=str)
-    names = {cluster: str(rows.iloc[0]) for cluster, rows in told.groupby("cluster")["customer_id"]}
+    names = {str(row.cluster): str(row.customer_id) for row in told.itertuples()}
     one, other = sorted(names)[:2]
     catalogue = Catalogue(offers=(OFFERS[1].replace(eligibility=f"feature.{CLUSTER} == '{one}'"),))
     check_catalogue(catalogue, features_of(shop.config))
