@@ -47,6 +47,15 @@ def test_uplift_at_agrees_with_scikit_uplift_where_nothing_is_tied() -> None:
         assert curve.uplift_at(np.array([int(120 * float(share))]))[0] == pytest.approx(value, rel=1e-12)
 
 
+def test_the_curve_and_its_area_agree_with_causalml_where_nothing_is_tied() -> None:
+    """Its score is a sum over points, not an area: the same from our curve; one definition per library."""
+    curve = Randomised(*golden("distinct")).curve()
+    part = GOLDEN["causalml"]
+    assert curve.qini == pytest.approx(part["qini_curve"], abs=1e-12)
+    chord = np.linspace(0.0, curve.qini[-1], len(curve.qini))
+    assert (curve.qini - chord).sum() / len(curve.qini) == pytest.approx(part["qini_score"], rel=1e-10)
+
+
 def brute_force(score: FloatArray, treatment: FloatArray, outcome: FloatArray) -> tuple[float, float]:
     """Both areas from the definitions, threshold by threshold."""
     n = len(score)

@@ -1,15 +1,23 @@
 """What the pages say, and that nothing in the data is ever run; decisions go on while a page is worked out."""
 
 import csv
+import json
 import re
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import quote
 
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from foretouch.core.cli import build_app
+from foretouch.experiments.analysis.aa import FAMILY
+from foretouch.experiments.app import aside
 from foretouch.experiments.app.tables import with_downloads
+from foretouch.features.ingest import ingest_tables
 from foretouch.serving.web.pages import HTML, PageAnswer
 from tests.experiments.app.conftest import Client, Page
 from tests.serving.service.world import Service, consenting, treated
@@ -79,6 +87,31 @@ def test_experiments_are_listed_and_each_has_its_report(reader: Client) -> None:
     missing = reader.get("/app/experiments/none")
     assert missing.status == 404
     assert "no experiment" in missing.text
+
+
+def test_an_aa_trial_is_run_at_a_button(reader: Client) -> None:
+    """On past customers; where there are too few, that is said and there is no number."""
+    plain = settled(reader, "/app/experiments/portfolio?lang=en").text
+    assert "Try it on past customers" in plain
+    for language, title in (("en", "Can this analysis be trusted"), ("zh", "这套分析用在你的数据上可靠吗")):
+        page = settled(reader, f"/app/experiments/portfolio?aa=1&lang={language}").text
+        section = page.split('id="aa"', 1)[1].split("</section>", 1)[0]
+        assert title in section
+        assert "60 past units are too few for an A/A trial" in section
+        assert "<table" not in section
+
+
+def test_the_trial_behind_the_button_is_the_commands(plant: Any) -> None:
+    world = plant(customers=300, seed=14)
+    people = {"customer_id": sorted(world.exposed), "created_at": "2025-01-01T00:00:00Z", "time_zone": "Europe/Paris"}
+    ingest_tables(world.workspace, {"customers": pd.DataFrame(people)})
+    found = aside.aa(world.workspace, {"key": "spring"})
+    call = [*found["command"].split()[1:], "--json"]
+    told = json.loads(CliRunner().invoke(build_app(), call).stdout)
+    shown = json.loads(json.dumps([{**item, "whole": None} for item in found["metrics"]]))
+    assert shown == [{**item, "whole": None} for item in told["metrics"]]
+    assert all(item["whole"] is (item["name"] == FAMILY) for item in found["metrics"])
+    assert found["metrics"]
 
 
 def test_insights_are_shown_for_a_period(service: Service, reader: Client) -> None:

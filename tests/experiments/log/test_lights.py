@@ -36,10 +36,24 @@ def lights(log: MadeLog) -> Mapping[str, Check]:
     return {check.code: check for check in analyzed(log).checks}
 
 
-def test_without_any_delivery_posted_nothing_is_said_of_it(log: MadeLog) -> None:
+def test_without_any_delivery_posted_it_is_said_that_it_cannot_be_told(log: MadeLog) -> None:
     found = lights(log)
     assert {"bots_ok", "fresh_none"} <= set(found)
-    assert not any(code.startswith("exposure") for code in found)
+    assert [code for code in found if code.startswith("exposure")] == ["exposure_unknown"]
+    assert found["exposure_unknown"].light == "amber"
+    page = render(analyzed(log), "zh")
+    assert "送达未知" in page, "a word on the strip"
+    assert found["exposure_unknown"].text_zh in page, "and the whole sentence"
+
+
+def test_where_nobody_was_to_be_contacted_nothing_is_said_of_deliveries(tmp_path: Path) -> None:
+    made = MadeLog(tmp_path / "w")
+    (made.root / "experiments").mkdir()
+    (made.root / "experiments" / "held.toml").write_text(SPEC)
+    for number in range(PEOPLE):
+        for arm in ("all", "none"):
+            made.decide(f"{arm}{number}", 0, arms={"held": arm}, status="control")
+    assert not [code for code in lights(made) if code.startswith("exposure")]
 
 
 def test_delivery_is_of_those_to_be_contacted(log: MadeLog) -> None:

@@ -26,6 +26,8 @@ FAILED = {"code": "internal", "message": "the analysis failed; the service's log
 PARENT_SECONDS = 1.0
 LOCK = ".pages-aside"
 POWER = 0.8
+SPLITS = 1000
+"""Of an A/A trial."""
 _NOT_ALLOWED = re.compile(r"<(style|script)\b.*?</\1>", re.DOTALL)
 _STYLE = re.compile(r'\sstyle="([^"]*)"')
 _MAIN = re.compile(r"<main[^>]*>(.*)</main>", re.DOTALL)
@@ -160,6 +162,24 @@ def arms(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
     return read_arms(workspace, by=arguments["by"], now=workspace.clock.now()).model_dump(mode="json")
 
 
+def aa(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
+    """An A/A trial of an experiment's metrics on past customers, with what gives it again."""
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from foretouch.experiments.analysis.aa import FAMILY, trial  # noqa: PLC0415
+    from foretouch.experiments.log.experiment import place_of  # noqa: PLC0415
+    from foretouch.experiments.log.past import past_units  # noqa: PLC0415
+    from foretouch.experiments.specs import spec_of  # noqa: PLC0415
+
+    key, now = str(arguments["key"]), workspace.clock.now()
+    rows, ready = past_units(workspace, spec_of(workspace, key), now=now)
+    found = asdict(trial(rows, ready, splits=SPLITS))
+    for item in found["metrics"]:
+        item["whole"] = item["name"] == FAMILY
+    command = f"foretouch experiment aa {key} --as-of {now.isoformat()} {place_of(workspace)} --splits {SPLITS}"
+    return {**found, "titles": {item.name: item.title for item in ready.metrics}, "command": command}
+
+
 JOBS: Mapping[str, Callable[[Workspace, Mapping[str, Any]], Any]] = {
     "experiment": experiment,
     "report": report,
@@ -171,6 +191,7 @@ JOBS: Mapping[str, Callable[[Workspace, Mapping[str, Any]], Any]] = {
     "policies": policies,
     "policies_page": policies_page,
     "arms": arms,
+    "aa": aa,
 }
 
 

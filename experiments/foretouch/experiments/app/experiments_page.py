@@ -10,6 +10,7 @@ from foretouch.experiments.app.site import Site, redirect
 from foretouch.experiments.app.stamp import log_stamp
 from foretouch.experiments.app.tables import json_file
 from foretouch.experiments.app.visit import Visit
+from foretouch.experiments.app.words_notes import told_failure
 from foretouch.experiments.specs import spec_of
 from foretouch.serving.web.pages import PageAnswer
 
@@ -57,6 +58,11 @@ def report(site: Site, visit: Visit) -> PageAnswer:
     if found is not None and found.failure is None:
         arguments = {"results": found.value["results"], "language": visit.language}
         shown = site.aside.ask("report", arguments, stamp=content_hash(arguments), wait=REPORT_SECONDS)
+    tried = None
+    if visit.request.query.get("aa") == "1":
+        arguments = {"key": spec.key, "spec": content_hash(spec)}
+        tried = site.aside.ask("aa", arguments, stamp=stamp, wait=REPORT_SECONDS)
+    waiting_for_trial = visit.request.query.get("aa") == "1" and tried is None
     failure = next((item.failure for item in (found, shown) if item is not None and item.failure), None)
     pending = failure is None and shown is None
     return site.render(
@@ -68,7 +74,10 @@ def report(site: Site, visit: Visit) -> PageAnswer:
         parts=None if found is None or found.value is None else found.value["parts"],
         failure=failure,
         pending=pending,
-        refresh=COME_BACK if pending else 0,
+        tried=tried,
+        trial_failure=None if tried is None else told_failure(tried.failure, visit.language),
+        waiting_for_trial=waiting_for_trial,
+        refresh=COME_BACK if pending or waiting_for_trial else 0,
     )
 
 

@@ -67,5 +67,26 @@ WORTH: dict[str, tuple[str, str]] = {
         "As it was at {when}. A newer answer is being worked out: load the page again to see it.",
         "此为 {when} 的结果。新的结果正在计算，请稍后刷新页面。",
     ),
+    "aa": ("Can this analysis be trusted on your data? (A/A)", "这套分析用在你的数据上可靠吗？（A/A）"),
+    "aa_note": (
+        "Past customers are split by lot again and again, nothing is done to anybody: every effect called is false.",
+        "把过去的客户反复随机分组，不做任何动作：凡判为有效果的都是误报。",
+    ),
+    "aa_button": ("Try it on past customers", "用过去的客户试一试"),
+    "aa_good": (
+        "Yes: over {splits} splits of {units} past customers it called an effect about as seldom as it promises.",
+        "可靠：对 {units} 名过去的客户随机拆分 {splits} 次，误报与承诺的一样少。",
+    ),
+    "aa_bad": (
+        "Not as it is: over {splits} splits of {units} past customers it called an effect more often than it promises.",
+        "尚不可靠：对 {units} 名过去的客户随机拆分 {splits} 次，误报多于承诺。",
+    ),
+    "aa_family": ("any decision of the test", "实验的任一结论"),
+    "aa_alarms": ("False alarms", "误报"),
+    "aa_band": ("Chance allows", "偶然所允许的范围"),
+    "aa_ok": ("as it should be", "正常"),
+    "aa_too_many": ("too many: cap the metric or name its cluster", "过多：请为指标封顶或设定聚类"),
+    "aa_too_few": ("fewer than asked for: safe, and less sharp than it could be", "少于设定：安全，但区间偏宽"),
+    "metric_of": ("Metric", "指标"),
     "evidence_rows": ("What the rows are worth", "记录的有效量"),
 }

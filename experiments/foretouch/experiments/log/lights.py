@@ -39,7 +39,7 @@ def delivery_light(
 ) -> tuple[Check, ...]:
     """Did contacts arrive alike in every arm? Of the units that their arm decided to contact.
 
-    Nothing is said where no unit was to be contacted, or where deliveries are not posted at all.
+    Nothing is said where no unit was to be contacted. Where no delivery was ever posted, that cannot be told: amber.
 
     Args:
         spec: Its arms' titles.
@@ -47,8 +47,10 @@ def delivery_light(
         reached: Which were reached; ``None`` where nothing was posted.
     """
     sent = [index for index, item in enumerate(exposures) if item.contacted]
-    if not sent or reached is None:
+    if not sent:
         return ()
+    if reached is None:
+        return (Check(code="exposure_unknown", light="amber", **say("exposure_unknown")),)
     among = [exposures[index] for index in sent]
     flags = [reached[index] for index in sent]
     shares = shares_by_arm(among, flags)
