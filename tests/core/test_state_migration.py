@@ -14,7 +14,7 @@ from foretouch.core.state.contacts import find_contact
 from foretouch.core.state.db import State, connect
 from foretouch.core.state.log import read_decisions, read_events, read_outcomes
 from foretouch.core.state.people import counter_snapshot
-from tests.suites.state_contract import counted_from_scratch, counters_of
+from tests.suites.state_desk import counted_from_scratch, counters_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "state"
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pytest
 
 from foretouch.core.contact import Cap, ContactPolicy, CoolDown, SuppressionEntry
-from foretouch.core.decisions import DecisionRecord
 from foretouch.core.errors import ConflictError, NotFoundError, StateError
 from foretouch.core.events import Consent, CustomerEvent
 from foretouch.core.outcomes import Outcome
@@ -31,7 +30,7 @@ from foretouch.core.state.contacts import (
     release_contact,
     reservation_id,
 )
-from foretouch.core.state.counts import expire_contacts, recount
+from foretouch.core.state.counts import expire_contacts
 from foretouch.core.state.db import State
 from foretouch.core.state.file_history import note_edit, read_edits, read_version
 from foretouch.core.state.log import append_event, append_outcome, read_decision, read_decisions, read_events
@@ -39,46 +38,15 @@ from foretouch.core.state.people import add_consents, read_consents
 from foretouch.core.state.sessions import SESSION_HOURS, end_session, open_session, read_session
 from foretouch.core.state.suppressions import add_suppressions, list_suppressions, remove_suppression
 from foretouch.serving.runtime.log_write import Repeat
-from tests.suites.state_desk import NOW, Desk, offer
+from tests.suites.state_desk import NOW, Desk, contacted, counted_from_scratch, counters_of, offer
+from tests.suites.state_stages import StagesContract
 from tests.suites.state_stores import Store
 
 DAY = timedelta(days=1)
 Settle = Literal["confirm", "release"]
 
 
-def contacted(records: Sequence[DecisionRecord]) -> int:
-    return sum(len(record.action) for record in records)
-
-
-def counters_of(state: State) -> list[tuple[str, str, int, int]]:
-    return [
-        tuple(row)
-        for row in state.read().execute(
-            "SELECT scope, name, bucket, contacts FROM counters WHERE contacts <> 0 ORDER BY scope, name, bucket"
-        )
-    ]
-
-
-def counted_from_scratch(state: State) -> list[tuple[str, str, int, int]]:
-    class Undo(Exception):  # noqa: N818 - takes the recount back
-        pass
-
-    found: list[tuple[str, str, int, int]] = []
-
-    def job(connection: Connection) -> None:
-        recount(connection)
-        rows = connection.execute(
-            "SELECT scope, name, bucket, contacts FROM counters WHERE contacts <> 0 ORDER BY scope, name, bucket"
-        )
-        found.extend(tuple(row) for row in rows)
-        raise Undo
-
-    with pytest.raises(Undo):
-        state.write(job)
-    return found
-
-
-class StateContract:
+class StateContract(StagesContract):
     """Give a fixture ``store``."""
 
     @pytest.fixture

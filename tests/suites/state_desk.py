@@ -1,11 +1,13 @@
 """A desk that decides on a store as the service does: counters, draw, reservation and record in one transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from zlib import crc32
+
+import pytest
 
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import ContactPolicy
@@ -13,12 +15,15 @@ from foretouch.core.decisions import CounterSnapshot, DecisionRecord, DecisionRe
 from foretouch.core.events import Consent
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import PolicySpec
+from foretouch.core.state.connection import Connection
+from foretouch.core.state.counts import recount
 from foretouch.core.state.db import State
 from foretouch.core.state.people import Person, add_consents, counter_snapshot, upsert_customers
 from foretouch.core.stored_record import StoredRecord
 from foretouch.serving.decide import DecisionInputs, decide_course
 from foretouch.serving.decision.inputs import DEFAULT_POLICY
 from foretouch.serving.decision.record import store_course
+from foretouch.serving.runtime.draft import Draft, reservations
 from foretouch.serving.runtime.log_write import DecisionWriter, Pending, Repeat, read_counters
 from foretouch.serving.runtime.settings import ExperimentSet, PolicySet, Settings
 
@@ -49,6 +54,7 @@ class Desk:
     offers: tuple[Offer, ...] = (offer("o1"), offer("o2"))
     prefix: str = "dec"
     numbers: Iterator[int] = field(default_factory=count)
+    broken: frozenset[str] = frozenset()  # decisions whose record cannot be written
 
     def __post_init__(self) -> None:
         self.settings = Settings(
@@ -76,9 +82,16 @@ class Desk:
         request = DecisionRequest(customer_id=customer, **asked)
         decision_id = f"{self.prefix}_{next(self.numbers)}"
 
-        def make(counters: CounterSnapshot) -> StoredRecord:
+        def make(counters: CounterSnapshot) -> Draft:
             inputs = self.inputs(counters, decision_id, now)
-            return store_course(request, inputs, decide_course(request, inputs))
+            course = decide_course(request, inputs)
+
+            def write() -> StoredRecord:
+                if decision_id in self.broken:
+                    raise ValueError(decision_id)
+                return store_course(request, inputs, course)
+
+            return Draft(contacts=reservations(request, inputs, course, self.settings), write=write)
 
         return self.writer.submit(request, now=now, settings=self.settings, repeat=repeat, make=make)
 
@@ -125,3 +138,35 @@ class Desk:
             asked=self.settings.asked,
             evidence=tuple(self.settings.offers_by_id),
         )
+
+
+def contacted(records: Sequence[DecisionRecord]) -> int:
+    return sum(len(record.action) for record in records)
+
+
+def counters_of(state: State) -> list[tuple[str, str, int, int]]:
+    return [
+        tuple(row)
+        for row in state.read().execute(
+            "SELECT scope, name, bucket, contacts FROM counters WHERE contacts <> 0 ORDER BY scope, name, bucket"
+        )
+    ]
+
+
+def counted_from_scratch(state: State) -> list[tuple[str, str, int, int]]:
+    class Undo(Exception):  # noqa: N818 - takes the recount back
+        pass
+
+    found: list[tuple[str, str, int, int]] = []
+
+    def job(connection: Connection) -> None:
+        recount(connection)
+        rows = connection.execute(
+            "SELECT scope, name, bucket, contacts FROM counters WHERE contacts <> 0 ORDER BY scope, name, bucket"
+        )
+        found.extend(tuple(row) for row in rows)
+        raise Undo
+
+    with pytest.raises(Undo):
+        state.write(job)
+    return found

@@ -16,16 +16,13 @@ from typing import Any, Protocol, Self, TypeVar
 from foretouch.core.errors import StateError
 from foretouch.core.state.caps import CapStore, mirror_changes
 from foretouch.core.state.connection import DATABASE_ERRORS, Connection, from_micros, to_micros
+from foretouch.core.state.group import Ahead, Later, Queued, Settled, go_ahead, run_group
 from foretouch.core.state.settling import settling
 from foretouch.core.state.sqlite import SqliteDatabase, connect
 
 __all__ = ["State", "connect", "from_micros", "to_micros"]
 
 T = TypeVar("T")
-Job = Callable[[Connection], T]
-Ahead = tuple[Callable[[list[Any]], None], Any]
-"""What a group does before its transaction: a function, and what one job hands to it."""
-Queued = tuple[Job[Any], "Future[Any]", Ahead | None]
 log = logging.getLogger("foretouch.state")
 
 GROUP_SIZE = 64
@@ -96,7 +93,9 @@ class State:
             return self._database.path
         raise StateError(f"{self.label} is no file")
 
-    def submit(self, job: Job[T], *, ahead: Ahead | None = None) -> "Future[T]":
+    def submit(
+        self, job: Callable[[Connection], T | Later[T]], *, ahead: Ahead | None = None, staged: bool = False
+    ) -> "Future[T]":
         """Queues a function for the writer; the future resolves after its commit is durable.
 
         The function may run on a connection inside a transaction with others of its group, so it must do
@@ -107,14 +106,16 @@ class State:
             job: The function.
             ahead: Called by the writer once per group, outside its transaction, with what all jobs of the group hand
                 to it, so that they can share work that needs no connection. The jobs run even where it fails.
+            staged: It may be run before the second stages (``Later``) of jobs that came earlier: it reads nothing that
+                those write. Others find all of that done.
         """
         if self._closed:
             raise StateError(f"{self.label} is closed")
         future: Future[T] = Future()
-        self._jobs.put((job, future, ahead))
+        self._jobs.put(Queued(job, future, ahead, staged))
         return future
 
-    def write(self, job: Job[T]) -> T:
+    def write(self, job: Callable[[Connection], T]) -> T:
         """Runs a function in a durable transaction and returns what it returned."""
         return self.submit(job).result()
 
@@ -173,27 +174,17 @@ class State:
                 self._commit(group)
 
     def _commit(self, group: list[Queued]) -> None:
-        _go_ahead(group)
-        settled: list[tuple[Future[Any], Any, BaseException | None]] = []
+        go_ahead(group)
         try:
             connection = self._begin()
-            for job, future, _ in group:
-                connection.execute("SAVEPOINT job")
-                try:
-                    result = job(connection)
-                except Exception as error:  # noqa: BLE001 - carried to the caller by its future
-                    connection.execute("ROLLBACK TO job")
-                    settled.append((future, None, error))
-                else:
-                    settled.append((future, result, None))
-                connection.execute("RELEASE job")
+            settled = run_group(connection, group)
             connection.execute("COMMIT")
         except DATABASE_ERRORS as error:
             self._give_up()
             self._database.end()
             failure = StateError(f"{self.label} cannot be written: {error}", hint=self._database.hint)
             failure.__cause__ = error
-            settled = [(future, None, failure) for _, future, _ in group]
+            settled = [Settled(item.future, error=failure) for item in group]
         else:
             self._database.end()
             if self.caps is not None:
@@ -244,16 +235,3 @@ class State:
             with suppress(*DATABASE_ERRORS):
                 connection.execute("ROLLBACK")
         self._database.end()
-
-
-def _go_ahead(group: list[Queued]) -> None:
-    """What jobs of a group do together before its transaction."""
-    shared: dict[Callable[[list[Any]], None], list[Any]] = {}
-    for _, _, ahead in group:
-        if ahead is not None:
-            shared.setdefault(ahead[0], []).append(ahead[1])
-    for function, handed in shared.items():
-        try:
-            function(handed)
-        except Exception:
-            log.exception("what a group does together failed; each of its jobs does it alone")

@@ -108,7 +108,7 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
         document={name: value for name, value in document.items() if value is not None and value not in ([], {})},
         decided_at=now,
         household_id=counters.household_id,
-        reserves=_reserves(request),
+        reserves=reserves(request),
         dry_run=options.dry_run,
         sends=tuple(pick.send_at for pick in course.selection.picks),
         known={
@@ -119,14 +119,15 @@ def store_course(request: DecisionRequest, inputs: DecisionInputs, course: Cours
     )
 
 
-def _reserves(request: DecisionRequest) -> bool:
+def reserves(request: DecisionRequest) -> bool:
+    """Whether a decision's actions reserve contacts."""
     options = request.options
     return options.reserve_caps and not options.dry_run and not options.defer_activation
 
 
 def _confirmable(request: DecisionRequest) -> bool:
     """Whether the caller can confirm an action: it is reserved, or will be when it is confirmed."""
-    return _reserves(request) or (request.options.defer_activation and not request.options.dry_run)
+    return reserves(request) or (request.options.defer_activation and not request.options.dry_run)
 
 
 def _models(inputs: DecisionInputs, course: Course) -> tuple[orjson.Fragment | None, orjson.Fragment]:

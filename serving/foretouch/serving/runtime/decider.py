@@ -21,6 +21,7 @@ from foretouch.serving.decision.record import store_course
 from foretouch.serving.history.shadow import wants_shadow
 from foretouch.serving.history.shadow_run import Cast, ShadowRunner
 from foretouch.serving.models.bundles import BundleStore, Champions
+from foretouch.serving.runtime.draft import Draft, reservations
 from foretouch.serving.runtime.log_write import (
     LOG_SECONDS,
     AbandonedError,
@@ -165,7 +166,7 @@ class Decider:
         started, now, decision_id = monotonic(), self._clock.now(), new_id("dec")
         turn = Turn(self._expected(request, features, settings, champions, now))
 
-        def make(counters: CounterSnapshot) -> StoredRecord:
+        def make(counters: CounterSnapshot) -> Draft:
             inputs = self._inputs(
                 request,
                 features,
@@ -178,16 +179,23 @@ class Decider:
             )
             before = monotonic()
             inputs, course = course_or_fall_back(request, inputs)
-            stored = store_course(request, inputs, course)
-            after = monotonic()
+            decided = monotonic()
             self._turns.note(used=course.found.scorer is not None)
-            all_made.append(Made(inputs=inputs, course=course, at=after))
-            parts = {
-                "features": features_ms,
-                "queue": (before - started) * 1000.0 - turn.ms,
-                "decide": (after - before) * 1000.0 + turn.ms,
-            }
-            return stored.with_fields(latency_ms={name: round(ms, 3) for name, ms in parts.items() if ms is not None})
+
+            def write() -> StoredRecord:
+                began = monotonic()
+                stored = store_course(request, inputs, course)
+                after = monotonic()
+                all_made.append(Made(inputs=inputs, course=course, at=after))
+                parts = {
+                    "features": features_ms,
+                    "queue": (before - started) * 1000.0 - turn.ms,
+                    "decide": (decided - before + after - began) * 1000.0 + turn.ms,
+                }
+                rounded = {name: round(ms, 3) for name, ms in parts.items() if ms is not None}
+                return stored.with_fields(latency_ms=rounded)
+
+            return Draft(contacts=reservations(request, inputs, course, settings), write=write)
 
         try:
             pending = self._writer.submit(

@@ -5,22 +5,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from foretouch.core.decisions import CounterSnapshot, DecisionRequest
 from foretouch.core.errors import ForetouchError
 from foretouch.core.state.access import find_answer, keep_answer
 from foretouch.core.state.caps import CapQuestion, CapsError, CapStore, SeenCaps, read_generation, tell_additions
 from foretouch.core.state.connection import Connection
-from foretouch.core.state.contacts import Contact, add_contacts, reservation_id, window_start
+from foretouch.core.state.contacts import add_contacts, window_start
 from foretouch.core.state.counts import expire_contacts
-from foretouch.core.state.db import Ahead, State
+from foretouch.core.state.db import State
+from foretouch.core.state.group import Ahead, Later
 from foretouch.core.state.log import append_decision, keep_artifact
 from foretouch.core.state.people import counter_snapshot, household_of
 from foretouch.core.stored_record import StoredRecord
+from foretouch.serving.runtime.draft import Draft
 from foretouch.serving.runtime.settings import Settings
 
-Make = Callable[[CounterSnapshot], StoredRecord]
+Make = Callable[[CounterSnapshot], Draft]
 """Decides, given the counters; pure."""
 
 RESERVE_TRIES = 8
@@ -149,7 +151,7 @@ class DecisionWriter:
         """
         claim = Claim()
 
-        def job(connection: Connection) -> Logged:
+        def job(connection: Connection) -> Logged | Later[Logged]:
             if not claim.take("writer"):
                 raise AbandonedError("nobody waits for this decision any more")
             if repeat is not None:
@@ -157,27 +159,37 @@ class DecisionWriter:
                 if earlier is not None:
                     return Logged(body=earlier, stored=None)
             expire_contacts(connection, now)
-            stored = self._decide_and_reserve(connection, request, now, settings, make)
-            if settings is not self._kept:
-                _keep_artifacts(connection, settings)
-            append_decision(connection, stored)
-            body = stored.answer_bytes
-            if repeat is not None:
-                keep_answer(
-                    connection,
-                    scope=repeat.scope,
-                    key=repeat.key,
-                    body_sha256=repeat.body_sha256,
-                    decision_id=stored.decision_id,
-                    response=body,
-                    now=now,
-                )
-            return Logged(body=body, stored=stored)
+            draft = self._decide_and_reserve(connection, request, now, settings, make)
+            return Later(lambda connection: self._write(connection, draft, now, settings, repeat))
 
-        future = self._state.submit(job, ahead=ahead)
+        # Those that only the counters bind together are all made before the first is written. A repeat must find the
+        # answer of the call before it, and a store of caps takes nothing back.
+        staged = repeat is None and self._state.caps is None
+        future = self._state.submit(job, ahead=ahead, staged=staged)
         if settings is not self._kept:
             future.add_done_callback(lambda done: self._note(settings, done))
         return Pending(future, claim)
+
+    def _write(
+        self, connection: Connection, draft: Draft, now: datetime, settings: Settings, repeat: Repeat | None
+    ) -> Logged:
+        """Writes a decision down, and its answer where it can be asked for again."""
+        stored = draft.write()
+        if settings is not self._kept:
+            _keep_artifacts(connection, settings)
+        append_decision(connection, stored)
+        body = stored.answer_bytes
+        if repeat is not None:
+            keep_answer(
+                connection,
+                scope=repeat.scope,
+                key=repeat.key,
+                body_sha256=repeat.body_sha256,
+                decision_id=stored.decision_id,
+                response=body,
+                now=now,
+            )
+        return Logged(body=body, stored=stored)
 
     def _note(self, settings: Settings, done: "Future[Logged]") -> None:
         """After a commit, the configuration need not be looked for any more."""
@@ -186,7 +198,7 @@ class DecisionWriter:
 
     def _decide_and_reserve(
         self, connection: Connection, request: DecisionRequest, now: datetime, settings: Settings, make: Make
-    ) -> StoredRecord:
+    ) -> Draft:
         """Decides on a snapshot of the counters and reserves what was chosen.
 
         In the log nobody else writes meanwhile. A store of caps has other writers: it refuses if a counter has moved
@@ -195,23 +207,22 @@ class DecisionWriter:
         """
         caps = self._state.caps
         if caps is None:
-            stored = make(_snapshot(connection, request, now, settings, settled=True))
-            add_contacts(connection, reservations(stored, settings))
-            return stored
+            draft = make(_snapshot(connection, request, now, settings, settled=True))
+            add_contacts(connection, draft.contacts)
+            return draft
         reason = f"the counters of caps moved {RESERVE_TRIES} times while this was decided"
         try:
             for _ in range(RESERVE_TRIES):
                 seen = _look(connection, request, now, settings, caps)
-                stored = make(_snapshot(connection, request, now, settings, seen=seen))
-                contacts = reservations(stored, settings)
-                if caps.reserve(seen, contacts):
-                    add_contacts(connection, contacts, mirrored=True)
-                    return stored
+                draft = make(_snapshot(connection, request, now, settings, seen=seen))
+                if caps.reserve(seen, draft.contacts):
+                    add_contacts(connection, draft.contacts, mirrored=True)
+                    return draft
         except CapsError as error:
             reason = str(error)
-        stored = make(_snapshot(connection, request, now, settings, caps_error=reason))
-        add_contacts(connection, reservations(stored, settings))  # what no cap can stop
-        return stored
+        draft = make(_snapshot(connection, request, now, settings, caps_error=reason))
+        add_contacts(connection, draft.contacts)  # what no cap can stop
+        return draft
 
 
 def _keep_artifacts(connection: Connection, settings: Settings) -> None:
@@ -305,30 +316,3 @@ def _considered(request: DecisionRequest, settings: Settings) -> Sequence[str]:
     if request.collection is not None:
         return settings.offers_by_category.get(request.collection, ())
     return settings.offer_ids
-
-
-def reservations(stored: StoredRecord, settings: Settings) -> list[Contact]:
-    """The contacts that a decision's actions reserve; none when the caller asked for none."""
-    if not stored.reserves:
-        return []
-    hours = settings.contact_policy.reservation_hours
-    found = []
-    for action, at in zip(stored.actions, stored.sends, strict=True):
-        offer = settings.offers_by_id.get(action["offer_id"])
-        found.append(
-            Contact(
-                contact_id=reservation_id(stored.decision_id, action["rank"]),
-                customer_id=stored.customer_id,
-                household_id=stored.household_id,
-                offer_id=action["offer_id"],
-                channel=action["channel"],
-                at=at,
-                status="reserved",
-                decision_id=stored.decision_id,
-                expires_at=None if hours is None else at + timedelta(hours=hours),
-                placement=action.get("placement"),
-                category=offer.category if offer is not None else None,
-                answered=False,
-            )
-        )
-    return found
