@@ -1,6 +1,6 @@
 """Thompson sampling with known rates: are the arms' means right, plainly and by the logged probabilities?
 
-    python benchmarks/thompson_truth.py [--runs 2000]
+    python benchmarks/thompson_truth.py [--runs 2000] [--out docs/results/thompson-truth.json]
 
 Two arms of equal rate, 1,000 units in batches of 50: after every batch the policy gives each arm the probability that
 it is the better one (normal approximation of the Beta posterior), a share ``FLOOR`` dealt evenly. Equal rates are where
@@ -9,9 +9,12 @@ learning hurts plain means most: the unlucky arm is starved and its bad luck sta
 
 import argparse
 import json
+import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+from result import write
 from scipy import special
 
 from foretouch.experiments.analysis.adaptive import Weights, arm_mean
@@ -99,8 +102,15 @@ def main() -> None:
     """Prints the table as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--out", type=Path, help="JSON of the figures, with date and machine")
     given = parser.parse_args()
-    print(json.dumps({"runs": given.runs, "rows": [asdict(row) for row in judge(given.runs)]}, indent=2))
+    started = time.perf_counter()
+    figures = {"runs": given.runs, "rows": [asdict(row) for row in judge(given.runs)]}
+    if given.out is not None:
+        command = f"python benchmarks/thompson_truth.py --runs {given.runs} --out {given.out}"
+        seconds = time.perf_counter() - started
+        write(given.out.parent, given.out.stem, command=command, seconds=seconds, figures=figures)
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":
