@@ -12,6 +12,7 @@ from foretouch.core.state.connection import Connection
 from foretouch.core.state.db import State
 from foretouch.core.state.group import Later
 from foretouch.core.state.log import read_decisions
+from foretouch.serving.runtime.log_write import Repeat
 from tests.suites.state_desk import Desk, contacted, counted_from_scratch, counters_of
 
 Job = Callable[[Connection], list[str] | Later[list[str]]]
@@ -93,6 +94,31 @@ class StagesContract:
         assert first.result() == ["a1", "a2"] == notes(state.read())
         with pytest.raises(ValueError, match="no"):
             failing.result()
+
+    def test_a_job_waits_for_the_second_stage_of_one_with_its_key(self, state: State) -> None:
+        with one_group(state):
+            jobs = [state.submit(in_two(name), staged=True, key=key) for name, key in (("a", "k"), ("b", None))]
+            jobs += [state.submit(in_two(name), staged=True, key=key) for name, key in (("c", "l"), ("d", "k"))]
+        seen = ["a1", "b1", "c1", "a2", "b2", "c2", "d1", "d2"]
+        assert [job.result() for job in jobs] == [seen[:4], seen[:5], seen[:6], seen]
+
+    def test_a_repeat_in_the_same_group_gets_the_answer_of_the_first(self, state: State) -> None:
+        desk = Desk(state, ContactPolicy())
+        desk.register("ann", "ben")
+        keys = ("r1", None, "r2", "r1", "r2", "r3")
+        with one_group(state):
+            waiting = [
+                desk.submit(
+                    "ann",
+                    purpose="marketing",
+                    repeat=None if key is None else Repeat(scope="k/decisions", key=key, body_sha256="0"),
+                )
+                for key in keys
+            ]
+        given = [pending.result() for pending in waiting]
+        assert [logged.stored is None for logged in given] == [False, False, False, True, True, False]
+        assert (given[3].body, given[4].body) == (given[0].body, given[2].body)
+        assert len(list(read_decisions(state.read()))) == 4
 
     def test_decisions_of_one_group_see_what_those_before_them_reserved(self, state: State) -> None:
         cap = Cap(rule="two", limit=2, days=7)

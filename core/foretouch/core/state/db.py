@@ -7,7 +7,7 @@ waiting functions in one transaction, each in a savepoint of its own, and answer
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -94,7 +94,12 @@ class State:
         raise StateError(f"{self.label} is no file")
 
     def submit(
-        self, job: Callable[[Connection], T | Later[T]], *, ahead: Ahead | None = None, staged: bool = False
+        self,
+        job: Callable[[Connection], T | Later[T]],
+        *,
+        ahead: Ahead | None = None,
+        staged: bool = False,
+        key: Hashable = None,
     ) -> "Future[T]":
         """Queues a function for the writer; the future resolves after its commit is durable.
 
@@ -108,11 +113,13 @@ class State:
                 to it, so that they can share work that needs no connection. The jobs run even where it fails.
             staged: It may be run before the second stages (``Later``) of jobs that came earlier: it reads nothing that
                 those write. Others find all of that done.
+            key: What a staged job reads of such a second stage all the same: it waits for those that came with an equal
+                one; ``None`` equals nothing.
         """
         if self._closed:
             raise StateError(f"{self.label} is closed")
         future: Future[T] = Future()
-        self._jobs.put(Queued(job, future, ahead, staged))
+        self._jobs.put(Queued(job, future, ahead, staged, key))
         return future
 
     def write(self, job: Callable[[Connection], T]) -> T:

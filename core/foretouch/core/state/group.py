@@ -6,7 +6,7 @@ nothing put off, so that to everybody outside the stages make no difference.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -39,13 +39,15 @@ class Queued(NamedTuple):
         job: See ``State.submit``.
         future: Of what it gives.
         ahead: What it does with others before the transaction.
-        staged: Whether it may run between the two stages of the jobs before it.
+        staged: Whether it may run between the two stages of the jobs before it,
+        key: unless one of them has an equal key; ``None`` equals nothing.
     """
 
     job: Job[Any]
     future: "Future[Any]"
     ahead: Ahead | None = None
     staged: bool = False
+    key: Hashable = None
 
 
 class Settled(NamedTuple):
@@ -90,7 +92,7 @@ def _in_stages(connection: Connection, group: Sequence[Queued]) -> list[Settled]
     settled: list[Settled] = []
     open_: list[int] = []
     for item in group:
-        if open_ and not item.staged:
+        if open_ and (not item.staged or (item.key is not None and any(group[at].key == item.key for at in open_))):
             _finish(connection, settled, open_)
         found = _run(connection, item, whole=not item.staged)
         if isinstance(found.result, Later):

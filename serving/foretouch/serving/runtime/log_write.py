@@ -164,8 +164,8 @@ class DecisionWriter:
 
         # Those that only the counters bind together are all made before the first is written. A repeat must find the
         # answer of the call before it, and a store of caps takes nothing back.
-        staged = repeat is None and self._state.caps is None
-        future = self._state.submit(job, ahead=ahead, staged=staged)
+        key = None if repeat is None else (repeat.scope, repeat.key)
+        future = self._state.submit(job, ahead=ahead, staged=self._state.caps is None, key=key)
         if settings is not self._kept:
             future.add_done_callback(lambda done: self._note(settings, done))
         return Pending(future, claim)
