@@ -5,7 +5,7 @@
                                                       # not run keeps its stored figures and their date
     python benchmarks/worlds.py --fresh               # everything again
     python benchmarks/worlds.py --plus 400            # the same worlds drawn with other seeds: worlds_plus_400.json;
-                                                      # leads of a later run without --plus count these draws as well
+                                                      # a later run without --plus counts these draws as well
 
 Three worlds (``worlds_truth.py``), 200,000 decisions per policy, outcomes with delay (``worlds_loop.py``), and the
 send-time world (``worlds_send_time.py``). Writes docs/results/worlds.json and docs/results/worlds.svg. Two processes.
@@ -27,7 +27,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from result import write
-from worlds_leads import leads
+from worlds_leads import leads, shares
 from worlds_loop import CONTESTANTS, OURS, Race
 from worlds_oracle import oracle
 from worlds_truth import WORLDS, World
@@ -232,6 +232,7 @@ def main() -> int:
     if not given.plus:
         for name, world in worlds.items():
             world["leads"] = leads(given.work, name, [item.name for item in CONTESTANTS if item.name != OURS])
+            world["over_draws"] = shares(given.work, name, [item.name for item in CONTESTANTS])
     seconds = sum(float(run["seconds"]) for run in found.values())
     name = f"worlds_plus_{given.plus}" if given.plus else "worlds"
     command = f"python benchmarks/worlds.py{f' --plus {given.plus}' if given.plus else ''}"

@@ -49,14 +49,16 @@ NO_PRICES = Factors(value=False, cost=False, price=False, lever=False, context_w
 SHARED: Mapping[str, Any] = {"fatigue_cost": 0.1, "new_offers": NewOffers(prior_strength=100.0)}
 EXPLORES: Mapping[str, Any] = {
     "explores_by": "evidence",
-    "temperature": 0.5,
-    "cools_after": 40_000,
+    "temperature": 2.0,
+    "cools_after": 20_000,
     "floor": 0.003,
 }
+NARROWER: Mapping[str, Any] = {**EXPLORES, "temperature": 0.5, "cools_after": 40_000}
+"""What ``EXPLORES`` was before development draws chose it again; propensity-only keeps it, as its races were run."""
 CONTESTANTS = (
     Contestant(name=OURS, spec=PolicySpec(kind="softmax", **EXPLORES, **SHARED)),
     Contestant(name="greedy", spec=PolicySpec(kind="greedy", **SHARED)),
-    Contestant(name="propensity-only", spec=PolicySpec(kind="softmax", factors=NO_PRICES, **EXPLORES, **SHARED)),
+    Contestant(name="propensity-only", spec=PolicySpec(kind="softmax", factors=NO_PRICES, **NARROWER, **SHARED)),
     Contestant(name="popularity", spec=PolicySpec(kind="epsilon", epsilon=0.05, **SHARED), model="rates"),
     Contestant(name="random", spec=PolicySpec(kind="shuffle"), model="none"),
 )

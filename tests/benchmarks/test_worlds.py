@@ -34,7 +34,7 @@ import worlds_learner
 import worlds_send_time
 from worlds import drawn, with_stored
 from worlds_choice import Belief, Drawn, check, drawn_of, shares_of
-from worlds_leads import leads
+from worlds_leads import leads, shares
 from worlds_log import Sent
 from worlds_loop import CONTESTANTS, OURS, Race, priorities
 from worlds_oracle import oracle
@@ -159,6 +159,15 @@ def test_a_lead_is_paired_by_draw_and_its_interval_is_student_s_over_draws(tmp_p
     half = 4.302652729911275 * 0.05 / 3**0.5  # t of two degrees of freedom, by any table
     np.testing.assert_allclose([line["low"], line["mean"], line["high"]], [0.1 - half, 0.1, 0.1 + half])
     assert found["random"]["whole"]["draws"] == [0]
+    run(tmp_path / "plus-400", foretouch=0.8)
+    earned = shares(tmp_path, "small", ["greedy", "foretouch", "popularity"])
+    assert list(earned) == ["greedy", "foretouch"]
+    assert earned["greedy"]["whole"]["draws"] == [0, 100, 200]
+    assert earned["foretouch"]["last_50000"]["draws"] == [0, 100, 200, 300], "without an oracle there is no share"
+    for line in earned["greedy"].values():
+        np.testing.assert_allclose(line["share"], [0.75, 0.7, 0.7])
+        half = 4.302652729911275 * 0.05 / 3  # their standard deviation is 0.05 / sqrt(3)
+        np.testing.assert_allclose([line["low"], line["high"]], [2.15 / 3 - half, 2.15 / 3 + half])
 
 
 def test_the_trees_are_trained_again_when_the_log_has_grown_enough_or_is_old(
