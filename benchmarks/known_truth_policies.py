@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from thompson_truth import judge
 
 from foretouch.training.off_policy.estimators import (
     Rounds,
@@ -26,6 +27,17 @@ def policy_lines(runs: int) -> Iterator[Told]:
     yield from noise(runs)
     yield from off_policy(2 * runs)
     yield from own_rows(min(runs, 200))
+    yield from learning(4 * runs)
+
+
+def learning(runs: int) -> Iterator[Told]:
+    """Arms of a policy that learns: plain means against AIPW with the logged probabilities (``thompson_truth.py``)."""
+    found = {row.way: row for row in judge(runs)}
+    plain, aipw = found["plain"], found["uniform"]
+    yield "Thompson, plain means, bias in points", abs(plain.bias_points), runs, 0.3, 10.0, "shown failing"
+    yield "Thompson, plain means, coverage", plain.coverage, runs, 0.0, 0.91, "shown failing"
+    yield "Thompson, AIPW, bias in points", abs(aipw.bias_points), runs, 0.0, 0.1, ""
+    yield "Thompson, AIPW, coverage", aipw.coverage, runs, 0.91, 1.0, ""
 
 
 def noise(runs: int) -> Iterator[Told]:
