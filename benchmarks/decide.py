@@ -23,7 +23,8 @@ from result import write
 from foretouch.core.bundle import ModelCard, ModelInput
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import Cap, ContactPolicy, QuietHours
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest, FeatureSnapshot, PastContact, Versions
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import DecisionRequest, FeatureSnapshot, Versions
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import ContextWeight, PolicySpec
 from foretouch.serving.decide import DecisionInputs, decide, decide_course

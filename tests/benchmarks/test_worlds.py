@@ -14,7 +14,8 @@ import pytest
 
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest, PastContact
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import DecisionRequest
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision.candidates import Option

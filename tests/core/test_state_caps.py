@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from foretouch.core.contact import Cap, ContactPolicy
-from foretouch.core.decisions import CounterSnapshot
+from foretouch.core.counters import CounterSnapshot
 from foretouch.core.offers import OfferCaps
 from foretouch.core.state import redis_caps
 from foretouch.core.state.caps import CapQuestion, CapsError, SeenCaps, read_generation, rebuild_caps

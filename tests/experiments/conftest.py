@@ -8,15 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foretouch.core.decisions import (
-    Assignment,
-    Candidate,
-    CounterSnapshot,
-    DecisionRecord,
-    DecisionRequest,
-    FeatureSnapshot,
-    Versions,
-)
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import Assignment, Candidate, DecisionRecord, DecisionRequest, FeatureSnapshot, Versions
 from foretouch.core.events import CustomerEvent
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.state.db import State

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from foretouch.core.bundle import Band, Calibration, GoldenRows, ModelCard, ModelInput, ScoreIntervals
 from foretouch.core.contact import Cap, ContactPolicy, QuietHours
+from foretouch.core.counters import CounterSnapshot as Counters
+from foretouch.core.counters import PastContact
 from foretouch.core.decisions import (
     Action,
     Assignment,
@@ -19,7 +21,6 @@ from foretouch.core.decisions import (
     FeatureSnapshot,
     Interval,
     ModelRef,
-    PastContact,
     Reason,
     RequestOptions,
     Send,
@@ -27,7 +28,6 @@ from foretouch.core.decisions import (
     Suppression,
     Versions,
 )
-from foretouch.core.decisions import CounterSnapshot as Counters
 from foretouch.core.events import Consent, CustomerEvent
 from foretouch.core.experiment import Arm, ExperimentSpec, Metric
 from foretouch.core.offers import CandidateRef, Catalogue, Offer, OfferCaps, Treatment

@@ -11,7 +11,8 @@ import pytest
 
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import CounterSnapshot, DecisionRecord, DecisionRequest, FeatureSnapshot
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import DecisionRecord, DecisionRequest, FeatureSnapshot
 from foretouch.core.events import Consent
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import PolicySpec

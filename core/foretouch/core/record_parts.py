@@ -12,7 +12,8 @@ import orjson
 from pydantic import BaseModel
 
 from foretouch.core.canonical import canonical_json
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest, FeatureSnapshot, Reason
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import DecisionRequest, FeatureSnapshot, Reason
 from foretouch.core.packing import pack_columns, pack_rows, pack_values
 
 VERSION = 2

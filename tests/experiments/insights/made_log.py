@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from foretouch.core.canonical import content_hash
+from foretouch.core.counters import CounterSnapshot
 from foretouch.core.decisions import (
     Action,
     Assignment,
     Candidate,
-    CounterSnapshot,
     DecisionRecord,
     DecisionRequest,
     FeatureSnapshot,

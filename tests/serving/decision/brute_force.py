@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from foretouch.core.config import Config
 from foretouch.core.contact import QuietHours
-from foretouch.core.decisions import DecisionRequest, PastContact
+from foretouch.core.counters import PastContact
+from foretouch.core.decisions import DecisionRequest
 from foretouch.core.offers import Offer
 from foretouch.core.policy import PolicySpec
 

@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from foretouch.core.contact import Cap, ContactPolicy, QuietHours
-from foretouch.core.decisions import CounterSnapshot, FeatureSnapshot, PastContact
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import FeatureSnapshot
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import ContextWeight, Lever, NewOffers, PolicySpec, ScoreWeight
 from foretouch.core.stored_record import StoredRecord

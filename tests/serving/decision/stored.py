@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from foretouch.core.config import ChannelSection, Config
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest, FeatureSnapshot, PastContact
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import DecisionRequest, FeatureSnapshot
 from foretouch.core.offers import Catalogue, Offer, Treatment
 from foretouch.features.catalogue import features_of
 from foretouch.serving.decision.inputs import DecisionInputs

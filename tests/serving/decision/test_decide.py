@@ -12,7 +12,8 @@ import pytest
 
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import Cap, ContactPolicy, QuietHours
-from foretouch.core.decisions import CounterSnapshot, FeatureSnapshot, PastContact
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import FeatureSnapshot
 from foretouch.core.errors import ConfigError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue, Offer, OfferCaps

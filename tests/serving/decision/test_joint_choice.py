@@ -11,7 +11,8 @@ import pytest
 
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import Cap, ContactPolicy, QuietHours
-from foretouch.core.decisions import DecisionRecord, PastContact
+from foretouch.core.counters import PastContact
+from foretouch.core.decisions import DecisionRecord
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import ContextWeight, Factors, Lever, PolicySpec, ScoreWeight
 from foretouch.serving import decide as decide_module

@@ -11,7 +11,7 @@ import pytest
 
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import PastContact
+from foretouch.core.counters import PastContact
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from foretouch.serving import decide as decide_module

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from foretouch.core.contact import Cap, ContactPolicy
-from foretouch.core.decisions import DecisionRecord, PastContact
+from foretouch.core.counters import PastContact
+from foretouch.core.decisions import DecisionRecord
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import PolicySpec
 from tests.serving.decision.world import NOW, counters, decided, total_probability

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretouch.core.config import ChannelSection, Config, TouchpointSection
-from foretouch.core.decisions import CounterSnapshot, DecisionRecord, FeatureSnapshot, PastContact
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import DecisionRecord, FeatureSnapshot
 from foretouch.core.experiment import Arm, ExperimentSpec
 from foretouch.core.offers import CandidateRef, Catalogue, Offer
 from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from foretouch.core.bundle import Calibration, ModelCard, ModelInput
 from foretouch.core.contact import Cap, ContactPolicy, CoolDown, QuietHours, WorkingHours
-from foretouch.core.decisions import CounterSnapshot, PastContact, PastOutcome
+from foretouch.core.counters import CounterSnapshot, PastContact, PastOutcome
 from foretouch.core.engagement import EngagementPolicy, EngagementRule
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.features.crosses import pair_part

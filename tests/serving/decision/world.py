@@ -9,7 +9,8 @@ import numpy as np
 from foretouch.core.bundle import Calibration, ModelCard, ModelInput, ScoreIntervals
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import ContactPolicy, QuietHours
-from foretouch.core.decisions import CounterSnapshot, DecisionRecord, DecisionRequest, FeatureSnapshot, Versions
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import DecisionRecord, DecisionRequest, FeatureSnapshot, Versions
 from foretouch.core.events import Purpose
 from foretouch.core.models import ModelName
 from foretouch.core.offers import Catalogue, Offer, Treatment

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from foretouch.core.config import ChannelSection, Config, TouchpointSection
 from foretouch.core.contact import Cap, ContactPolicy, QuietHours
-from foretouch.core.decisions import CounterSnapshot, FeatureSnapshot, PastContact
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import FeatureSnapshot
 from foretouch.core.offers import Catalogue, Offer, OfferCaps
 from foretouch.core.policy import Lever, NewOffers, PolicySpec
 from foretouch.serving.decide import DecisionInputs, decision_seed

@@ -12,7 +12,8 @@ import pytest
 
 from foretouch.core.config import ChannelSection, Config, load_toml
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import CounterSnapshot, FeatureSnapshot, Suppression
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import FeatureSnapshot, Suppression
 from foretouch.core.engagement import TIERS, EngagementPolicy, EngagementRule
 from foretouch.core.errors import ConfigError
 from foretouch.core.offers import Catalogue, Offer

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from foretouch.core.contact import Cap, CoolDown, QuietHours, WorkingHours
-from foretouch.core.decisions import CounterSnapshot, OnList, PastContact, PastOutcome
+from foretouch.core.counters import CounterSnapshot, OnList, PastContact, PastOutcome
 from foretouch.core.engagement import EngagementPolicy, EngagementRule
 from foretouch.core.offers import Catalogue, OfferCaps
 from tests.serving.decision.world import NOW, counters

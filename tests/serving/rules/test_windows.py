@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from foretouch.core.config import ChannelSection, Config
 from foretouch.core.contact import Cap, ContactPolicy, CoolDown
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest, PastContact, PastOutcome
+from foretouch.core.counters import CounterSnapshot, PastContact, PastOutcome
+from foretouch.core.decisions import DecisionRequest
 from foretouch.core.offers import Offer
 from foretouch.serving.decision.candidates import Option
 from foretouch.serving.rules.bans import allowed, free_from

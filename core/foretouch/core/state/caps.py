@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from zoneinfo import ZoneInfo
 
 from foretouch.core.contact import Cap, ContactPolicy
-from foretouch.core.decisions import PastContact
+from foretouch.core.counters import PastContact
 from foretouch.core.errors import StateError
 from foretouch.core.ids import new_id
 from foretouch.core.offers import OfferCaps

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import PastContact
+from foretouch.core.counters import PastContact
 from foretouch.core.state.connection import Connection, from_micros, marks, to_micros
 from foretouch.core.state.counts import COUNTS, Counted, add_counts
 

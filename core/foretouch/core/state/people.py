@@ -9,7 +9,7 @@ import orjson
 
 from foretouch.core.canonical import canonical_json
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import CounterSnapshot, PastOutcome
+from foretouch.core.counters import CounterSnapshot, PastOutcome
 from foretouch.core.events import Consent
 from foretouch.core.state.caps import SeenCaps, edges_of, local_day
 from foretouch.core.state.connection import DATABASE_ERRORS, EPOCH, Connection, from_micros, marks, to_micros

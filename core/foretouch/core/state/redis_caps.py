@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from foretouch.core.clock import monotonic
-from foretouch.core.decisions import PastContact
+from foretouch.core.counters import PastContact
 from foretouch.core.errors import ConfigError
 from foretouch.core.state.caps import CapQuestion, CapsError, SeenCaps
 from foretouch.core.state.connection import from_micros, to_micros

@@ -9,7 +9,7 @@ from datetime import datetime
 import orjson
 
 from foretouch.core.contact import SuppressionEntry
-from foretouch.core.decisions import OnList
+from foretouch.core.counters import OnList
 from foretouch.core.state.access import append_audit
 from foretouch.core.state.connection import Connection, from_micros, stream, to_micros
 

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import CounterSnapshot, FeatureSnapshot, Versions
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import FeatureSnapshot, Versions
 from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.offers import Catalogue

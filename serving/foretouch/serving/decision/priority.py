@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import repeat
 
 from foretouch.core.config import Config
-from foretouch.core.decisions import PastContact
+from foretouch.core.counters import PastContact
 from foretouch.core.offers import Catalogue, Offer
 from foretouch.core.policy import ContextWeight, PolicySpec, ScoreWeight
 from foretouch.core.schema import Attributes

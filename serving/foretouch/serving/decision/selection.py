@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from foretouch.core.decisions import PastContact, Send
+from foretouch.core.counters import PastContact
+from foretouch.core.decisions import Send
 from foretouch.core.policy import PolicySpec
 from foretouch.serving.decision.candidates import NO_CONTACT, Key, Lineup
 from foretouch.serving.decision.doubt import widths

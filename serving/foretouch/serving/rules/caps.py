@@ -16,7 +16,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from foretouch.core.contact import ANY, Cap
-from foretouch.core.decisions import PastContact
+from foretouch.core.counters import PastContact
 from foretouch.serving.rules.bans import ALWAYS, NEVER_ENDS, Ban, Span, around
 from foretouch.serving.rules.contact import Touch, in_words
 

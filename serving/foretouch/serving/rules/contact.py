@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from foretouch.core.config import Config
 from foretouch.core.contact import ContactPolicy
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest, PastContact, Suppression
+from foretouch.core.counters import CounterSnapshot, PastContact
+from foretouch.core.decisions import DecisionRequest, Suppression
 from foretouch.core.engagement import NO_RULES, EngagementPolicy
 from foretouch.serving.decision.candidates import Option
 from foretouch.serving.decision.plans import Plans

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from foretouch.core.contact import ANY, CoolDown
-from foretouch.core.decisions import PastContact, PastOutcome
+from foretouch.core.counters import PastContact, PastOutcome
 from foretouch.serving.rules.bans import ALWAYS, NEVER_ENDS, Ban
 from foretouch.serving.rules.contact import Touch, in_words
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest, FeatureSnapshot
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import DecisionRequest, FeatureSnapshot
 from foretouch.core.engagement import TIERS, EngagementPolicy, EngagementRule, Tier
 from foretouch.core.errors import ConfigError
 from foretouch.core.expressions import Expression, compile_expression

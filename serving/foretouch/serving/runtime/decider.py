@@ -7,7 +7,8 @@ from typing import Any
 
 from foretouch.core.canonical import content_hash
 from foretouch.core.clock import Clock, monotonic
-from foretouch.core.decisions import CounterSnapshot, Decision, DecisionRecord, DecisionRequest, FeatureSnapshot
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import Decision, DecisionRecord, DecisionRequest, FeatureSnapshot
 from foretouch.core.errors import ConflictError, StateError
 from foretouch.core.ids import new_id
 from foretouch.core.state.access import ReusedKeyError, find_answer

@@ -7,7 +7,8 @@ from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass
 from datetime import datetime
 
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import DecisionRequest
 from foretouch.core.errors import ForetouchError
 from foretouch.core.state.access import find_answer, keep_answer
 from foretouch.core.state.caps import CapQuestion, CapsError, CapStore, SeenCaps, read_generation, tell_additions

@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from foretouch.core.decisions import Action, CounterSnapshot, DecisionRecord, SendWindow, Suppression
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import Action, DecisionRecord, SendWindow, Suppression
 from foretouch.core.errors import ConflictError, NotFoundError
 from foretouch.core.offers import CandidateRef, Catalogue
 from foretouch.core.outcomes import UNSENT, Outcome

@@ -6,7 +6,8 @@ A code never changes its meaning; a record keeps the text that was answered, so 
 from collections.abc import Mapping
 from typing import Any
 
-from foretouch.core.decisions import CounterSnapshot, DecisionRequest
+from foretouch.core.counters import CounterSnapshot
+from foretouch.core.decisions import DecisionRequest
 from foretouch.serving.words.translations import in_chinese
 
 LANGUAGES = ("en", "zh")
