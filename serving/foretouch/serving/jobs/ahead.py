@@ -4,13 +4,14 @@ They are kept beside the customer's packed features under model and version, and
 soon as a feature changes they are passed over, and the next run replaces them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from foretouch.core.bundle import ModelCard, read_aliases
+from foretouch.core.config import Config
 from foretouch.core.errors import NotReadyError
 from foretouch.core.workspace import Workspace
 from foretouch.features.catalogue import VIEWS
@@ -26,6 +27,7 @@ from foretouch.features.packed import (
 )
 from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.scoring import Explainer, FloatArray, plan_of
+from foretouch.serving.words.moves import moves
 
 CHUNK = 500
 MOST = 3
@@ -58,7 +60,7 @@ def explain_ahead(workspace: Workspace, model: str, *, progress: Progress | None
     scorer = load_scorer(workspace.bundles, model, version)
     if not isinstance(scorer, Explainer):
         return 0
-    plan, now, kept = plan_of(scorer), workspace.clock.now(), 0
+    plan, now, config, kept = plan_of(scorer), workspace.clock.now(), workspace.config, 0
     with closing(open_packed(online_file(workspace))) as connection:
         customers = entities(connection)
         if not customers:
@@ -69,7 +71,7 @@ def explain_ahead(workspace: Workspace, model: str, *, progress: Progress | None
             vectors = np.array([plan.vector(item.values) for item in packed], dtype=np.float64)
             added = scorer.contributions(vectors)[:, : len(scorer.card.inputs)]
             rows: list[FeatureRow] = [
-                reasons_row(name, f"{model}/{version}", item, strongest(scorer.card, weights), now)
+                reasons_row(name, f"{model}/{version}", item, strongest(scorer.card, item.values, weights, config), now)
                 for name, item, weights in zip(named, packed, added, strict=True)
             ]
             write_rows(connection, rows)
@@ -80,22 +82,22 @@ def explain_ahead(workspace: Workspace, model: str, *, progress: Progress | None
     return kept
 
 
-def strongest(card: ModelCard, weights: FloatArray) -> Sequence[dict[str, Any]]:
-    """The inputs that moved one score most, strongest first; texts are made when they are told.
+def strongest(card: ModelCard, values: Mapping[str, Any], weights: FloatArray, config: Config) -> list[dict[str, Any]]:
+    """What moved one score most, strongest first; texts are made when they are told.
 
     Args:
         card: Names the inputs.
+        values: The customer's features by name.
         weights: What each added to the raw margin, shape (inputs,).
+        config: Tells which inputs say the same.
     """
-    order = np.argsort(-np.abs(weights), kind="stable")[:MOST]
     return [
         {
-            "code": "feature_up" if weights[index] > 0.0 else "feature_down",
-            "feature": card.inputs[index].name,
-            "direction": "up" if weights[index] > 0.0 else "down",
-            "contribution": float(weights[index]),
+            "code": f"feature_{move.direction}",
+            "feature": move.feature,
+            "direction": move.direction,
+            "contribution": move.contribution,
             "text": "",
         }
-        for index in order
-        if weights[index] != 0.0
+        for move in moves(card, values, weights.tolist(), config)[:MOST]
     ]

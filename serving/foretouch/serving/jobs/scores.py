@@ -24,7 +24,7 @@ from foretouch.serving.models.bundles import load_scorer
 from foretouch.serving.models.points import POINTS_RULE, feature_of, points, points_band, reasons, said
 from foretouch.serving.models.scoring import Explainer, FloatArray, Scorer, band, calibrate, interval
 from foretouch.serving.models.support import BackOff, back_off_of, too_little_of
-from foretouch.serving.words.reasons import value_text
+from foretouch.serving.words.moves import moves
 
 ScoredModel = Literal["lead", "churn", "value"]
 CHUNK = 20_000
@@ -296,24 +296,16 @@ def _encode_column(item: ModelInput, features: pd.DataFrame) -> FloatArray:
 def _reasons(
     config: Config, card: ModelCard, features: pd.DataFrame, contributions: FloatArray
 ) -> list[list[str | None]]:
-    """The inputs that moved each score most, in words, strongest first."""
+    """What moved each score most, in words, strongest first."""
     weights = contributions[:, : len(card.inputs)]
-    order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, : 2 * REASONS]
-    result: list[list[str | None]] = []
     values = {item.name: features[item.name].to_numpy(dtype=object) for item in card.inputs if item.name in features}
-    for row, ranked in enumerate(order):
-        said: list[str | None] = []
-        for column in ranked:
-            if weights[row, column] == 0.0:
-                continue
-            item = card.inputs[column]
-            sign = "raises" if weights[row, column] > 0 else "lowers"
-            value = values[item.name][row] if item.name in values else None
-            text = f"{value_text(item, None if pd.isna(value) else value, config)} ({sign} it)"
-            if text not in said:  # two features may say the same thing, e.g. where the goal is a purchase
-                said.append(text)
-            if len(said) == REASONS:
-                break
+    result: list[list[str | None]] = []
+    for row, added in enumerate(weights.tolist()):
+        known = {name: None if pd.isna(column[row]) else column[row] for name, column in values.items()}
+        said: list[str | None] = [
+            f"{move.text} ({'raises' if move.direction == 'up' else 'lowers'} it)"
+            for move in moves(card, known, added, config)[:REASONS]
+        ]
         result.append(said + [None] * (REASONS - len(said)))
     return result
 

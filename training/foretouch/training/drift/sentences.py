@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from foretouch.core.config import Config
-from foretouch.serving.words.reasons import feature_text
+from foretouch.serving.words.features import feature_text
 from foretouch.training.drift.check import Alarm, Health
 from foretouch.training.drift.evidence import CONTACT_MODELS
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from foretouch.core.clusters import Cluster, ClusterModel
 from foretouch.core.config import Config
-from foretouch.serving.words.reasons import feature_text
+from foretouch.serving.words.features import feature_text
 
 MOST = 3
 APART = 0.4
