@@ -23,10 +23,11 @@ from scipy import stats
 from foretouch.core.experiment import Metric
 from foretouch.experiments.analysis.aggregates import Moments
 from foretouch.experiments.analysis.contrasts import effect_of_moments
+from foretouch.experiments.analysis.direction import better, no_worse_p
 from foretouch.experiments.analysis.effects import Effect, effect_of
 from foretouch.experiments.analysis.granular import clustered_pair
 from foretouch.experiments.analysis.multiplicity import benjamini_hochberg, holm
-from foretouch.experiments.analysis.sequential import anytime_half_width, sequential_split_p
+from foretouch.experiments.analysis.sequential import anytime_half_width, one_sided_width, sequential_split_p
 
 ROOT = Path(__file__).resolve().parents[1]
 PER_ARM = 1000
@@ -103,6 +104,46 @@ def peeking(runs: int) -> Iterator[Line]:
         yield Line(design=f"A/A, {shape.name}, 50 looks, anytime-valid", figure=anytime / runs, runs=runs, high=0.05)
 
 
+def peeking_one_way(runs: int) -> Iterator[Line]:
+    """The one-sided confidence sequence, looked at fifty times, where its null just holds.
+
+    "Is it better?" without an effect, "is it no worse than the limit?" where it is worse by exactly the limit; and the
+    one-sided test of one look for comparison.
+    """
+    critical = float(stats.norm.ppf(0.95))
+    for number, shape in enumerate(SHAPES):
+        rng = np.random.default_rng([9, number])
+        draw, margin = mean(shape), 0.05 * shape.mean
+        better_seen = harmless_seen = fixed_seen = 0
+        for _ in range(runs):
+            control, same, worse = (Moments.empty(1) for _ in range(3))
+            once = improved = harmless = False
+            for _ in range(LOOKS):
+                control += Moments.of(draw(rng, STEP, 0.0))
+                same += Moments.of(draw(rng, STEP, 0.0))
+                worse += Moments.of(draw(rng, STEP, -0.05))
+                found, harmed = (effect_of_moments(MEAN, control, arm, SPEC) for arm in (same, worse))
+                once = once or found.difference > critical * found.se
+                improved = improved or better(MEAN, found, SPEC).p < 0.05
+                harmless = harmless or no_worse_p(MEAN, harmed, SPEC, margin=margin) < 0.05
+            better_seen, harmless_seen, fixed_seen = (
+                better_seen + improved,
+                harmless_seen + harmless,
+                fixed_seen + once,
+            )
+        yield Line(
+            design=f"A/A, {shape.name}, 50 looks, one-sided fixed test",
+            figure=fixed_seen / runs,
+            runs=runs,
+            low=0.15,
+            note="shown failing: more than 15 %",
+        )
+        design = f"A/A, {shape.name}, 50 looks, one-sided anytime-valid"
+        yield Line(design=design, figure=better_seen / runs, runs=runs, high=0.05)
+        design = f"worse by the limit, {shape.name}, 50 looks, one-sided anytime-valid"
+        yield Line(design=design, figure=harmless_seen / runs, runs=runs, high=0.05)
+
+
 def price(runs: int) -> Iterator[Line]:
     """The power that looking at any time costs, at an effect that the fixed test finds in about 87 % of tests."""
     rng = np.random.default_rng(3)
@@ -116,6 +157,9 @@ def price(runs: int) -> Iterator[Line]:
         found = float((abs(drifted) > limits).any(axis=1).mean())
         note = "of 10,000 units; the price is printed with every plan of looks"
         yield Line(design=f"power, anytime, tuning {tuning:,.0f}", figure=found, runs=runs, note=note)
+        limits = np.array([one_sided_width(se=1.0, n=2 * STEP * k, alpha=0.05, tuning=tuning) for k in at.tolist()])
+        found = float((drifted > limits).any(axis=1).mean())
+        yield Line(design=f"power, anytime, one-sided, tuning {tuning:,.0f}", figure=found, runs=runs, note=note)
 
 
 def coverage(runs: int) -> Iterator[Line]:
@@ -236,7 +280,7 @@ def main() -> int:
     runs = given.runs
     started = time.perf_counter()
     lines: list[Line] = []
-    makers = (without_effect, peeking, price, coverage, events_as_units, splits, clusters, segments)
+    makers = (without_effect, peeking, peeking_one_way, price, coverage, events_as_units, splits, clusters, segments)
     for maker in makers:
         for line in maker(runs):
             lines.append(line)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from foretouch.core.schema import Contract, Time
+from foretouch.experiments.directed import NonInferiority, OneSided
 from foretouch.experiments.uplift.contract import UpliftResults
 
 Range = tuple[float, float]
@@ -50,18 +51,6 @@ class Check(Contract):
     light: Light
     text_en: str
     text_zh: str
-
-
-class NonInferiority(Contract):
-    """Is the treatment no worse than the control by more than the margin?"""
-
-    margin: float
-    """Absolute, in the metric's unit, in the harmful direction."""
-    p: float
-    """One-sided p against "worse by the margin or more"."""
-    status: Literal["passed", "not_shown", "broken"]
-    """By the two-sided interval (the anytime-valid one while the test runs): within the margin, across it, wholly
-    beyond it."""
 
 
 class Decisive(Contract):
@@ -165,6 +154,8 @@ class MetricResult(Contract):
     anytime_ci: Range
     anytime_lift_ci: Range | None
     anytime_p: float
+    anytime_one_sided: OneSided | None = None
+    """Is it better? Absent in results of earlier releases."""
     decisive: Decisive | None = None
     """What the verdict goes by; absent in results of earlier releases."""
     non_inferiority: NonInferiority | None = None

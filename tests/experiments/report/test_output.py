@@ -48,6 +48,10 @@ def test_the_sheet_holds_the_very_numbers(results: Results, tmp_path: Path) -> N
     (metric,) = results.metrics
     assert float(rows[0]["difference"]) == metric.difference
     assert (float(rows[0]["difference_low"]), float(rows[0]["difference_high"])) == metric.ci
+    assert metric.anytime_one_sided is not None
+    assert float(rows[0]["anytime_at_least"]) == metric.anytime_one_sided.bound
+    assert float(rows[0]["anytime_better_p"]) == metric.anytime_one_sided.p
+    assert (rows[0]["anytime_at_most"], rows[0]["anytime_within_margin_p"]) == ("", "")
     assert metric.money is not None
     assert float(rows[0]["money_per_1000"]) == metric.money.per_1000
     assert rows[0]["money_kind"] == "margin"

@@ -24,6 +24,9 @@ DEFINITIONS: dict[str, str] = {
     "cluster": "CR1 sandwich, G/(G-1) x (N-1)/(N-2), t with G - 1 degrees of freedom",
     "anytime_ci": "asymptotic confidence sequence (arXiv 2103.06476v7), n = units of both arms, tightest at `tuning` "
     "units; valid at every look",
+    "anytime_one_sided": "one-sided confidence sequence (arXiv 2103.06476v7, eq. 134) in the metric's good direction, "
+    "error rate alpha on that side: the difference is at least (at_most: at most) `bound` at every look; p against "
+    "'no better'",
     "anytime_p": "of this look; in cumulative[] the running minimum",
     "anytime_p_at_look": "the same of this look alone",
     "srm_segments": "the same within a segment: statistic, p, and p_adjusted by Holm over all of them; alarm below "
@@ -35,7 +38,7 @@ DEFINITIONS: dict[str, str] = {
     "srm": "Pearson chi-square of everyone who entered against the weights, arms of positive weight; sequential_p by "
     "a mixture of Dirichlet-multinomial Bayes factors, concentrations 100 and 10,000; alarm below 0.001",
     "non_inferiority": "margin is absolute, in the metric's unit; passed when the interval stays within it, broken "
-    "when it lies wholly beyond",
+    "when it lies wholly beyond; anytime_p: one-sided, against 'worse by the margin or more', valid at every look",
     "money": "per 1,000 units: 1,000 x (difference x value_per_unit - cost_per_unit)",
     "unit": "one row per unit, from its first logged exposure on; goals are counted alike for every arm",
     "n": "units counted: whose window is over, one row per unit, in the arm of the first exposure",
@@ -96,6 +99,8 @@ CHINESE: dict[str, str] = {
     "winsor": "高于全部分组合并后上分位数（线性；如方案注明，则仅取大于零的值）的值按该分位数计；比率指标仅限分子",
     "cluster": "CR1 稳健方差，G/(G-1) × (N-1)/(N-2)，t 取 G - 1 个自由度",
     "anytime_ci": "渐近置信序列（arXiv 2103.06476v7），n 为两组单位数之和，在 `tuning` 个单位处最窄；每次查看均有效",
+    "anytime_one_sided": "单侧置信序列（arXiv 2103.06476v7，式 134），取指标有利的方向，该侧错误率为 alpha："
+    "每次查看时差值均不低于（at_most：不高于）`bound`；p 针对“没有更好”",
     "anytime_p": "本次查看的值；cumulative[] 中为迄今最小值",
     "anytime_p_at_look": "仅本次查看的值",
     "srm_segments": "细分内的同一检验：统计量、p，以及对全部细分按 Holm 调整的 p_adjusted；低于 0.001 报警",
@@ -105,7 +110,8 @@ CHINESE: dict[str, str] = {
     "heterogeneity": "各细分差值的 Cochran Q，权重为 1 / 标准误的平方",
     "srm": "全部进入者对设定权重的 Pearson 卡方，仅限权重为正的分组；sequential_p 为浓度 100 与 10,000 的 "
     "Dirichlet-多项贝叶斯因子混合；低于 0.001 报警",
-    "non_inferiority": "界限为绝对值，单位与指标相同；区间完全在界限内为通过，完全越过界限为突破",
+    "non_inferiority": "界限为绝对值，单位与指标相同；区间完全在界限内为通过，完全越过界限为突破；"
+    "anytime_p 为单侧检验，针对“差出界限或更多”，每次查看均有效",
     "money": "每 1,000 个单位：1,000 × (差值 × value_per_unit - cost_per_unit)",
     "unit": "每个单位一行，自首次记录的曝光起；各组的目标统计方式一致",
     "n": "计入的单位数：观察窗口已结束，每单位一行，归入首次曝光时的分组",

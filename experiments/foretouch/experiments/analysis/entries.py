@@ -5,9 +5,11 @@ import math
 from foretouch.core.experiment import ExperimentSpec, Metric
 from foretouch.experiments.analysis.bayesian import bayesian_views
 from foretouch.experiments.analysis.contrasts import Contrast
+from foretouch.experiments.analysis.direction import better, no_worse_p
 from foretouch.experiments.analysis.effects import Effect, t_tail
 from foretouch.experiments.analysis.power import power_of, shift_needed
-from foretouch.experiments.results import Decisive, MetricResult, Money, NonInferiority, Plain, SampleLeft
+from foretouch.experiments.directed import NonInferiority
+from foretouch.experiments.results import Decisive, MetricResult, Money, Plain, SampleLeft
 
 POWER = 0.8
 
@@ -56,8 +58,9 @@ def metric_result(
         anytime_ci=effect.anytime_ci,
         anytime_lift_ci=effect.anytime_lift_ci,
         anytime_p=effect.anytime_p,
+        anytime_one_sided=better(metric, effect, spec),
         decisive=decisive,
-        non_inferiority=_non_inferiority(metric, effect, decisive.ci),
+        non_inferiority=_non_inferiority(metric, effect, decisive.ci, spec),
         money=None
         if spec.assignment == "observational"  # what was not caused earned nothing
         else _money(metric, effect, decisive.ci, currency=currency, revenue=metric.name in revenue),
@@ -96,14 +99,22 @@ def _sample_left(metric: Metric, effect: Effect, spec: ExperimentSpec) -> Sample
     )
 
 
-def _non_inferiority(metric: Metric, effect: Effect, interval: tuple[float, float]) -> NonInferiority | None:
+def _non_inferiority(
+    metric: Metric, effect: Effect, interval: tuple[float, float], spec: ExperimentSpec
+) -> NonInferiority | None:
     if metric.margin is None:
         return None
     sign = 1.0 if metric.better == "up" else -1.0
     low, high = sorted((sign * interval[0], sign * interval[1]))
     status = "passed" if low > -metric.margin else ("broken" if high < -metric.margin else "not_shown")
     distance = (sign * effect.difference + metric.margin) / effect.se
-    return NonInferiority.model_validate({"margin": metric.margin, "p": t_tail(distance, effect.df), "status": status})
+    found = {
+        "margin": metric.margin,
+        "p": t_tail(distance, effect.df),
+        "status": status,
+        "anytime_p": no_worse_p(metric, effect, spec, margin=metric.margin),
+    }
+    return NonInferiority.model_validate(found)
 
 
 def _money(

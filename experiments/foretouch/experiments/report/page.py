@@ -235,17 +235,22 @@ def _statistics(results: Results, language: str) -> dict[str, list[str] | list[l
     def ends(pair: tuple[float, float]) -> str:
         return f"{shown(pair[0])} … {shown(pair[1])}"
 
+    def bound(row: MetricResult) -> str:
+        one = row.anytime_one_sided
+        return "" if one is None else f"\n{'≥' if one.side == 'at_least' else '≤'} {shown(one.bound)}"
+
     header = [label("metric", language), label("arm", language)]
-    header += ["n", "Δ\nse, df", f"{level} CI\nanytime CI", "p\np adj.", "anytime p"]
+    header += ["n", "Δ\nse, df", f"{level} CI\nanytime CI\n≥ ≤", "p\np adj.", "anytime p\n≥ ≤"]
     rows = [
         [
             title_of(results, row.name)[language],
             row.contrast,
             f"{numbers.count(row.n_control)[language]}\n+ {numbers.count(row.n_treatment)[language]}",
             f"{shown(row.difference, 6)}\n{shown(row.se)}, {'∞' if row.df is None else shown(row.df)}",
-            f"{ends(row.ci)}\n{ends(row.anytime_ci)}",
+            f"{ends(row.ci)}\n{ends(row.anytime_ci)}{bound(row)}",
             f"{shown(row.p, 3)}\n{shown(row.p_adjusted, 3)}",
-            shown(row.anytime_p, 3),
+            shown(row.anytime_p, 3)
+            + ("" if row.anytime_one_sided is None else f"\n{shown(row.anytime_one_sided.p, 3)}"),
         ]
         for row in results.metrics
     ]

@@ -12,7 +12,8 @@ COLUMNS = (
     "n_treatment", "control_mean", "treatment_mean", "difference", "difference_low", "difference_high", "lift",
     "lift_low", "lift_high", "p", "p_adjusted", "anytime_low", "anytime_high", "anytime_p", "decided_by", "decided_low",
     "decided_high", "margin", "within_margin", "unadjusted_difference", "money_kind", "currency", "money_per_1000",
-    "money_low", "money_high", "cost_per_unit",
+    "money_low", "money_high", "cost_per_unit", "anytime_at_least", "anytime_at_most", "anytime_better_p",
+    "anytime_within_margin_p",
 )  # fmt: skip
 """In this order; a cell without a number is empty. Intervals of segments are at the false coverage rate."""
 
@@ -47,7 +48,7 @@ def _rows(results: Results) -> Iterator[dict[str, object]]:
 
 def _metric(row: MetricResult) -> dict[str, object]:
     lift = row.lift_ci or (None, None)
-    limit, money = row.non_inferiority, row.money
+    limit, money, one = row.non_inferiority, row.money, row.anytime_one_sided
     return {
         "metric": row.name,
         "role": row.role,
@@ -81,6 +82,10 @@ def _metric(row: MetricResult) -> dict[str, object]:
         "money_low": None if money is None else money.per_1000_ci[0],
         "money_high": None if money is None else money.per_1000_ci[1],
         "cost_per_unit": None if money is None else money.cost_per_unit,
+        "anytime_at_least": one.bound if one is not None and one.side == "at_least" else None,
+        "anytime_at_most": one.bound if one is not None and one.side == "at_most" else None,
+        "anytime_better_p": None if one is None else one.p,
+        "anytime_within_margin_p": None if limit is None else limit.anytime_p,
     }
 
 
