@@ -26,6 +26,9 @@ from foretouch.experiments.app.view import NAV
 from foretouch.experiments.app.what_if_page import WHYS
 from foretouch.experiments.app.words import WORDS, say
 from foretouch.experiments.app.words_notes import SAID, told
+from foretouch.experiments.policy import blocks
+from foretouch.serving.history import what_if
+from foretouch.training.off_policy import logged
 
 ROOT = Path(__file__).resolve().parents[3]
 APP = Path(words.__file__).parent
@@ -86,6 +89,7 @@ def written() -> Iterator[str]:
         "training/foretouch",
         "experiments/foretouch/experiments/uplift",
         "serving/foretouch/serving/models",
+        "serving/foretouch/serving/history",
         "core/foretouch/core",
     ):
         for path in (ROOT / part).rglob("*.py"):
@@ -134,3 +138,17 @@ def test_a_chart_says_as_attributes_what_its_style_said() -> None:
         '<svg><defs></defs><path d="M 0" fill="none" stroke="#e3e3e3" stroke-width="0.8"/>'
         """<text text-anchor="middle" font-size="11px" font-family="'DejaVu Sans'">a</text></svg>"""
     )
+
+
+def test_why_a_decision_cannot_tell_is_said_in_both_languages() -> None:
+    """On the page of policies, where none can, and in their report, one by one."""
+    sources = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (what_if, logged))
+    reasons = {*re.findall(r'return "([a-z ]+)"\n', sources), logged.OPEN_WINDOW, logged.SEVERAL}
+    assert len(reasons) == 7
+    for reason in reasons:
+        sentence, language = told(f"none of 14 decisions can tell: {reason} (14)", "zh")
+        assert language == "zh-CN"
+        assert not re.search("[a-z]", sentence), sentence
+        report = blocks.WORDS["left_" + reason.replace(" ", "_")]
+        assert report["en"] == reason
+        assert report["zh"] != reason

@@ -161,6 +161,13 @@ SAID: Final[Mapping[str, str]] = {
     ),
     "{a} was not known of the people of {b}": "“{b}”的客户在决策时没有 {a}",
     "none of {a} decisions can tell: {b}": "{a} 次决策都无法作证：{b}",
+    "the window is still open": "观察期未满",
+    "several contacts in one answer": "一次应答中有多次触达",
+    "what it was made from is gone": "决策所依据的配置已不存在",
+    "held out by an experiment": "被实验保留",
+    "the rules left nothing": "规则未留下任何候选",
+    "the default action was taken": "采用了默认动作",
+    "does not come out as it was logged": "重新决策的结果与记录不一致",
     # why a bundle is not loaded
     "bundle {a}: manifest cannot be read ({b})": "模型包 {a}：清单无法读取（{b}）",
     "bundle {a}: files {b} are missing or unexpected": "模型包 {a}：文件 {b} 缺失或多余",
@@ -171,6 +178,10 @@ SAID: Final[Mapping[str, str]] = {
     "bundle {a}: its members do not reproduce their golden rows": "模型包 {a}：其成员模型无法重现校验数据的结果",
     "bundle {a}: its purchase model cannot be read: {b}": "模型包 {a}：购买模型无法读取：{b}",
 }
+
+
+_COUNTED = re.compile(r"(.+) \((\d+)\)", re.DOTALL)
+"""A part of a sentence with how often it holds."""
 
 
 @cache
@@ -205,7 +216,8 @@ def _within(text: str) -> str:
         said = [_within(part) for part in parts] if len(parts) > 1 else parts
         if all(after != before for after, before in zip(said, parts, strict=True)):
             return mark.join(said)
-    return told(text, "zh")[0]
+    counted = _COUNTED.fullmatch(text)
+    return f"{_within(counted[1])}（{counted[2]}）" if counted else told(text, "zh")[0]
 
 
 def told_failure(failure: Mapping[str, Any] | None, language: str) -> dict[str, Any] | None:

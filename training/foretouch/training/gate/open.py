@@ -329,7 +329,7 @@ def _told(what: str, bound: str, why: str) -> Check:
 
 
 def _left(found: Valuation) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in found.decisions.left_out.items()) or "the log is short"
+    return ", ".join(f"{reason} ({count})" for reason, count in found.decisions.left_out.items()) or "the log is short"
 
 
 def _decisions_since(workspace: Workspace, since: Any) -> int:

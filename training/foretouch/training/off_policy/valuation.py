@@ -161,7 +161,7 @@ def value_policy(
     start = max((moment for moment in (since, candidate.tuned_through) if moment is not None), default=None)
     rows = read_logged(workspace, candidate, since=start, until=until, sample=sample, reward=reward, progress=progress)
     if not len(rows):
-        why = "; ".join(f"{count} {reason}" for reason, count in rows.left_out.items())
+        why = "; ".join(f"{reason} ({count})" for reason, count in rows.left_out.items())
         raise NotReadyError(f"none of {rows.in_range} decisions can tell: {why}", hint="foretouch rewards --out FILE")
     return judge(rows, candidate, since=start, seed=workspace.config.training.seed)
 
