@@ -26,6 +26,7 @@ PACKAGES = {
     "tea-tasting": ("tea-tasting==1.14.0", "polars==2.1.0", "pyarrow"),
     "spotify-confidence": ("spotify-confidence==4.1.0",),
     "statsmodels": ("statsmodels==0.15.0", "pandas"),
+    "econml": ("econml==0.17.0",),
 }
 N = 240
 
@@ -57,13 +58,31 @@ def table(arms: str, seed: int) -> dict[str, list[Any]]:
     return {name: values.tolist() for name, values in columns.items()}
 
 
+def logged(seed: int) -> dict[str, list[Any]]:
+    """Rows in order of time: treatment drawn with a known probability, expected outcomes that are not quite right."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0.0, 1.0, N)
+    e = (0.1 + 0.8 / (1.0 + np.exp(-x))).round(6)
+    t = (rng.random(N) < e).astype(int)
+    m0 = (1.0 + 0.5 * x).round(6)
+    columns: dict[str, Any] = {
+        "t": t,
+        "e": e,
+        "y": (1.2 + 0.8 * x + t * (0.4 + 0.3 * x) + rng.normal(0.0, 1.0, N)).round(6),
+        "m0": m0,
+        "m1": (m0 + 0.3 + 0.2 * x).round(6),
+        "score": rng.normal(x, 1.0).round(6),
+    }
+    return {name: values.tolist() for name, values in columns.items()}
+
+
 def main() -> None:
     """Makes the environments, asks every library, writes the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--environments", type=Path, help="where they are kept; made anew each time without it")
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args()
-    tables = {"two": table("AB", 11), "three": table("ABC", 12)}
+    tables = {"two": table("AB", 11), "three": table("ABC", 12), "logged": logged(13)}
     answers: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""Reference answers by gbstats, tea-tasting, spotify-confidence and statsmodels, each in its own environment.
+"""Reference answers by gbstats, tea-tasting, spotify-confidence, statsmodels and econml, each in its own environment.
 
     PYTHON benchmarks/peers/golden.py LIBRARY DATA.json OUT.json
 
@@ -283,11 +283,22 @@ def by_statsmodels(tables: dict[str, Table]) -> dict[str, Json]:
     }
 
 
+def by_econml(tables: dict[str, Table]) -> dict[str, Json]:
+    """Doubly robust effects with given nuisances."""
+    from golden_econml import (  # type: ignore[import-not-found]  # noqa: PLC0415 - in its own environment only
+        answers,
+    )
+
+    made = f"econml {version('econml')} "
+    return {name: golden(made + call, **values) for name, (call, values) in answers(tables["logged"]).items()}
+
+
 LIBRARIES: dict[str, Callable[[dict[str, Table]], dict[str, Json]]] = {
     "gbstats": by_gbstats,
     "tea-tasting": by_tea_tasting,
     "spotify-confidence": by_spotify,
     "statsmodels": by_statsmodels,
+    "econml": by_econml,
 }
 
 
