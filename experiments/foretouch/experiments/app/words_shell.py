@@ -297,7 +297,7 @@ SHELL: dict[str, tuple[str, str]] = {
     "explored": ("explored", "探索"),
     "holdout": ("holdout", "对照组"),
     "not_known": ("not known", "未知"),
-    "arm_of": ("{experiment}: {arm}", "{experiment}：{arm}"),
+    "arm_of": ("In the experiment “{experiment}”: {arm}", "实验“{experiment}”：{arm}"),
     "not_retold": (
         "A model or setting of then is gone: the words are those that were answered.",
         "当时的模型或设置已不存在：以下为当时回答的原文。",
