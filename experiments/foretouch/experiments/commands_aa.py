@@ -32,17 +32,20 @@ def aa(
 ) -> None:
     """A/A on past data: split units by lot, with nothing done to anybody, and count how often an effect is seen.
 
-    Exits with 1 where a metric raises more false alarms than chance allows.
+    Of an experiment, the trial stays in its report. Exits with 1 where a metric raises more false alarms than chance
+    allows.
     """
     import json
     from dataclasses import asdict
 
     from foretouch.experiments.analysis.aa import trial
     from foretouch.experiments.files import read_rows, read_spec
+    from foretouch.experiments.past_trials import keep_trial
     from foretouch.experiments.report.meanings import definitions_of
 
     if (key is None) == (rows is None) or (rows is None) != (spec is None):
         raise typer.BadParameter("name an experiment, or give --rows FILE and --spec FILE", param_hint="KEY")
+    opened = None
     if rows is not None and spec is not None:
         table, ready = read_rows(rows), read_spec(spec)
         source = f"--rows {rows} --spec {spec}"
@@ -57,6 +60,8 @@ def aa(
         table, ready = past_units(opened, spec_of(opened, str(key)), now=now)
         source = f"{key} --as-of {now.isoformat()} {place_of(opened)}"
     found = trial(table, ready, splits=splits, seed=seed)
+    if opened is not None:
+        keep_trial(opened, ready.key, found, as_of=now, seed=seed)
     if as_json:
         command = f"foretouch experiment aa {source} --splits {splits} --seed {seed} --json"
         told = {"key": ready.key, **asdict(found), "definitions": definitions_of("aa"), "command": command}

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from foretouch.core.schema import Contract, Time
 from foretouch.experiments.directed import NonInferiority, OneSided
+from foretouch.experiments.past_trials import PastTrial
 from foretouch.experiments.uplift.contract import UpliftResults
 
 Range = tuple[float, float]
@@ -379,6 +380,8 @@ class Results(Contract):
     plan: tuple[PlannedMetric, ...] = ()
     """Only while nobody can be counted yet."""
     enrolment: Enrolment | None = None
+    past_trials: tuple[PastTrial, ...] = ()
+    """A/A trials of the metrics on this workspace's past units, oldest first."""
     assumptions: tuple[dict[str, Any], ...] = ()
     command: str = ""
     """What gives these very numbers again."""

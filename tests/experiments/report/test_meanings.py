@@ -22,6 +22,7 @@ from foretouch.experiments.insights.page import render as render_insights
 from foretouch.experiments.log.arms import Arms
 from foretouch.experiments.log.decompose import Decomposition
 from foretouch.experiments.log.experiment import analyze_experiment
+from foretouch.experiments.past_trials import PastTrial
 from foretouch.experiments.policy.blocks import policy_blocks
 from foretouch.experiments.policy.compare import estimate_of
 from foretouch.experiments.policy.contract import Amount, PolicyResults
@@ -53,7 +54,21 @@ DOCUMENTS: dict[str, type[Contract]] = {
 
 @pytest.fixture(scope="module")
 def results(planted: Any) -> Results:
-    return analyze_experiment(planted.workspace, "spring", now=planted.now)
+    found = analyze_experiment(planted.workspace, "spring", now=planted.now)
+    tried = PastTrial(
+        key="spring",
+        name="revenue",
+        as_of=planted.now,
+        units=400,
+        splits=100,
+        seed=0,
+        false_alarms=0.05,
+        false_alarms_ci=(0.02, 0.11),
+        allowed=(0.0, 0.13),
+        code="ok",
+    )
+    defined = {**found.definitions, "past_trials": DEFINITIONS["past_trials"]}
+    return found.replace(past_trials=(tried,), definitions=defined)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ narrow on these data (a few giants, few clusters, a rare ratio), whatever a form
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -31,6 +31,7 @@ MOST_UNITS = 100_000
 """More are sampled down to this many."""
 BAND = 0.999
 FAMILY = "any decision"
+Code = Literal["ok", "too_many", "too_few"]
 Untold = tuple[str, str, str, str]
 """A metric without a rate: its name, the reason's code, and the reason in English and Chinese."""
 
@@ -57,7 +58,7 @@ class FalseAlarms:
     ci: tuple[float, float]
     expected: float
     band: tuple[float, float]
-    code: str
+    code: Code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,7 @@ def rate(name: str, alarms: int, splits: int, expected: float) -> FalseAlarms:
     below = special.bdtr(counts, splits, expected)
     least = int(np.searchsorted(below, (1.0 - BAND) / 2.0))
     most = int(np.searchsorted(below, (1.0 + BAND) / 2.0))
-    code = "too_many" if alarms > most else "too_few" if alarms < least and name != FAMILY else "ok"
+    code: Code = "too_many" if alarms > most else "too_few" if alarms < least and name != FAMILY else "ok"
     return FalseAlarms(
         name=name,
         splits=splits,

@@ -79,6 +79,9 @@ DEFINITIONS: dict[str, str] = {
     "plan": "units of both arms for 80 % power by relative change, from the metric's mean and variance "
     "in everyone's last full window; detectable_lift: the change seen with the whole audience",
     "assumptions": "what the data lack and was supposed instead",
+    "past_trials": "A/A trials on past units: how many were split by lot and how often; false_alarms: share of the "
+    "splits with an effect seen, false_alarms_ci its 95 % interval (Clopper and Pearson 1934), allowed what chance "
+    "allows a correct analysis in 999 of 1,000 trials",
 }
 
 CHINESE: dict[str, str] = {
@@ -146,6 +149,9 @@ CHINESE: dict[str, str] = {
     "plan": "由全体最近一个完整窗口的均值与方差，按相对变化给出 80% 功效所需的两组单位数；"
     "detectable_lift 为全部受众可看出的变化",
     "assumptions": "数据缺失而由假设补足之处",
+    "past_trials": "历史单位上的 A/A 试验：参与随机拆分的单位数与拆分次数；false_alarms 为判为有效果的拆分占比，"
+    "false_alarms_ci 为其 95% 区间（Clopper 与 Pearson，1934），"
+    "allowed 为正确的分析 1,000 次试验中有 999 次落在其中的范围",
 }
 """The same in Chinese."""
 
@@ -180,5 +186,5 @@ def used(
         skip |= {"ci_fcr", "heterogeneity"}
     if not log:
         skip |= {"enrolment", "contacted", "exposed", "window_days"}
-    skip |= {"ratio", "quantile"} - kinds
+    skip |= {"past_trials"} | ({"ratio", "quantile"} - kinds)
     return {name: text for name, text in DEFINITIONS.items() if name not in skip}

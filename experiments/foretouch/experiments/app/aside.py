@@ -169,11 +169,14 @@ def aa(workspace: Workspace, arguments: Mapping[str, Any]) -> Any:
     from foretouch.experiments.analysis.aa import FAMILY, trial  # noqa: PLC0415
     from foretouch.experiments.log.experiment import place_of  # noqa: PLC0415
     from foretouch.experiments.log.past import past_units  # noqa: PLC0415
+    from foretouch.experiments.past_trials import keep_trial  # noqa: PLC0415
     from foretouch.experiments.specs import spec_of  # noqa: PLC0415
 
     key, now = str(arguments["key"]), workspace.clock.now()
     rows, ready = past_units(workspace, spec_of(workspace, key), now=now)
-    found = asdict(trial(rows, ready, splits=SPLITS))
+    tried = trial(rows, ready, splits=SPLITS)
+    keep_trial(workspace, key, tried, as_of=now, seed=0)
+    found = asdict(tried)
     for item in found["metrics"]:
         item["whole"] = item["name"] == FAMILY
     command = f"foretouch experiment aa {key} --as-of {now.isoformat()} {place_of(workspace)} --splits {SPLITS}"

@@ -10,9 +10,11 @@ from foretouch.core.errors import ForetouchError, NotReadyError
 from foretouch.core.experiment import ExperimentSpec
 from foretouch.core.workspace import Workspace
 from foretouch.experiments.analysis.analyze import Context, analyze
+from foretouch.experiments.analysis.definitions import DEFINITIONS
 from foretouch.experiments.analysis.refusals import Refused
 from foretouch.experiments.log.design import design
 from foretouch.experiments.log.frame import build_frame
+from foretouch.experiments.past_trials import past_trials
 from foretouch.experiments.report.needed import POWER
 from foretouch.experiments.report.verdict import WAITING
 from foretouch.experiments.results import PlannedMetric, Results
@@ -79,6 +81,10 @@ def analyze_experiment(
         workspace=place,
     )
     results = analyze(frame.rows, frame.spec, context)
+    trials = past_trials(workspace, key, until=now)
+    if trials:
+        told = {**results.definitions, "past_trials": DEFINITIONS["past_trials"]}
+        results = results.replace(past_trials=trials, definitions=told)
     if results.verdict.code == "broken" or not any(item.code in WAITING for item in results.refusals):
         return results
     return results.replace(plan=_plan(workspace, key, now))

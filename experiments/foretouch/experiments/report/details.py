@@ -1,5 +1,6 @@
-"""One click down, for statisticians: Bayesian view, plan of looks, sizes within segments."""
+"""One click down, for statisticians: Bayesian view, plan of looks, sizes within segments, A/A trials of the past."""
 
+from foretouch.experiments.analysis.aa import FAMILY
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.catalogue import Catalogue
 from foretouch.experiments.report.meanings import RESULTS, meanings
@@ -13,7 +14,12 @@ DETAILS = Catalogue("details")
 
 def detail_blocks(results: Results, language: str) -> list[Block]:
     """Every section that the results can fill."""
-    made = (bayesian_block(results, language), looks_block(results, language), sizes_block(results, language))
+    made = (
+        bayesian_block(results, language),
+        looks_block(results, language),
+        sizes_block(results, language),
+        trials_block(results, language),
+    )
     return [block for block in made if block is not None]
 
 
@@ -114,3 +120,36 @@ def sizes_block(results: Results, language: str) -> Block | None:
         meanings=meanings(RESULTS, ("", "n", "srm", ""), language),
         place="srm_segments",
     )
+
+
+def trials_block(results: Results, language: str) -> Block | None:
+    """What A/A trials have said of the metrics on past customers."""
+    rows = [
+        [
+            numbers.day_of(item.as_of.date().isoformat())[language],
+            DETAILS.text("aa_family", language) if item.name == FAMILY else title_of(results, item.name)[language],
+            f"{numbers.count(item.splits)[language]}\n{numbers.count(item.units)[language]}",
+            _range([item.false_alarms, *item.false_alarms_ci], language),
+            " … ".join(share[language] for share in numbers.percents(item.allowed, sign=False)),
+            DETAILS.text(f"aa_{item.code}", language),
+        ]
+        for item in reversed(results.past_trials)
+    ]
+    if not rows:
+        return None
+    keys = ("aa_day", "effect", "aa_splits", "aa_alarms", "aa_allowed", "state")
+    return Block(
+        name="aa-trials",
+        title=DETAILS.text("aa", language),
+        note=DETAILS.text("aa_note", language),
+        header=[DETAILS.text(key, language) for key in keys],
+        rows=rows,
+        texts=frozenset({1, 5}),
+        meanings=meanings(RESULTS, ("", "", *("past_trials",) * 3, ""), language),
+        place="past_trials",
+    )
+
+
+def _range(values: list[float], language: str) -> str:
+    shown, low, high = (share[language] for share in numbers.percents(values, sign=False))
+    return f"{shown}\n{low} … {high}"
