@@ -1,12 +1,16 @@
 """The order of scored rows against a stable argsort, on scores that leave no bits free and on scores that do."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretouch.training.task import FloatArray
+from foretouch.training.uplift import curve as curve_module
 from foretouch.training.uplift.curve import Randomised
+from foretouch.training.uplift.once import PIECE, counted_once
 from foretouch.training.uplift.order import descending
 
 LARGEST, SMALLEST = float(np.finfo(np.float64).max), 5e-324
@@ -89,3 +93,55 @@ def test_areas_are_those_of_a_plain_walk_through_the_rows(name: str, binary: boo
     curve = Randomised(score, treatment, outcome).curve()
     wanted = plain_areas(score, treatment, outcome)
     assert (curve.qini_coefficient, curve.auuc) == pytest.approx(wanted, rel=1e-12, abs=1e-12)
+
+
+def both_ways(score: FloatArray, treatment: Any, outcome: Any) -> tuple[list[FloatArray], list[FloatArray] | None]:
+    """The columns of the curve by way of the order, and those that are counted once."""
+    ordered = Randomised(score, treatment, outcome)
+    assert len(ordered.order) == len(score)  # from here on the order is there and is used
+    curve = ordered.curve()
+    columns = [curve.targeted, curve.treated, curve.treated_outcome, curve.control, curve.control_outcome]
+    counted = counted_once(score, treatment, outcome)
+    return columns, None if counted is None else list(counted)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int64, np.bool_])
+@pytest.mark.parametrize("name", [name for name in TABLES if len(TABLES[name]) > 100])
+def test_counted_once_is_the_same_to_the_last_bit(name: str, kind: type[Any]) -> None:
+    score = TABLES[name]
+    rng = np.random.default_rng(4)
+    treatment, outcome = (rng.integers(0, 2, len(score)).astype(kind) for _ in range(2))
+    columns, counted = both_ways(score, treatment, outcome)
+    if counted is None:
+        assert name in {"neighbours over the whole range", "sums that differ in the last bit", "money"}
+        assert score.min() < 0.0 < score.max()
+        return
+    assert [column.tobytes() for column in counted] == [column.tobytes() for column in columns]
+
+
+def test_counting_goes_on_from_piece_to_piece() -> None:
+    rng = np.random.default_rng(5)
+    rows = 3 * PIECE + 7
+    score = np.concatenate([rng.random(rows - 2 * PIECE), np.full(2 * PIECE, 0.5)])  # a block longer than a piece
+    treatment, outcome = rng.integers(0, 2, (2, rows))
+    columns, counted = both_ways(score, treatment, outcome)
+    assert counted is not None
+    assert [column.tobytes() for column in counted] == [column.tobytes() for column in columns]
+
+
+def test_only_rows_that_count_once_are_counted_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def watched(score: FloatArray, treatment: Any, outcome: Any) -> Any:
+        asked.append(len(score))
+        return counted_once(score, treatment, outcome)
+
+    monkeypatch.setattr(curve_module, "counted_once", watched)
+    rng = np.random.default_rng(6)
+    score, treatment, outcome = rng.random(400), rng.integers(0, 2, 400), rng.integers(0, 2, 400)
+    Randomised(score, treatment, outcome).curve()
+    assert asked == [400]
+    Randomised(score, treatment, 2 * outcome).curve()
+    Randomised(score, treatment, outcome, np.ones(400)).curve()
+    Randomised(score, treatment, outcome).curve(np.ones(400))
+    assert asked == [400]

@@ -27,13 +27,13 @@ from scipy.special import ndtri
 from foretouch.core.errors import DataError
 from foretouch.core.rng import derive_seed
 from foretouch.training.task import FloatArray
+from foretouch.training.uplift.once import Numbers, counted_once
 from foretouch.training.uplift.order import descending
 
 SHARES = tuple(round(0.1 * step, 1) for step in range(1, 11))
 LARGE = 200_000
 DRAWS, DRAWS_LARGE = 500, 200
 CURVE_POINTS = 101
-Numbers = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,16 +131,45 @@ class Randomised:
         for name, arm in (("control (treatment 0)", 0.0), ("treated (treatment 1)", 1.0)):
             if not (treatment == arm).any():
                 raise DataError(f"no row is {name}; a comparison needs both")
-        self.order, self.ends = order, _ = descending(score)
-        self._count = None if count is None else count[order]
-        self.treated: NDArray[np.bool_] = (treatment == 1.0)[order]
-        self.outcome = outcome[order]
+        self._rows = score, treatment, outcome, count
 
     def __len__(self) -> int:
-        return len(self.outcome)
+        return len(self._rows[0])
+
+    @cached_property
+    def _order(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        return descending(self._rows[0])
+
+    @property
+    def order(self) -> NDArray[np.intp]:
+        """Rows from the highest score down, shape (n,)."""
+        return self._order[0]
+
+    @property
+    def ends(self) -> NDArray[np.intp]:
+        """The last place of every block of equal scores in that order, ascending, shape (blocks,)."""
+        return self._order[1]
+
+    @cached_property
+    def treated(self) -> NDArray[np.bool_]:
+        """Whether a row is treated, in that order, shape (n,)."""
+        treated: NDArray[np.bool_] = np.asarray(self._rows[1] == 1.0)
+        return treated[self.order]
+
+    @cached_property
+    def outcome(self) -> Numbers:
+        """Outcomes in that order, shape (n,)."""
+        return self._rows[2][self.order]
+
+    @cached_property
+    def _count(self) -> FloatArray | None:
+        count = self._rows[3]
+        return None if count is None else count[self.order]
 
     def curve(self, weight: FloatArray | None = None) -> Curve:
         """The curves, with row i of the sorted table counted ``weight[i]`` times (once where None)."""
+        if weight is None and self._rows[3] is None and (plain := self._counted_once()) is not None:
+            return plain
         if self._count is not None:
             weight = self._count if weight is None else self._count * weight
         one = self.treated if weight is None else self.treated * weight
@@ -157,6 +186,17 @@ class Randomised:
             control=taken - n_t,
             control_outcome=np.subtract(y, y_t, out=y),
         )
+
+    def _counted_once(self) -> Curve | None:
+        """The curves of rows that count once and answered or did not, unless they are in order already."""
+        score, treatment, outcome, _ = self._rows
+        if "_order" in self.__dict__ or not ((outcome == 0) | (outcome == 1)).all():
+            return None
+        columns = counted_once(score, treatment, outcome)
+        if columns is None:
+            return None
+        taken, n_t, y_t, n_c, y_c = columns
+        return Curve(targeted=taken, treated=n_t, treated_outcome=y_t, control=n_c, control_outcome=y_c)
 
     def _through(self, column: Numbers, sums: FloatArray) -> FloatArray:
         """Sums of a column through the end of each tie block, the first of nothing.

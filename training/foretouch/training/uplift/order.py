@@ -26,7 +26,7 @@ def descending(score: FloatArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         Rows from the highest score down, equal ones in the order given, shape (n,); the last place of every block of
         equal scores, ascending, shape (blocks,).
     """
-    key = _keys(score)
+    key = keys(score)
     number = max(len(key) - 1, 1).bit_length()
     left_out = max(int(key.max()).bit_length() + number - BITS, 0)
     row = np.arange(len(key), dtype=np.uint64)
@@ -41,7 +41,7 @@ def descending(score: FloatArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return order, np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
 
 
-def _keys(score: FloatArray) -> Keys:
+def keys(score: FloatArray) -> Keys:
     """Whole numbers from 0 up in the opposite order of the scores, equal where these are equal."""
     bits = (np.asarray(score, dtype=np.float64) + 0.0).view(np.int64)  # -0.0 + 0.0 is 0.0
     if bits.min() <= 0:  # zero, or a sign, which is the first bit
