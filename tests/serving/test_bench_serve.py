@@ -55,6 +55,8 @@ def answering(parts: Sequence[bytes]) -> Iterator[tuple[int, list[int]]]:
         found["port"] = server.sockets[0].getsockname()[1]
         started.set()
         await found["stop"].wait()
+        found["loop"].remove_reader(server.sockets[0].fileno())
+        await asyncio.sleep(0.01)  # a caller who was accepted just now must still find the server open
         server.close()
         until = monotonic() + 5.0
         while len(asyncio.all_tasks()) > 1 and monotonic() < until:  # the callers hung up: each handler ends
