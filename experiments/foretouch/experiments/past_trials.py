@@ -4,6 +4,7 @@ A line of ``experiments/aa-trials.jsonl`` per trial and metric, appended and nev
 is left out: a history with a hole is better than no report.
 """
 
+import logging
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +17,7 @@ from foretouch.core.workspace import Workspace
 if TYPE_CHECKING:
     from foretouch.experiments.analysis.aa import Trial
 
+log = logging.getLogger("foretouch.experiments")
 FILE = "experiments/aa-trials.jsonl"
 MOST_SHOWN = 50
 
@@ -45,7 +47,7 @@ class PastTrial(Contract):
 
 
 def keep_trial(workspace: Workspace, key: str, found: "Trial", *, as_of: datetime, seed: int) -> None:
-    """Appends a trial to the history.
+    """Appends a trial to the history; one that cannot be written there is told all the same, with a warning.
 
     Args:
         workspace: Whose.
@@ -71,11 +73,14 @@ def keep_trial(workspace: Workspace, key: str, found: "Trial", *, as_of: datetim
         for item in found.metrics
     )
     path = workspace.root / FILE
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        log.warning("the trial is not kept for the report: %s cannot be written (%s)", path, error.strerror)
 
 
 def past_trials(workspace: Workspace, key: str, *, until: datetime) -> tuple[PastTrial, ...]:

@@ -77,3 +77,16 @@ def test_a_history_knows_nothing_later_and_survives_a_broken_line(world: Any) ->
     with path.open("a", encoding="utf-8") as file:
         file.write('{"key": "spring", "na\n')
     assert past_trials(world.workspace, "spring", until=world.now) == before
+
+
+def test_a_trial_that_cannot_be_kept_is_told_all_the_same(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    path = world.workspace.root / FILE
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    try:
+        shown = aa(world.workspace, {"key": "spring"})
+    finally:
+        path.rmdir()
+    assert shown["metrics"]
+    assert "the trial is not kept for the report" in caplog.text
+    assert past_trials(world.workspace, "spring", until=world.now) == ()

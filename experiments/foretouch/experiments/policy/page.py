@@ -8,9 +8,9 @@ from foretouch.experiments.policy.blocks import WORDS, per_1000, policy_blocks
 from foretouch.experiments.policy.contract import PolicyEstimate, PolicyResults
 from foretouch.experiments.report import numbers
 from foretouch.experiments.report.answers import Answer
-from foretouch.experiments.report.fragment import environment, how, render_blocks
+from foretouch.experiments.report.fragment import environment, how_answered, render_blocks
 from foretouch.experiments.report.labels import label
-from foretouch.experiments.report.meanings import definitions_of, meaning
+from foretouch.experiments.report.meanings import definitions_of
 from foretouch.experiments.report.texts import SENTENCES, sentence
 from foretouch.experiments.report.written import write_numbers, write_pages
 
@@ -68,14 +68,12 @@ def render_policies(found: PolicyResults, language: str, *, other: str | None = 
             say=partial(label, language=language),
             code="broken" if refused else "win" if low > 0.0 else "harm" if high < 0.0 else "unclear",
             four=answers,
-            how=how(
-                [
-                    (answer.question, meaning("policy", fields, language))
-                    for answer, fields in zip(answers, MEANT, strict=True)
-                ],
+            how=how_answered(
+                "policy",
+                [answer.question for answer in answers],
+                MEANT,
                 language,
-                title=label("verdict", language),
-                commands=[found.command],
+                command=found.command,
                 place="policies, logged",
             ),
             sentences=[item.text_zh if language == "zh" else item.text_en for item in found.policies],

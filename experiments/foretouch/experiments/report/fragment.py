@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from foretouch.experiments.report.labels import label
+from foretouch.experiments.report.meanings import meaning
 from foretouch.experiments.report.section import Block
 
 
@@ -80,3 +81,21 @@ def how(
     words = {key: label(f"how_{key}", language) for key in ("made", "again", "place")}
     told: Markup = macro(terms, words, title, [command for command in commands if command], place)
     return told
+
+
+def how_answered(
+    document: str, questions: Sequence[str], meant: Sequence[str], language: str, *, command: str, place: str
+) -> Markup:
+    """The same of the questions that a page answers first.
+
+    Args:
+        document: As in ``meanings.meaning``.
+        questions: As they are asked.
+        meant: The fields that each answer rests on, in their order; may be longer.
+        language: ``en`` or ``zh``.
+        command: What gives the numbers again.
+        place: Where they are in its JSON.
+    """
+    asked = zip(questions, meant[: len(questions)], strict=True)
+    terms = [(question, meaning(document, fields, language)) for question, fields in asked]
+    return how(terms, language, title=label("verdict", language), commands=[command], place=place)

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from foretouch.experiments.report import numbers
-from foretouch.experiments.report.fragment import environment, how, render_blocks
+from foretouch.experiments.report.fragment import environment, how_answered, render_blocks
 from foretouch.experiments.report.labels import label
-from foretouch.experiments.report.meanings import definitions_of, meaning
+from foretouch.experiments.report.meanings import definitions_of
 from foretouch.experiments.report.written import write_numbers, write_pages
 from foretouch.experiments.uplift.answers import uplift_answers, uplift_sentences
 from foretouch.experiments.uplift.blocks import WORDS, uplift_blocks
@@ -64,14 +64,12 @@ def render_uplift(found: UpliftResults, language: str, *, other: str | None = No
             code="win" if found.better_than_random else "unclear",
             four=answers,
             sentences=uplift_sentences(found, language),
-            how=how(
-                [
-                    (answer.question, meaning("uplift", fields, language))
-                    for answer, fields in zip(answers, MEANT, strict=False)
-                ],
+            how=how_answered(
+                "uplift",
+                [answer.question for answer in answers],
+                MEANT,
                 language,
-                title=label("verdict", language),
-                commands=[found.command],
+                command=found.command,
                 place="qini, average, money",
             ),
             sections=render_blocks(blocks, language, command=found.command),
